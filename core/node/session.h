@@ -1,0 +1,130 @@
+/* Session: one caller of commands and what is held back for it.
+ *
+ * A session is the part of a client that must be decided in pure code: identity, protocol, selected
+ * database, transaction, watches, and the replies that wait for their entries (PROTOCOL section 3).
+ * Sockets belong to the edge, which keeps a pointer to its own connection in `edge`.
+ *
+ * Invariants:
+ *   S1  replies leave in the order of their requests: bytes past `open` never leave.
+ *   S2  open only moves past a mark whose gate is committed.
+ *   S3  the marks' ends and gates never decrease along the queue.
+ */
+#ifndef HL_NODE_SESSION_H
+#define HL_NODE_SESSION_H
+
+#include "base/list.h"
+#include "command/command.h"
+#include "kit/bytes.h"
+#include "resp/writer.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct hl_node;
+struct hl_user;
+
+/* Bits of hl_session.flags. */
+#define HL_SESSION_AUTHENTICATED (1u << 0)
+#define HL_SESSION_MULTI (1u << 1)        /* between MULTI and EXEC */
+#define HL_SESSION_DIRTY_EXEC (1u << 2)   /* a queued command was refused: EXEC aborts */
+#define HL_SESSION_DIRTY_CAS (1u << 3)    /* a watched key changed: EXEC answers null */
+#define HL_SESSION_CLOSE_AFTER (1u << 4)  /* close once everything produced has left */
+#define HL_SESSION_CLOSE_NOW (1u << 5)    /* close at the end of the loop iteration */
+#define HL_SESSION_MONITOR (1u << 6)
+#define HL_SESSION_REPLY_OFF (1u << 7)
+#define HL_SESSION_REPLY_SKIP (1u << 8)   /* drop the reply of this command */
+#define HL_SESSION_SKIP_NEXT (1u << 9)    /* CLIENT REPLY SKIP was just given */
+#define HL_SESSION_BLOCKED (1u << 10)     /* waits for something; no input is taken */
+#define HL_SESSION_POSTPONED (1u << 11)   /* CLIENT PAUSE holds its next command */
+#define HL_SESSION_INTERNAL (1u << 12)    /* made by a module or the server: no socket */
+#define HL_SESSION_NO_EVICT (1u << 13)
+#define HL_SESSION_NO_TOUCH (1u << 14)
+#define HL_SESSION_PUBSUB (1u << 15)
+#define HL_SESSION_UNIX (1u << 16)
+#define HL_SESSION_TLS (1u << 17)
+#define HL_SESSION_WRITING (1u << 18)     /* queued with the edge for output */
+#define HL_SESSION_EXECUTING (1u << 19)
+
+/* A stretch of output that waits for an entry to commit. */
+struct hl_gate_mark {
+    size_t end;    /* offset into `out` just past the stretch */
+    uint64_t gate; /* may leave when the commit index has reached this */
+};
+
+/* A command queued by MULTI; owns its argument bytes in one block. */
+struct hl_queued {
+    struct hl_command *cmd;
+    int argc;
+    struct hl_slice *argv;
+};
+
+/* A key watched by WATCH. */
+struct hl_watch {
+    struct hl_list_node by_key;     /* in the node's list for the key */
+    struct hl_list_node by_session; /* in the session's list */
+    struct hl_session *session;
+    struct hl_watched_key *key;
+    bool expired_at_watch;
+};
+
+/* What a blocked session waits for. */
+struct hl_blocked {
+    void *owner;         /* core/abi: the blocked client behind it; NULL otherwise */
+    int64_t deadline_ms; /* wall clock; 0: never */
+    /* Called on the loop when the wait must end: `reason` says why. */
+    void (*end)(struct hl_node *node, struct hl_session *session, int reason);
+};
+
+#define HL_UNBLOCK_TIMEOUT 1
+#define HL_UNBLOCK_ERROR 2
+#define HL_UNBLOCK_CLOSED 3
+
+struct hl_session {
+    uint64_t id;
+    uint32_t flags; /* HL_SESSION_* */
+    int db;
+    struct hl_writer writer; /* proto lives here; writes into `out` */
+    struct hl_user *user;    /* whose rights the commands have; owned by the node's ACL */
+
+    struct hl_buf out;          /* replies not yet taken by the edge */
+    size_t open;                /* bytes of `out` that may leave now (S2) */
+    struct hl_gate_mark *marks; /* queue of what waits; marks[mark_first..mark_count) */
+    uint32_t mark_first, mark_count, mark_cap;
+    uint64_t mark_batch; /* the loop iteration that made the last mark: it may be extended */
+
+    struct hl_queued *queued; /* of MULTI */
+    int queued_count, queued_cap;
+    size_t queued_bytes;
+    struct hl_list_node watches; /* of struct hl_watch by_session */
+
+    struct hl_blocked blocked;
+    struct hl_command *last_cmd;  /* for CLIENT LIST, and to save a lookup */
+    uint64_t last_cmd_epoch;
+    uint64_t last_gate; /* index of the last entry this session's commands made */
+
+    struct hl_list_node all;     /* in node->sessions */
+    struct hl_list_node waiting; /* in node->waiting while marks wait */
+
+    char *name, *lib_name, *lib_ver; /* NUL-terminated or NULL; owned */
+    int64_t created_ms, last_ms;     /* wall clock */
+    void *module_state;              /* core/abi's, ended by node->hooks.session_ended */
+
+    /* Told by the edge, for CLIENT LIST. */
+    void *edge;
+    char addr[64], laddr[64];
+    int fd;
+    size_t qbuf_len, qbuf_free, argv_len;
+    uint64_t net_in, net_out;
+};
+
+/* The bytes that may leave now, in order; valid until the session next changes. */
+struct hl_slice hl_session_output(const struct hl_session *session);
+
+/* The edge took `len` bytes of hl_session_output(). */
+void hl_session_taken(struct hl_session *session, size_t len);
+
+/* Note that everything written to `out` so far, past the last mark, needs `gate` committed.  `batch`
+ * numbers the loop iteration. */
+void hl_session_gate(struct hl_node *node, struct hl_session *session, uint64_t gate);
+
+#endif
