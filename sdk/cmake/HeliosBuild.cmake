@@ -29,6 +29,9 @@ elseif(HELIOS_SANITIZE STREQUAL "thread")
     target_compile_options(helios_flags INTERFACE -fsanitize=thread)
     target_link_options(helios_flags INTERFACE -fsanitize=thread)
 endif()
+if(HELIOS_FUZZ)
+    target_compile_options(helios_flags INTERFACE -fsanitize=fuzzer-no-link)
+endif()
 
 # hl_library(NAME [deps...]): a static library hl_NAME of every .c file in the current folder.
 function(hl_library name)
@@ -61,6 +64,23 @@ function(hl_unit_tests folder)
     endforeach()
 endfunction()
 
+# hl_fuzzers(FOLDER libs...): one libFuzzer program per FOLDER/fuzz_*.c, built by target `fuzzers`.
+function(hl_fuzzers folder)
+    file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${folder}/fuzz_*.c)
+    foreach(source ${sources})
+        get_filename_component(stem ${source} NAME_WE)
+        add_executable(${stem} EXCLUDE_FROM_ALL ${source})
+        target_include_directories(${stem} PRIVATE ${PROJECT_SOURCE_DIR}/tests
+            ${PROJECT_SOURCE_DIR}/modules ${PROJECT_SOURCE_DIR}/core ${PROJECT_SOURCE_DIR}/sdk)
+        target_link_libraries(${stem} PRIVATE helios_flags ${ARGN} m Threads::Threads)
+        target_compile_options(${stem} PRIVATE -fsanitize=fuzzer -Wno-missing-prototypes)
+        target_link_options(${stem} PRIVATE -fsanitize=fuzzer)
+        set_target_properties(${stem} PROPERTIES
+            RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/fuzz)
+        add_dependencies(fuzzers ${stem})
+    endforeach()
+endfunction()
+
 # helios_add_module(NAME sources... [LIBS libs...]): bin/modules/NAME.so on the public SDK only.
 function(helios_add_module name)
     cmake_parse_arguments(arg "" "" "LIBS" ${ARGN})
@@ -71,4 +91,5 @@ function(helios_add_module name)
     set_target_properties(${name}_module PROPERTIES PREFIX "" OUTPUT_NAME ${name}
         LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin/modules)
     target_link_options(${name}_module PRIVATE -Wl,--exclude-libs,ALL)
+    set_property(GLOBAL APPEND PROPERTY HELIOS_MODULES ${name}_module)
 endfunction()
