@@ -15,12 +15,11 @@ static bool class_holds(struct hl_slice pattern, size_t *at, unsigned char c, bo
     bool held = false;
     i += negated;
     while (i < pattern.len && pattern.ptr[i] != ']') {
-        if (pattern.ptr[i] == '\\' && i + 1 < pattern.len) {
-            i++;
-        }
+        bool escaped = pattern.ptr[i] == '\\' && i + 1 < pattern.len;
+        i += escaped;
         unsigned char low = fold((unsigned char)pattern.ptr[i], fold_case);
         unsigned char high = low;
-        if (i + 2 < pattern.len && pattern.ptr[i + 1] == '-') {
+        if (!escaped && i + 2 < pattern.len && pattern.ptr[i + 1] == '-') {
             high = fold((unsigned char)pattern.ptr[i + 2], fold_case);
             i += 2;
         }

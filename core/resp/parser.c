@@ -16,8 +16,6 @@
 #include "kit/num.h"
 #include "resp/words.h"
 
-#include <stdio.h>
-
 #define ARGV_CAP_FIRST 8
 #define ARGV_CAP_KEPT 1024      /* what hl_parser_trim() leaves alone, items */
 #define WORDS_CAP_KEPT 1024     /* the same, bytes */
@@ -80,18 +78,21 @@ void hl_parser_trim(struct hl_parser *p)
 
 static enum step fail(struct hl_parser *p, const char *reason)
 {
-    (void)snprintf(p->error, sizeof p->error, "Protocol error: %s", reason);
+    static const char prefix[] = "Protocol error: ";
+    size_t len = strlen(reason);
+    HL_ASSERT(sizeof prefix + len <= sizeof p->error);
+    memcpy(p->error, prefix, sizeof prefix - 1);
+    memcpy(p->error + sizeof prefix - 1, reason, len + 1);
     p->failed = true;
     return STEP_ERROR;
 }
 
 static enum step fail_expected(struct hl_parser *p, char got)
 {
+    char reason[] = "expected '$', got '?'";
     bool control = (unsigned char)got < ' ' || got == 0x7f;
-    (void)snprintf(p->error, sizeof p->error, "Protocol error: expected '$', got '%c'",
-                   control ? ' ' : got);
-    p->failed = true;
-    return STEP_ERROR;
+    reason[sizeof reason - 3] = (char)(control ? ' ' : got);
+    return fail(p, reason);
 }
 
 static void grow_argv(struct hl_parser *p)

@@ -16,8 +16,8 @@
  *
  * The buffer may be reallocated freely between two calls: what must survive is kept as offsets.
  */
-#ifndef RESP_PARSER_H
-#define RESP_PARSER_H
+#ifndef HL_RESP_PARSER_H
+#define HL_RESP_PARSER_H
 
 #include "kit/bytes.h"
 

@@ -1,6 +1,6 @@
 /* Words: how an inline command (and a line of a configuration file) is cut into arguments. */
-#ifndef RESP_WORDS_H
-#define RESP_WORDS_H
+#ifndef HL_RESP_WORDS_H
+#define HL_RESP_WORDS_H
 
 #include "kit/bytes.h"
 

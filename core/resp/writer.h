@@ -6,8 +6,8 @@
  *
  * Memory is the only thing that can fail, and hl_buf aborts then; the caller bounds its buffer.
  */
-#ifndef RESP_WRITER_H
-#define RESP_WRITER_H
+#ifndef HL_RESP_WRITER_H
+#define HL_RESP_WRITER_H
 
 #include "kit/bytes.h"
 

@@ -21,6 +21,9 @@ Test(glob, matches_as_keys_does)
     cr_assert(match("[]", "") == false);
     cr_assert(match("a[bc", "ab"));
     cr_assert(match("a\\", "a\\"));
+    cr_assert(match("[a\\-c]", "-"), "an escaped byte starts no range");
+    cr_assert_not(match("[\\a-c]", "b"));
+    cr_assert(match("[a-]", "^"), "but ] may end one: here it is ]..a");
     cr_assert(match("", ""));
 }
 
