@@ -1,0 +1,112 @@
+"""A real server process for a Python test, as server.h is for a C one.
+
+The program is $HELIOS_SERVER or bin/helios-atlasd; redis-server works too, to prove a test itself.
+"""
+import ctypes
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+READY_S_MAX = 30
+STOP_S_MAX = 20
+STEP_S = 0.005
+PR_SET_PDEATHSIG = 1
+
+
+def program():
+    return os.environ.get("HELIOS_SERVER") or os.path.join(ROOT, "bin/helios-atlasd")
+
+
+def die_with_parent():
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def answers_ping(port):
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as s:
+            s.sendall(b"PING\r\n")
+            return s.recv(64).startswith((b"+PONG", b"-NOAUTH"))
+    except OSError:
+        return False
+
+
+def wait_ready(port, process, what):
+    """Until PING is answered on `port`; raises when the process ends or time is up."""
+    until = time.monotonic() + READY_S_MAX
+    while not answers_ping(port):
+        if process is not None and process.poll() is not None:
+            raise RuntimeError(f"{what} ended with {process.returncode}")
+        if time.monotonic() > until:
+            raise RuntimeError(f"{what} does not answer PING")
+        time.sleep(STEP_S)  # a step of a bounded wait, not a wait for a time
+
+
+class Server:
+    """Started on construction; a context manager that ends it and removes its directory."""
+
+    def __init__(self, *flags, path=None, env=None):
+        self.path = path or program()
+        self.flags = list(flags)
+        if "redis-server" in self.path:
+            self.flags += ["--save", ""]
+        self.env = {**os.environ, **(env or {})}
+        self.dir = tempfile.mkdtemp(prefix="helios-test-")
+        self.log_path = self.dir + ".log"
+        self.port = free_port()
+        self.process = None
+        try:
+            self.start()
+        except Exception:
+            self.close()
+            raise
+
+    def start(self):
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen(
+                [self.path, "--port", str(self.port), "--dir", self.dir, *self.flags],
+                cwd=self.dir, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.env,
+                preexec_fn=die_with_parent)
+        try:
+            wait_ready(self.port, self.process, self.path)
+        except RuntimeError as e:
+            raise RuntimeError(f"{e}\n{self.log()[-4000:]}") from None
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self):
+        self.process.terminate()
+        return self.process.wait(STOP_S_MAX)
+
+    def restart(self):
+        self.kill()
+        self.start()
+
+    def log(self):
+        with open(self.log_path, errors="replace") as f:
+            return f.read()
+
+    def close(self):
+        if self.process is not None and self.process.poll() is None:
+            self.kill()
+        shutil.rmtree(self.dir, ignore_errors=True)
+        if os.path.exists(self.log_path):
+            os.unlink(self.log_path)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
