@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define FLOAT_TEXT_MAX 256 /* the longest float text accepted, as in Redis */
+#define FLOAT_TEXT_MAX 5120 /* a float text must be shorter, as in Redis for long doubles */
 
 bool hl_parse_u64(struct hl_slice text, uint64_t *out)
 {
@@ -182,9 +182,8 @@ static bool parse_scaled(struct hl_slice text, const struct unit *units, int64_t
 bool hl_parse_size(struct hl_slice text, int64_t *bytes)
 {
     static const struct unit units[] = {
-        {"", 1},        {"b", 1},         {"k", 1000},       {"kb", 1024},
-        {"m", 1000000}, {"mb", 1048576},  {"g", 1000000000}, {"gb", 1073741824},
-        {NULL, 0},
+        {"", 1},         {"b", 1},          {"k", 1000},        {"kb", 1024}, {"m", 1000000},
+        {"mb", 1048576}, {"g", 1000000000}, {"gb", 1073741824}, {NULL, 0},
     };
     int64_t v = 0;
     if (!parse_scaled(text, units, &v)) {

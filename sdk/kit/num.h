@@ -7,8 +7,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define HL_I64_TEXT_MAX 21    /* "-9223372036854775808" and a NUL */
-#define HL_DOUBLE_TEXT_MAX 40 /* any text hl_format_double() makes, and a NUL */
+#define HL_I64_TEXT_MAX 21       /* "-9223372036854775808" and a NUL */
+#define HL_DOUBLE_TEXT_MAX 40    /* any text hl_format_double() makes, and a NUL */
 #define HL_LDOUBLE_TEXT_MAX 5120 /* any text hl_format_ldouble() makes, and a NUL */
 
 /* Read a whole decimal integer: optional '-', no '+', no spaces, no leading zeros but "0" itself.
@@ -19,7 +19,8 @@ bool hl_parse_i64(struct hl_slice text, int64_t *out);
 bool hl_parse_u64(struct hl_slice text, uint64_t *out);
 
 /* Read a whole double as strtod() of the C locale does ("inf", "1e3", hexadecimal too); false for
- * empty text, leading spaces, trailing bytes, NaN and overflow. */
+ * empty text, leading spaces, trailing bytes, NaN, overflow, underflow to zero, and for text of
+ * 5120 bytes and more. */
 bool hl_parse_double(struct hl_slice text, double *out);
 
 /* Like hl_parse_double() in long double, for INCRBYFLOAT. */
