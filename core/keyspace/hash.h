@@ -14,8 +14,8 @@ size_t hl_hash_len(const struct hl_entry *entry);
 bool hl_hash_set(struct hl_keyspace *ks, struct hl_entry *entry, struct hl_slice field,
                  struct hl_slice value);
 
-/* The value of a field; false when missing.  The view is valid until the hash changes; integers of a
- * listpack are printed into `scratch`. */
+/* The value of a field; false when missing.  The view is valid until the hash changes; integers of
+ * a listpack are printed into `scratch`. */
 bool hl_hash_get(const struct hl_entry *entry, struct hl_slice field, struct hl_slice *value,
                  char scratch[HL_HASH_SCRATCH]);
 

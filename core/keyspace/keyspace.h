@@ -3,7 +3,7 @@
  * Time arrives as `now_ms`, randomness as a struct hl_rng.  Everything runs on one thread.
  *
  * Invariants:
- *   K1  a key is in a database's main table once; it is in the expiry table iff it has a deadline.
+ *   K1  a key is in a database's main table once; it is in the expires list iff it has a deadline.
  *   K2  an entry's address is stable until a function documented as moving it is called for it.
  *   K3  with `expiry` HL_EXPIRY_HIDE or HL_EXPIRY_OFF nothing is ever removed but by the caller.
  *   K4  every lookup by name raises `gate_seen` to the gate of that name, whether it exists or not.
@@ -20,26 +20,26 @@
 #include <stdint.h>
 
 enum hl_type { /* numbered as the RDB and OBJECT commands order them */
-    HL_TYPE_STRING = 0,
-    HL_TYPE_LIST = 1,
-    HL_TYPE_SET = 2,
-    HL_TYPE_ZSET = 3,
-    HL_TYPE_HASH = 4,
-    HL_TYPE_MODULE = 5,
-    HL_TYPE_STREAM = 6,
+               HL_TYPE_STRING = 0,
+               HL_TYPE_LIST = 1,
+               HL_TYPE_SET = 2,
+               HL_TYPE_ZSET = 3,
+               HL_TYPE_HASH = 4,
+               HL_TYPE_MODULE = 5,
+               HL_TYPE_STREAM = 6,
 };
 
 enum hl_encoding { /* what OBJECT ENCODING prints */
-    HL_ENC_RAW = 0,
-    HL_ENC_EMBSTR,
-    HL_ENC_INT,
-    HL_ENC_LISTPACK,
-    HL_ENC_HASHTABLE,
-    HL_ENC_INTSET,
-    HL_ENC_SKIPLIST,
-    HL_ENC_QUICKLIST,
-    HL_ENC_STREAM,
-    HL_ENC_MODULE,
+                   HL_ENC_RAW = 0,
+                   HL_ENC_EMBSTR,
+                   HL_ENC_INT,
+                   HL_ENC_LISTPACK,
+                   HL_ENC_HASHTABLE,
+                   HL_ENC_INTSET,
+                   HL_ENC_SKIPLIST,
+                   HL_ENC_QUICKLIST,
+                   HL_ENC_STREAM,
+                   HL_ENC_MODULE,
 };
 
 /* What a lookup does with a key whose deadline has passed. */
@@ -53,10 +53,10 @@ enum hl_expiry {
 #define HL_DB_MAX 1024
 
 /* Flags of hl_db_find(). */
-#define HL_FIND_NOTOUCH 1u  /* leave the access time and frequency alone */
-#define HL_FIND_NOSTATS 2u  /* do not count a hit or a miss */
-#define HL_FIND_WRITE 4u    /* the caller is about to write: no hit or miss is counted */
-#define HL_FIND_EXPIRED 8u  /* return the key even when its deadline has passed */
+#define HL_FIND_NOTOUCH 1u /* leave the access time and frequency alone */
+#define HL_FIND_NOSTATS 2u /* do not count a hit or a miss */
+#define HL_FIND_WRITE 4u   /* the caller is about to write: no hit or miss is counted */
+#define HL_FIND_EXPIRED 8u /* return the key even when its deadline has passed */
 
 /* Number of slots in the gate filter: a power of two. */
 #define HL_GATE_SLOTS 16384
@@ -91,10 +91,12 @@ struct hl_keyspace {
     struct hl_db *dbs; /* opaque array; use hl_ks_db() */
     int db_count;
     enum hl_expiry expiry;
-    int64_t now_ms;     /* wall clock of the execution unit, milliseconds since the epoch */
-    uint32_t lru_clock; /* seconds, for access times; advanced by the owner */
-    bool lfu;           /* keep access frequencies instead of access times */
-    struct hl_rng *rng; /* borrowed; for LFU increments and sampling */
+    int64_t now_ms;             /* wall clock of the execution unit, milliseconds since the epoch */
+    uint32_t lru_clock;         /* seconds, for access times; advanced by the owner */
+    bool lfu;                   /* keep access frequencies instead of access times */
+    uint32_t lfu_log_factor;    /* 10: the larger, the more accesses one step takes */
+    uint32_t lfu_decay_minutes; /* 1; 0: never */
+    struct hl_rng *rng;         /* borrowed; for LFU increments and sampling */
     struct hl_encoding_limits limits;
     struct hl_keyspace_hooks hooks;
     uint32_t watching;    /* not 0: call hooks.modified */
@@ -108,6 +110,9 @@ struct hl_keyspace {
 
     uint64_t hits, misses; /* of reads */
     uint64_t expired;      /* keys removed because their deadline passed */
+
+    uint64_t seed[2];           /* of the tables; set by hl_ks_init() */
+    struct hl_evict_pool *pool; /* the keyspace's own */
 };
 
 /*
@@ -137,10 +142,13 @@ struct hl_entry *hl_db_find(struct hl_db *db, struct hl_slice key, unsigned flag
 
 /*
  * Note that the name changed: raises its gate to ks->gate_index, reports to hooks.modified.  Every
- * hl_db_* function below that changes a key calls it; code that changes a value in place (a field of
- * a hash) must call it itself.
+ * hl_db_* function below that changes a key calls it; code that changes a value in place (a field
+ * of a hash) must call it itself.
  */
 void hl_db_modified(struct hl_db *db, struct hl_slice key);
+
+/* As hl_db_modified() for the name of an entry of `db`, without hashing it again. */
+void hl_entry_modified(struct hl_db *db, const struct hl_entry *entry);
 
 /* Tell listeners of `classes` (HL_NOTIFY_*): cheap when nobody listens. */
 static inline void hl_ks_notify(struct hl_keyspace *ks, uint32_t classes, const char *event, int db,
@@ -183,12 +191,14 @@ struct hl_entry *hl_db_add_hash(struct hl_db *db, struct hl_slice key);
  * the keyspace from now on and end through hooks.module_free.  Calls hl_db_modified(). */
 struct hl_entry *hl_db_set_module(struct hl_db *db, struct hl_slice key, void *type, void *value);
 
-/* Remove a key; false when it was missing.  Calls hl_db_modified() when it was there.  `key` must
- * not point into the entry. */
+/* Remove a key, whatever its deadline (find it first where a dead key counts as missing); false
+ * when it was missing.  Raises ks->gate_seen (K4); calls hl_db_modified() when it was there.  `key`
+ * may be a view of the entry. */
 bool hl_db_delete(struct hl_db *db, struct hl_slice key);
 
 /* Rename `from`, which must exist (asserted), to `to`, replacing what was there; the deadline goes
- * along.  Also moves between databases.  Calls hl_db_modified() for both.  Returns the new entry. */
+ * along.  Also moves between databases.  Calls hl_db_modified() for both.  Returns the new entry.
+ */
 struct hl_entry *hl_db_rename(struct hl_db *db, struct hl_slice from, struct hl_db *to_db,
                               struct hl_slice to);
 
@@ -222,9 +232,10 @@ uint64_t hl_db_scan(struct hl_db *db, uint64_t cursor,
 void hl_ks_rehash_step(struct hl_keyspace *ks, int buckets);
 
 /*
- * Find keys whose deadline has passed, looking at no more than `effort` keys: calls `dead` for each,
- * which must remove it (hl_db_delete()) or leave it.  Returns the number of keys looked at, and in
- * *stale_percent (may be NULL) the share that were dead.  PROTOCOL section 7: only a leader calls it.
+ * Find keys whose deadline has passed, looking at no more than `effort` keys: calls `dead` for
+ * each, which must remove it (hl_db_delete()) or leave it.  Returns the number of keys looked at,
+ * and in *stale_percent (may be NULL) the share that were dead.  PROTOCOL section 7: only a leader
+ * calls it.
  */
 size_t hl_ks_expire_cycle(struct hl_keyspace *ks, size_t effort,
                           void (*dead)(void *ctx, int db, struct hl_slice key), void *ctx,

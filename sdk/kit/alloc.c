@@ -5,7 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void refuse(size_t size)
+#define LINE 64
+#define LINES_PAGES_MIN 65536
+
+__attribute__((noreturn)) static void refuse(size_t size)
 {
     (void)fprintf(stderr, "out of memory allocating %zu bytes\n", size);
     abort();
@@ -41,6 +44,24 @@ void *hl_realloc(void *ptr, size_t size)
 void *hl_try_malloc(size_t size)
 {
     return malloc(size != 0 ? size : 1);
+}
+
+void *hl_calloc_lines(size_t size)
+{
+    /* From some size on allocators hand out fresh pages, which are zero and aligned: calloc() then
+     * touches none of them. */
+    if (size >= LINES_PAGES_MIN) {
+        void *ptr = calloc(1, size);
+        if (ptr != NULL && (uintptr_t)ptr % LINE == 0) {
+            return ptr;
+        }
+        free(ptr);
+    }
+    void *lines = NULL;
+    if (posix_memalign(&lines, LINE, size) != 0 || lines == NULL) {
+        refuse(size);
+    }
+    return memset(lines, 0, size);
 }
 
 void hl_free(void *ptr)

@@ -22,6 +22,10 @@ void *hl_realloc(void *ptr, size_t size) __attribute__((returns_nonnull));
 /* Like hl_malloc() but NULL when refused: for sizes that input chose. */
 void *hl_try_malloc(size_t size) __attribute__((malloc));
 
+/* `size` zeroed bytes (a multiple of 64) at an address that is a multiple of 64, the length of a
+ * cache line; never NULL, aborts when refused.  Large areas stay untouched pages until used. */
+void *hl_calloc_lines(size_t size) __attribute__((malloc, returns_nonnull));
+
 /* Release memory of any function above.  NULL is allowed and does nothing. */
 void hl_free(void *ptr);
 

@@ -1,0 +1,280 @@
+/* Inside core/keyspace only: the layout of an entry, and of a database.
+ *
+ *   entry   0  u32  hash of the key, low half (what hl_table needs)
+ *           4  u32  access (24 bits), kind (5), timed (1), outside (1)
+ *           8  u32  length of the key
+ *          12  u32  length of the value part below
+ *          16  i64  deadline                      } only when timed
+ *          24  u32  index in the database's expires }
+ *           .  key
+ *           .  value part: the bytes of a string, an int64_t, or one or two pointers (unaligned)
+ *
+ * Invariants:
+ *   E1  the allocation of an entry is hl_size_class(hl_entry_size()) bytes, always: whether a new
+ *       value fits in place is arithmetic.
+ *   E2  `outside` is set iff the value is a string in a struct hl_blob.
+ *   E3  expires.at[entry's index] is the entry, for every timed entry of the database.
+ */
+#ifndef HL_KEYSPACE_ENTRY_H
+#define HL_KEYSPACE_ENTRY_H
+
+#include "base/siphash.h"
+#include "base/table.h"
+#include "keyspace/keyspace.h"
+#include "kit/alloc.h"
+#include "kit/assert.h"
+
+/* Longest string kept inside its entry. */
+#define HL_EMBED_MAX 256
+/* Longest string that OBJECT ENCODING calls embstr. */
+#define HL_EMBSTR_MAX 44
+/* Longest text that may be an integer. */
+#define HL_INT_TEXT_MAX 20
+
+enum hl_kind {
+    HL_KIND_RAW = 0,
+    HL_KIND_EMBSTR,
+    HL_KIND_INT,
+    HL_KIND_HASH_LISTPACK,
+    HL_KIND_HASH_TABLE,
+    HL_KIND_MODULE,
+};
+
+struct hl_entry {
+    uint32_t hash;
+    uint32_t access : 24; /* LRU: seconds; LFU: minutes (16 bits), counter (8 bits) */
+    uint32_t kind : 5;    /* enum hl_kind */
+    uint32_t timed : 1;
+    uint32_t outside : 1;
+    uint32_t key_len;
+    uint32_t value_len;
+    unsigned char bytes[];
+};
+
+/* A long string beside its entry. */
+struct hl_blob {
+    size_t len;
+    size_t cap;
+    char bytes[];
+};
+
+#define HL_TIMED_SIZE 12 /* deadline and index */
+#define HL_EXPIRES_CHUNK 512
+
+/* The entries with a deadline, in no order. */
+struct hl_expires {
+    struct hl_entry ***chunks; /* of HL_EXPIRES_CHUNK each */
+    size_t chunk_cap;
+    size_t chunk_count;
+    size_t count;
+    size_t cursor; /* of the expire cycle: entries below it were not looked at yet */
+};
+
+struct hl_db {
+    struct hl_table table;
+    struct hl_expires expires;
+    struct hl_keyspace *ks;
+    int index;
+};
+
+/* The size classes of the allocator: 16 bytes apart up to 128, then four to a doubling. */
+static inline size_t hl_size_class(size_t size)
+{
+    if (size <= 128) {
+        return (size + 15) & ~(size_t)15;
+    }
+    size_t step = (size_t)1 << (61 - __builtin_clzll(size - 1));
+    return (size + step - 1) & ~(step - 1);
+}
+
+static inline size_t hl_entry_prefix(const struct hl_entry *entry)
+{
+    return entry->timed ? HL_TIMED_SIZE : 0;
+}
+
+static inline unsigned char *hl_entry_key_bytes(const struct hl_entry *entry)
+{
+    return (unsigned char *)entry->bytes + hl_entry_prefix(entry);
+}
+
+static inline unsigned char *hl_entry_value(const struct hl_entry *entry)
+{
+    return hl_entry_key_bytes(entry) + entry->key_len;
+}
+
+/* Bytes in use; the allocation is the class of it (E1). */
+static inline size_t hl_entry_size(const struct hl_entry *entry)
+{
+    return sizeof *entry + hl_entry_prefix(entry) + entry->key_len + entry->value_len;
+}
+
+static inline void *hl_entry_pointer(const struct hl_entry *entry)
+{
+    void *ptr;
+    memcpy(&ptr, hl_entry_value(entry), sizeof ptr);
+    return ptr;
+}
+
+static inline void hl_entry_put_pointer(struct hl_entry *entry, const void *ptr)
+{
+    memcpy(hl_entry_value(entry), &ptr, sizeof ptr);
+}
+
+static inline int64_t hl_entry_int(const struct hl_entry *entry)
+{
+    int64_t v;
+    memcpy(&v, hl_entry_value(entry), sizeof v);
+    return v;
+}
+
+static inline int64_t hl_entry_deadline(const struct hl_entry *entry)
+{
+    int64_t when_ms;
+    memcpy(&when_ms, entry->bytes, sizeof when_ms);
+    return when_ms;
+}
+
+static inline void hl_entry_put_deadline(struct hl_entry *entry, int64_t when_ms)
+{
+    memcpy(entry->bytes, &when_ms, sizeof when_ms);
+}
+
+static inline uint32_t hl_entry_index(const struct hl_entry *entry)
+{
+    uint32_t index;
+    memcpy(&index, entry->bytes + 8, sizeof index);
+    return index;
+}
+
+static inline void hl_entry_put_index(struct hl_entry *entry, size_t index)
+{
+    uint32_t v = (uint32_t)index;
+    memcpy(entry->bytes + 8, &v, sizeof v);
+}
+
+/* Whether the deadline has passed. */
+static inline bool hl_entry_is_dead(const struct hl_keyspace *ks, const struct hl_entry *entry)
+{
+    return entry->timed && hl_entry_deadline(entry) < ks->now_ms;
+}
+
+static inline bool hl_entry_is_string(const struct hl_entry *entry)
+{
+    return entry->kind <= HL_KIND_INT;
+}
+
+struct hl_entry_key {
+    struct hl_slice name;
+    uint32_t hash;
+};
+
+static inline bool hl_entry_has_key(const void *entry, const void *key)
+{
+    const struct hl_entry *e = entry;
+    const struct hl_entry_key *k = key;
+    return e->hash == k->hash && e->key_len == k->name.len &&
+           memcmp(hl_entry_key_bytes(e), k->name.ptr, k->name.len) == 0;
+}
+
+/* The slot of a name in the main table, dead or alive, without side effects; NULL when missing. */
+static inline void **hl_db_slot(const struct hl_db *db, struct hl_slice name, uint64_t hash)
+{
+    struct hl_entry_key key = {.name = name, .hash = (uint32_t)hash};
+    return hl_table_find(&db->table, hash, hl_entry_has_key, &key);
+}
+
+static inline uint64_t hl_db_hash(const struct hl_db *db, struct hl_slice key)
+{
+    return hl_hash(db->ks->seed, key.ptr, key.len);
+}
+
+/* --- entry.c ---------------------------------------------------------------------------------- */
+
+/* A new entry with header and key set and room for a deadline (if `timed`) and a value part of
+ * `value_len` bytes, both unset. */
+struct hl_entry *hl_entry_create(uint32_t hash, struct hl_slice key, bool timed, enum hl_kind kind,
+                                 size_t value_len);
+
+/* Give the entry another shape, keeping key, deadline (if it had one and keeps one) and as much of
+ * the value part as fits.  Returns the entry, which may have moved: tell hl_db_moved(). */
+struct hl_entry *hl_entry_reshape(struct hl_entry *entry, bool timed, size_t value_len);
+
+/* End what the value part points to; the entry itself stays. */
+void hl_entry_end_value(struct hl_keyspace *ks, struct hl_entry *entry);
+
+/* End an entry that is in no table. */
+void hl_entry_destroy(struct hl_keyspace *ks, struct hl_entry *entry);
+
+/* --- access.c --------------------------------------------------------------------------------- */
+
+/* Note an access now, under LFU. */
+void hl_entry_touch_lfu(const struct hl_keyspace *ks, struct hl_entry *entry);
+
+/* The access field of a key that is made now. */
+uint32_t hl_access_fresh(const struct hl_keyspace *ks);
+
+/* Note an access now. */
+static inline void hl_entry_touch(const struct hl_keyspace *ks, struct hl_entry *entry)
+{
+    if (ks->lfu) {
+        hl_entry_touch_lfu(ks, entry);
+    } else {
+        entry->access = ks->lru_clock & 0xffffffu;
+    }
+}
+
+/* --- keyspace.c ------------------------------------------------------------------------------- */
+
+/* Raise the gate of a hash and report to hooks.modified. */
+void hl_db_modified_hash(struct hl_db *db, struct hl_slice key, uint64_t hash);
+
+/* The entry that was at address `from` is now `moved` (perhaps the same): repair the tables. */
+void hl_db_moved(struct hl_db *db, uintptr_t from, struct hl_entry *moved);
+
+/* Insert a made entry (untimed, or with deadline set) under its name, ending what was there.  The
+ * access is set to fresh.  Calls hl_db_modified(). */
+struct hl_entry *hl_db_put(struct hl_db *db, struct hl_entry *entry);
+
+/* Remove the entry in `slot`, which is not a dead one to report.  Does not report. */
+void hl_db_drop(struct hl_db *db, void **slot);
+
+/* --- expire.c --------------------------------------------------------------------------------- */
+
+/* Add a timed entry, setting its index (E3). */
+void hl_expires_add(struct hl_expires *expires, struct hl_entry *entry);
+
+/* Take out the entry of an index. */
+void hl_expires_remove(struct hl_expires *expires, size_t index);
+
+/* Release the memory; the entries are not touched. */
+void hl_expires_fini(struct hl_expires *expires);
+
+/* Where the entry of an index is kept. */
+static inline struct hl_entry **hl_expires_at(const struct hl_expires *expires, size_t index)
+{
+    HL_ASSERT(index < expires->count);
+    return &expires->chunks[index / HL_EXPIRES_CHUNK][index % HL_EXPIRES_CHUNK];
+}
+
+/* --- evict.c ---------------------------------------------------------------------------------- */
+
+struct hl_evict_pool;
+
+/* Release the pool (NULL is allowed). */
+void hl_evict_pool_destroy(struct hl_evict_pool *pool);
+
+/* --- hash.c ----------------------------------------------------------------------------------- */
+
+struct hl_hash_table;
+
+/* End a hash in table form. */
+void hl_hash_table_destroy(struct hl_hash_table *hash);
+
+/* A copy of a hash's value as a new entry under `key`, in no table yet. */
+struct hl_entry *hl_hash_dup(const struct hl_entry *entry, struct hl_slice key, uint32_t key_hash,
+                             bool timed);
+
+/* Bytes of a hash beside its entry. */
+size_t hl_hash_memory(const struct hl_entry *entry, size_t samples);
+
+#endif

@@ -1,0 +1,380 @@
+#include "keyspace/entry.h"
+
+#define RANDOM_TRIES 100 /* dead keys hl_db_random() may draw before it gives up */
+
+void hl_ks_init(struct hl_keyspace *ks, int db_count, const uint64_t seed[2], struct hl_rng *rng)
+{
+    HL_ASSERT(db_count >= 1 && db_count <= HL_DB_MAX);
+    HL_ASSERT(rng != NULL);
+    *ks = (struct hl_keyspace){
+        .db_count = db_count,
+        .rng = rng,
+        .lfu_log_factor = 10,
+        .lfu_decay_minutes = 1,
+        .limits = {.hash_max_listpack_entries = 128, .hash_max_listpack_value = 64},
+        .seed = {seed[0], seed[1]},
+    };
+    ks->dbs = hl_calloc((size_t)db_count, sizeof *ks->dbs);
+    ks->gate = hl_calloc(HL_GATE_SLOTS, sizeof *ks->gate);
+    for (int i = 0; i < db_count; i++) {
+        ks->dbs[i].ks = ks;
+        ks->dbs[i].index = i;
+        hl_table_init(&ks->dbs[i].table);
+    }
+}
+
+static void end_entry(void *ctx, void *entry)
+{
+    hl_entry_destroy(ctx, entry);
+}
+
+static void empty_db(struct hl_db *db)
+{
+    hl_expires_fini(&db->expires);
+    hl_table_fini(&db->table, end_entry, db->ks);
+}
+
+void hl_ks_fini(struct hl_keyspace *ks)
+{
+    for (int i = 0; i < ks->db_count; i++) {
+        empty_db(&ks->dbs[i]);
+    }
+    hl_evict_pool_destroy(ks->pool);
+    hl_free(ks->dbs);
+    hl_free(ks->gate);
+    *ks = (struct hl_keyspace){0};
+}
+
+struct hl_db *hl_ks_db(struct hl_keyspace *ks, int index)
+{
+    HL_ASSERT(index >= 0 && index < ks->db_count);
+    return &ks->dbs[index];
+}
+
+int hl_db_index(const struct hl_db *db)
+{
+    return db->index;
+}
+
+size_t hl_db_count(const struct hl_db *db)
+{
+    return db->table.count;
+}
+
+size_t hl_db_expires_count(const struct hl_db *db)
+{
+    return db->expires.count;
+}
+
+/* --- names ------------------------------------------------------------------------------------ */
+
+static inline uint64_t *gate_of(const struct hl_keyspace *ks, uint64_t hash)
+{
+    return &ks->gate[(uint32_t)hash % HL_GATE_SLOTS];
+}
+
+static inline void see_gate(struct hl_keyspace *ks, uint64_t hash)
+{
+    uint64_t gate = *gate_of(ks, hash);
+    if (gate > ks->gate_seen) {
+        ks->gate_seen = gate;
+    }
+}
+
+void hl_db_modified_hash(struct hl_db *db, struct hl_slice key, uint64_t hash)
+{
+    struct hl_keyspace *ks = db->ks;
+    uint64_t *gate = gate_of(ks, hash);
+    if (*gate < ks->gate_index) {
+        *gate = ks->gate_index;
+    }
+    if (ks->watching != 0 && ks->hooks.modified != NULL) {
+        ks->hooks.modified(ks->hooks.ctx, db->index, key);
+    }
+}
+
+void hl_db_modified(struct hl_db *db, struct hl_slice key)
+{
+    hl_db_modified_hash(db, key, hl_db_hash(db, key));
+}
+
+void hl_entry_modified(struct hl_db *db, const struct hl_entry *entry)
+{
+    hl_db_modified_hash(db, hl_entry_key(entry), entry->hash);
+}
+
+static struct hl_entry *miss(struct hl_db *db, struct hl_slice key, unsigned flags)
+{
+    struct hl_keyspace *ks = db->ks;
+    if ((flags & (HL_FIND_NOSTATS | HL_FIND_WRITE)) == 0) {
+        ks->misses++;
+        hl_ks_notify(ks, HL_NOTIFY_KEY_MISS, "keymiss", db->index, key);
+    }
+    return NULL;
+}
+
+/* Report and remove the dead entry in `slot`. */
+static void expire_entry(struct hl_db *db, void **slot)
+{
+    struct hl_keyspace *ks = db->ks;
+    struct hl_entry *entry = *slot;
+    struct hl_slice key = hl_entry_key(entry);
+    if (ks->hooks.expired != NULL) {
+        ks->hooks.expired(ks->hooks.ctx, db->index, key);
+    }
+    ks->expired++;
+    hl_expires_remove(&db->expires, hl_entry_index(entry));
+    hl_table_remove(&db->table, slot);
+    hl_entry_modified(db, entry);
+    hl_ks_notify(ks, HL_NOTIFY_EXPIRED, "expired", db->index, key);
+    hl_entry_destroy(ks, entry);
+}
+
+/* What a lookup does with a dead entry: true when the caller must not see it. */
+static bool hides_dead(struct hl_db *db, void **slot)
+{
+    switch (db->ks->expiry) {
+    case HL_EXPIRY_DELETE:
+        expire_entry(db, slot);
+        return true;
+    case HL_EXPIRY_HIDE:
+        return true;
+    case HL_EXPIRY_OFF:
+        return false;
+    }
+    HL_ASSERT(false);
+    return false;
+}
+
+struct hl_entry *hl_db_find(struct hl_db *db, struct hl_slice key, unsigned flags)
+{
+    struct hl_keyspace *ks = db->ks;
+    uint64_t hash = hl_db_hash(db, key);
+    see_gate(ks, hash);
+    void **slot = hl_db_slot(db, key, hash);
+    if (slot == NULL) {
+        return miss(db, key, flags);
+    }
+    struct hl_entry *entry = *slot;
+    if (hl_entry_is_dead(ks, entry) && (flags & HL_FIND_EXPIRED) == 0 && hides_dead(db, slot)) {
+        return miss(db, key, flags);
+    }
+    if ((flags & (HL_FIND_NOSTATS | HL_FIND_WRITE)) == 0) {
+        ks->hits++;
+    }
+    if ((flags & HL_FIND_NOTOUCH) == 0) {
+        hl_entry_touch(ks, entry);
+    }
+    return entry;
+}
+
+/* --- changing the tables ---------------------------------------------------------------------- */
+
+void hl_db_moved(struct hl_db *db, uintptr_t from, struct hl_entry *moved)
+{
+    if (from == (uintptr_t)moved) {
+        return;
+    }
+    *hl_table_locate(&db->table, moved->hash, from) = moved;
+    if (moved->timed) {
+        *hl_expires_at(&db->expires, hl_entry_index(moved)) = moved;
+    }
+}
+
+void hl_db_drop(struct hl_db *db, void **slot)
+{
+    struct hl_entry *entry = *slot;
+    if (entry->timed) {
+        hl_expires_remove(&db->expires, hl_entry_index(entry));
+    }
+    hl_table_remove(&db->table, slot);
+    hl_entry_destroy(db->ks, entry);
+}
+
+struct hl_entry *hl_db_put(struct hl_db *db, struct hl_entry *entry)
+{
+    struct hl_slice key = hl_entry_key(entry);
+    uint64_t hash = hl_db_hash(db, key);
+    HL_ASSERT(entry->hash == (uint32_t)hash);
+    entry->access = hl_access_fresh(db->ks);
+    void **slot = hl_db_slot(db, key, hash);
+    if (slot != NULL) {
+        struct hl_entry *old = *slot;
+        if (old->timed) {
+            hl_expires_remove(&db->expires, hl_entry_index(old));
+        }
+        *slot = entry;
+        hl_entry_destroy(db->ks, old);
+    } else {
+        hl_table_insert(&db->table, hash, entry);
+    }
+    if (entry->timed) {
+        hl_expires_add(&db->expires, entry);
+    }
+    hl_db_modified_hash(db, key, hash);
+    return entry;
+}
+
+struct hl_entry *hl_db_set_module(struct hl_db *db, struct hl_slice key, void *type, void *value)
+{
+    uint32_t hash = (uint32_t)hl_db_hash(db, key);
+    struct hl_entry *entry = hl_entry_create(hash, key, false, HL_KIND_MODULE, 2 * sizeof(void *));
+    hl_entry_put_pointer(entry, type);
+    memcpy(hl_entry_value(entry) + sizeof value, &value, sizeof value);
+    return hl_db_put(db, entry);
+}
+
+bool hl_db_delete(struct hl_db *db, struct hl_slice key)
+{
+    uint64_t hash = hl_db_hash(db, key);
+    see_gate(db->ks, hash);
+    void **slot = hl_db_slot(db, key, hash);
+    if (slot == NULL) {
+        return false;
+    }
+    struct hl_entry *entry = *slot;
+    if (entry->timed) {
+        hl_expires_remove(&db->expires, hl_entry_index(entry));
+    }
+    hl_table_remove(&db->table, slot);
+    hl_db_modified_hash(db, key, hash);
+    hl_entry_destroy(db->ks, entry);
+    return true;
+}
+
+struct hl_entry *hl_db_rename(struct hl_db *db, struct hl_slice from, struct hl_db *to_db,
+                              struct hl_slice to)
+{
+    uint64_t from_hash = hl_db_hash(db, from);
+    void **slot = hl_db_slot(db, from, from_hash);
+    HL_ASSERT(slot != NULL);
+    struct hl_entry *old = *slot;
+    if (db == to_db && hl_slice_equal(from, to)) {
+        hl_db_modified_hash(db, from, from_hash);
+        return old;
+    }
+    /* The value part moves over as it is, pointers and all. */
+    struct hl_entry *entry = hl_entry_create((uint32_t)hl_db_hash(to_db, to), to, old->timed,
+                                             (enum hl_kind)old->kind, old->value_len);
+    entry->outside = old->outside;
+    memcpy(hl_entry_value(entry), hl_entry_value(old), old->value_len);
+    if (old->timed) {
+        hl_entry_put_deadline(entry, hl_entry_deadline(old));
+        hl_expires_remove(&db->expires, hl_entry_index(old));
+    }
+    uint32_t access = old->access;
+    hl_table_remove(&db->table, slot);
+    hl_db_modified_hash(db, from, from_hash);
+    entry = hl_db_put(to_db, entry);
+    entry->access = access & 0xffffffu;
+    hl_free(old);
+    return entry;
+}
+
+struct hl_entry *hl_db_set_expire(struct hl_db *db, struct hl_entry *entry, int64_t when_ms)
+{
+    uintptr_t from = (uintptr_t)entry;
+    struct hl_entry *moved = entry;
+    if (when_ms == HL_NO_EXPIRE) {
+        if (entry->timed) {
+            hl_expires_remove(&db->expires, hl_entry_index(entry));
+            moved = hl_entry_reshape(entry, false, entry->value_len);
+            hl_db_moved(db, from, moved);
+        }
+    } else if (entry->timed) {
+        hl_entry_put_deadline(entry, when_ms);
+    } else {
+        moved = hl_entry_reshape(entry, true, entry->value_len);
+        hl_entry_put_deadline(moved, when_ms);
+        hl_expires_add(&db->expires, moved);
+        hl_db_moved(db, from, moved);
+    }
+    hl_entry_modified(db, moved);
+    return moved;
+}
+
+/* --- whole databases -------------------------------------------------------------------------- */
+
+/* Whoever looks any name up from now on sees what this unit did. */
+static void raise_all_gates(struct hl_keyspace *ks)
+{
+    for (size_t i = 0; ks->gate_index != 0 && i < HL_GATE_SLOTS; i++) {
+        if (ks->gate[i] < ks->gate_index) {
+            ks->gate[i] = ks->gate_index;
+        }
+    }
+}
+
+void hl_db_flush(struct hl_db *db)
+{
+    struct hl_keyspace *ks = db->ks;
+    raise_all_gates(ks);
+    if (ks->watching != 0 && ks->hooks.modified != NULL) {
+        uint64_t position[3] = {0};
+        const struct hl_entry *entry;
+        while ((entry = hl_table_walk(&db->table, position)) != NULL) {
+            ks->hooks.modified(ks->hooks.ctx, db->index, hl_entry_key(entry));
+        }
+    }
+    empty_db(db);
+}
+
+void hl_ks_flush(struct hl_keyspace *ks)
+{
+    for (int i = 0; i < ks->db_count; i++) {
+        hl_db_flush(&ks->dbs[i]);
+    }
+}
+
+void hl_ks_swap(struct hl_keyspace *ks, int a, int b)
+{
+    struct hl_db *left = hl_ks_db(ks, a);
+    struct hl_db *right = hl_ks_db(ks, b);
+    raise_all_gates(ks);
+    struct hl_table table = left->table;
+    struct hl_expires expires = left->expires;
+    left->table = right->table;
+    left->expires = right->expires;
+    right->table = table;
+    right->expires = expires;
+}
+
+struct hl_entry *hl_db_random(struct hl_db *db)
+{
+    for (int i = 0; i < RANDOM_TRIES; i++) {
+        struct hl_entry *entry = hl_table_random(&db->table, db->ks->rng);
+        if (entry == NULL || db->ks->expiry == HL_EXPIRY_OFF || !hl_entry_is_dead(db->ks, entry)) {
+            return entry;
+        }
+        if (db->ks->expiry == HL_EXPIRY_DELETE) {
+            expire_entry(db, hl_table_locate(&db->table, entry->hash, (uintptr_t)entry));
+        }
+    }
+    return NULL;
+}
+
+struct scan {
+    void (*visit)(void *ctx, struct hl_entry *entry);
+    void *ctx;
+};
+
+static void scan_visit(void *ctx, void *entry)
+{
+    const struct scan *scan = ctx;
+    scan->visit(scan->ctx, entry);
+}
+
+uint64_t hl_db_scan(struct hl_db *db, uint64_t cursor,
+                    void (*visit)(void *ctx, struct hl_entry *entry), void *ctx)
+{
+    struct scan scan = {.visit = visit, .ctx = ctx};
+    return hl_table_scan(&db->table, cursor, scan_visit, &scan);
+}
+
+void hl_ks_rehash_step(struct hl_keyspace *ks, int buckets)
+{
+    HL_ASSERT(buckets > 0);
+    for (int i = 0; i < ks->db_count; i++) {
+        (void)hl_table_step(&ks->dbs[i].table, (size_t)buckets);
+    }
+}
