@@ -12,335 +12,486 @@
 
 /* ---- Module ---------------------------------------------------------------------------------- */
 
-/* 4.0. */
+/* Give the module its name and version. RedisModule_Init() does it; call it yourself never. */
 HELIOS_API void (*RedisModule_SetModuleAttribs)(RedisModuleCtx *ctx, const char *name, int ver,
                                                 int apiver);
-/* 4.0. */
+
+/* 1 when a module of that name is loaded. */
 HELIOS_API int (*RedisModule_IsModuleNameBusy)(const char *name);
-/* 6.0. */
+
+/* Declare what the module copes with: REDISMODULE_OPTION(S)_*, or-ed; replaces what was set
+ * before. 6.0. */
 HELIOS_API void (*RedisModule_SetModuleOptions)(RedisModuleCtx *ctx, int options);
 
 /* ---- Memory ---------------------------------------------------------------------------------- */
 
-/* 4.0. */
+/* Memory that counts towards maxmemory; never NULL, the server aborts instead. End it with Free. */
 HELIOS_API void *(*RedisModule_Alloc)(size_t bytes);
-/* 7.0. */
+
+/* Like Alloc, but NULL when refused: for sizes that a client chose. 7.0. */
 HELIOS_API void *(*RedisModule_TryAlloc)(size_t bytes);
-/* 4.0. */
+
+/* Resize what Alloc gave (or NULL); never NULL. */
 HELIOS_API void *(*RedisModule_Realloc)(void *ptr, size_t bytes);
-/* 7.4. */
+
+/* Like Realloc, but NULL when refused, the old block being kept. 7.4. */
 HELIOS_API void *(*RedisModule_TryRealloc)(void *ptr, size_t bytes);
-/* 4.0. */
+
+/* Give memory of this family back; NULL is allowed. */
 HELIOS_API void (*RedisModule_Free)(void *ptr);
-/* 4.0. */
+
+/* Zeroed memory for nmemb items; never NULL. */
 HELIOS_API void *(*RedisModule_Calloc)(size_t nmemb, size_t size);
-/* 7.4. */
+
+/* Like Calloc, but NULL when refused. 7.4. */
 HELIOS_API void *(*RedisModule_TryCalloc)(size_t nmemb, size_t size);
-/* 4.0. */
+
+/* A copy of a C string, to be ended with Free. */
 HELIOS_API char *(*RedisModule_Strdup)(const char *str);
-/* 4.0. */
+
+/* From here on, strings, keys, replies and dictionaries made with this context end with it. Call
+ * it first in a command; then free by hand only what is big. */
 HELIOS_API void (*RedisModule_AutoMemory)(RedisModuleCtx *ctx);
-/* 4.0. */
+
+/* Scratch memory that ends with the context, never freed by hand: for many small pieces. NULL
+ * when bytes is 0. */
 HELIOS_API void *(*RedisModule_PoolAlloc)(RedisModuleCtx *ctx, size_t bytes);
-/* 6.0. */
+
+/* Used memory over maxmemory: 0 without a limit, over 1 when it is exceeded. 6.0. */
 HELIOS_API float (*RedisModule_GetUsedMemoryRatio)(void);
-/* 6.0. */
+
+/* The bytes that a block of Alloc really takes. 6.0. */
 HELIOS_API size_t (*RedisModule_MallocSize)(void *ptr);
-/* 7.0. */
+
+/* The bytes of a block that may be written, at least what was asked for. 7.0. */
 HELIOS_API size_t (*RedisModule_MallocUsableSize)(void *ptr);
-/* 7.0. */
+
+/* The bytes that a string takes, its header included. 7.0. */
 HELIOS_API size_t (*RedisModule_MallocSizeString)(RedisModuleString *str);
-/* 7.0. */
+
+/* The bytes that a dictionary takes, what its values point to excluded. 7.0. */
 HELIOS_API size_t (*RedisModule_MallocSizeDict)(RedisModuleDict *dict);
 
 /* ---- Commands -------------------------------------------------------------------------------- */
 
-/* 4.0. */
+/* Register a command, in OnLoad only. strflags: words such as "write", "readonly", "deny-oom",
+ * "fast", "blocking", "getkeys-api". Keys are the arguments firstkey to lastkey (negative: from
+ * the end) every keystep; 0, 0, 0 when there are none. ERR when the name is taken or a word is
+ * unknown. */
 HELIOS_API int (*RedisModule_CreateCommand)(RedisModuleCtx *ctx, const char *name,
                                             RedisModuleCmdFunc cmdfunc, const char *strflags,
                                             int firstkey, int lastkey, int keystep);
-/* 7.0. */
+
+/* The handle of a command of this module, for CreateSubcommand and SetCommandInfo; NULL for
+ * others. Lives as long as the module. 7.0. */
 HELIOS_API RedisModuleCommand *(*RedisModule_GetCommand)(RedisModuleCtx *ctx, const char *name);
-/* 7.0. */
+
+/* Register `parent name`; the parent's function may be NULL when it only holds such. Arguments
+ * as for CreateCommand, keys counted from the parent's name. 7.0. */
 HELIOS_API int (*RedisModule_CreateSubcommand)(RedisModuleCommand *parent, const char *name,
                                                RedisModuleCmdFunc cmdfunc, const char *strflags,
                                                int firstkey, int lastkey, int keystep);
-/* 7.0. */
+
+/* Describe a command for COMMAND DOCS and COMMAND INFO: everything is copied. Once per command;
+ * ERR when the info is inconsistent. 7.0. */
 HELIOS_API int (*RedisModule_SetCommandInfo)(RedisModuleCommand *command,
                                              const RedisModuleCommandInfo *info);
-/* 7.2. */
+
+/* Put a command into ACL categories, words separated by spaces; in OnLoad only. 7.2. */
 HELIOS_API int (*RedisModule_SetCommandACLCategories)(RedisModuleCommand *command,
                                                       const char *ctgrsflags);
-/* 7.4. */
+
+/* Make a new ACL category, in OnLoad only. ERR when the name is taken or malformed, or the table
+ * is full. 7.4. */
 HELIOS_API int (*RedisModule_AddACLCategory)(RedisModuleCtx *ctx, const char *name);
-/* 4.0. */
+
+/* 1 when the command runs only to name its keys, having the flag getkeys-api: then report them
+ * with KeyAtPos, and do nothing else. */
 HELIOS_API int (*RedisModule_IsKeysPositionRequest)(RedisModuleCtx *ctx);
-/* 4.0. */
+
+/* Report that argument pos is a key. */
 HELIOS_API void (*RedisModule_KeyAtPos)(RedisModuleCtx *ctx, int pos);
-/* 7.0. */
+
+/* Report that argument pos is a key, used as flags (REDISMODULE_CMD_KEY_*) say. 7.0. */
 HELIOS_API void (*RedisModule_KeyAtPosWithFlags)(RedisModuleCtx *ctx, int pos, int flags);
-/* 7.0. */
+
+/* 1 when the command runs only to name its channels, having the flag getchannels-api. 7.0. */
 HELIOS_API int (*RedisModule_IsChannelsPositionRequest)(RedisModuleCtx *ctx);
-/* 7.0. */
+
+/* Report that argument pos is a channel, used as flags (REDISMODULE_CMD_CHANNEL_*) say. 7.0. */
 HELIOS_API void (*RedisModule_ChannelAtPosWithFlags)(RedisModuleCtx *ctx, int pos, int flags);
-/* 6.0. */
+
+/* The positions of the keys in a command line, to be ended with Free. NULL with errno: ENOENT
+ * unknown command, EINVAL bad arity, 0 no keys. 6.0. */
 HELIOS_API int *(*RedisModule_GetCommandKeys)(RedisModuleCtx *ctx, RedisModuleString **argv,
                                               int argc, int *num_keys);
-/* 7.0. */
+
+/* Like GetCommandKeys, and *out_flags (may be NULL) gets one flag word per key, to be ended with
+ * Free as well. 7.0. */
 HELIOS_API int *(*RedisModule_GetCommandKeysWithFlags)(RedisModuleCtx *ctx,
                                                        RedisModuleString **argv, int argc,
                                                        int *num_keys, int **out_flags);
-/* 6.2. */
+
+/* The full name of the command that runs, borrowed; NULL outside commands. 6.2. */
 HELIOS_API const char *(*RedisModule_GetCurrentCommandName)(RedisModuleCtx *ctx);
 
 /* ---- Context and clients --------------------------------------------------------------------- */
 
-/* 4.0. */
+/* The database this context works on. */
 HELIOS_API int (*RedisModule_GetSelectedDb)(RedisModuleCtx *ctx);
-/* 4.0. */
+
+/* Work on another database from here on; ERR when there is none of that number. */
 HELIOS_API int (*RedisModule_SelectDb)(RedisModuleCtx *ctx, int newid);
-/* 4.0. */
+
+/* The id of the client that called; 0 when none did; UINT64_MAX while the log is replayed. */
 HELIOS_API unsigned long long (*RedisModule_GetClientId)(RedisModuleCtx *ctx);
-/* 6.2. */
+
+/* The user name of a connected client, a new string; NULL with errno ENOENT when it is gone,
+ * ENOTSUP when it has no user. 6.2. */
 HELIOS_API RedisModuleString *(*RedisModule_GetClientUserNameById)(RedisModuleCtx *ctx,
                                                                    uint64_t id);
-/* 6.0. */
+
+/* Fill a RedisModuleClientInfo, whose version the caller has set. ERR when the client is gone or
+ * the version unknown; with ci NULL only tells whether it is there. 6.0. */
 HELIOS_API int (*RedisModule_GetClientInfoById)(void *ci, uint64_t id);
-/* 7.0. */
+
+/* What the client called itself by CLIENT SETNAME, a new string; NULL when nothing or gone. 7.0. */
 HELIOS_API RedisModuleString *(*RedisModule_GetClientNameById)(RedisModuleCtx *ctx, uint64_t id);
-/* 7.0. */
+
+/* Name a client, as CLIENT SETNAME does. ERR with errno ENOENT when gone, EINVAL for bad
+ * characters. 7.0. */
 HELIOS_API int (*RedisModule_SetClientNameById)(uint64_t id, RedisModuleString *name);
-/* 6.0. */
+
+/* PUBLISH; returns how many clients of this node received it. 6.0. */
 HELIOS_API int (*RedisModule_PublishMessage)(RedisModuleCtx *ctx, RedisModuleString *channel,
                                              RedisModuleString *message);
-/* 7.0. */
+
+/* SPUBLISH; returns how many clients of this node received it. 7.0. */
 HELIOS_API int (*RedisModule_PublishMessageShard)(RedisModuleCtx *ctx, RedisModuleString *channel,
                                                   RedisModuleString *message);
-/* 4.0. */
+
+/* What holds now: REDISMODULE_CTX_FLAGS_*, or-ed. ctx may be NULL for what does not depend on a
+ * client. */
 HELIOS_API int (*RedisModule_GetContextFlags)(RedisModuleCtx *ctx);
-/* 6.0. */
+
+/* 1 while writes must not reach replicas (a manual failover is under way): a timer that writes
+ * should then wait. 6.0. */
 HELIOS_API int (*RedisModule_AvoidReplicaTraffic)(void);
-/* 6.0. */
+
+/* All context flags that this server knows, or-ed. 6.0. */
 HELIOS_API int (*RedisModule_GetContextFlagsAll)(void);
-/* 7.2. */
+
+/* All module options that this server knows, or-ed. 7.2. */
 HELIOS_API int (*RedisModule_GetModuleOptionsAll)(void);
-/* 6.0. */
+
+/* The version of the Redis API served, as 0x00MMmmpp. 6.0. */
 HELIOS_API int (*RedisModule_GetServerVersion)(void);
-/* 7.0. */
+
+/* Hide argument pos from SLOWLOG and MONITOR. ERR outside a command, or out of range. 7.0. */
 HELIOS_API int (*RedisModule_RedactClientCommandArgument)(RedisModuleCtx *ctx, int pos);
-/* 6.0. */
+
+/* The PEM certificate of a TLS client, a new string; NULL when it showed none. 6.0. */
 HELIOS_API RedisModuleString *(*RedisModule_GetClientCertificate)(RedisModuleCtx *ctx, uint64_t id);
 
 /* ---- Strings --------------------------------------------------------------------------------- */
 
-/* 4.0. */
+/* A new string of len bytes at ptr (copied). ctx may be NULL: then nothing frees it
+ * automatically. End it with FreeString. */
 HELIOS_API RedisModuleString *(*RedisModule_CreateString)(RedisModuleCtx *ctx, const char *ptr,
                                                           size_t len);
-/* 4.0. */
+
+/* A new string, the decimal text of ll. */
 HELIOS_API RedisModuleString *(*RedisModule_CreateStringFromLongLong)(RedisModuleCtx *ctx,
                                                                       long long ll);
-/* 7.0. */
+
+/* A new string, the decimal text of ull. 7.0. */
 HELIOS_API RedisModuleString *(*RedisModule_CreateStringFromULongLong)(RedisModuleCtx *ctx,
                                                                        unsigned long long ull);
-/* 6.0. */
+
+/* A new string, the shortest text of d that is exact. 6.0. */
 HELIOS_API RedisModuleString *(*RedisModule_CreateStringFromDouble)(RedisModuleCtx *ctx, double d);
-/* 6.0. */
+
+/* A new string, the text of ld; humanfriendly: without exponent and trailing zeros. 6.0. */
 HELIOS_API RedisModuleString *(*RedisModule_CreateStringFromLongDouble)(RedisModuleCtx *ctx,
                                                                         long double ld,
                                                                         int humanfriendly);
-/* 4.0. */
+
+/* A new string with the bytes of str. */
 HELIOS_API RedisModuleString *(*RedisModule_CreateStringFromString)(RedisModuleCtx *ctx,
                                                                     const RedisModuleString *str);
-/* 6.2. */
+
+/* A new string, "ms-seq". 6.2. */
 HELIOS_API
-    RedisModuleString *(*RedisModule_CreateStringFromStreamID)(RedisModuleCtx *ctx,
-                                                               const RedisModuleStreamID *id);
-/* 4.0. */
+RedisModuleString *(*RedisModule_CreateStringFromStreamID)(RedisModuleCtx *ctx,
+                                                           const RedisModuleStreamID *id);
+
+/* A new string, formatted as printf does. */
 HELIOS_API RedisModuleString *(*RedisModule_CreateStringPrintf)(RedisModuleCtx *ctx,
                                                                 const char *fmt,
                                                                 ...)HELIOS_PRINTF(2, 3);
-/* 4.0. */
+
+/* Drop one reference. ctx as it was at creation. */
 HELIOS_API void (*RedisModule_FreeString)(RedisModuleCtx *ctx, RedisModuleString *str);
-/* 4.0. */
+
+/* The bytes, borrowed while the string lives and does not change; *len (may be NULL) gets their
+ * number. There is a NUL behind them. */
 HELIOS_API const char *(*RedisModule_StringPtrLen)(const RedisModuleString *str, size_t *len);
-/* 4.0. */
+
+/* Read a whole string as an integer; ERR when it is none, *ll being left alone. */
 HELIOS_API int (*RedisModule_StringToLongLong)(const RedisModuleString *str, long long *ll);
-/* 7.0. */
+
+/* Read a whole string as an unsigned integer; ERR when it is none. 7.0. */
 HELIOS_API int (*RedisModule_StringToULongLong)(const RedisModuleString *str,
                                                 unsigned long long *ull);
-/* 4.0. */
+
+/* Read a whole string as a double, "inf" allowed, NaN not; ERR otherwise. */
 HELIOS_API int (*RedisModule_StringToDouble)(const RedisModuleString *str, double *d);
-/* 6.0. */
+
+/* Like StringToDouble, in long double. 6.0. */
 HELIOS_API int (*RedisModule_StringToLongDouble)(const RedisModuleString *str, long double *d);
-/* 6.2. */
+
+/* Read "ms-seq", "ms", "-" or "+"; ERR otherwise. 6.2. */
 HELIOS_API int (*RedisModule_StringToStreamID)(const RedisModuleString *str,
                                                RedisModuleStreamID *id);
-/* 4.0. */
+
+/* Append to a string that nobody else holds; ERR when it is shared. */
 HELIOS_API int (*RedisModule_StringAppendBuffer)(RedisModuleCtx *ctx, RedisModuleString *str,
                                                  const char *buf, size_t len);
-/* 7.0. */
+
+/* Give spare memory of a string back; the string must not be in use by another thread. 7.0. */
 HELIOS_API void (*RedisModule_TrimStringAllocation)(RedisModuleString *str);
-/* 4.0. */
+
+/* Keep a string beyond the call that gave it; end it with FreeString, with ctx NULL when another
+ * context does. It may copy nothing, so do not change the string then. */
 HELIOS_API void (*RedisModule_RetainString)(RedisModuleCtx *ctx, RedisModuleString *str);
-/* 6.0. */
+
+/* Like RetainString, also for callers that may be on another thread: returns the string to keep,
+ * which may be a copy. ctx may be NULL. 6.0. */
 HELIOS_API RedisModuleString *(*RedisModule_HoldString)(RedisModuleCtx *ctx,
                                                         RedisModuleString *str);
-/* 4.0. */
+
+/* As memcmp: negative, 0 or positive. */
 HELIOS_API int (*RedisModule_StringCompare)(const RedisModuleString *a, const RedisModuleString *b);
 
 /* ---- Replies --------------------------------------------------------------------------------- */
 
-/* 4.0. */
+/* Reply "wrong number of arguments" and return OK: `return RedisModule_WrongArity(ctx);`. */
 HELIOS_API int (*RedisModule_WrongArity)(RedisModuleCtx *ctx);
-/* 4.0. */
+
+/* Reply an integer. This and every ReplyWith returns OK. */
 HELIOS_API int (*RedisModule_ReplyWithLongLong)(RedisModuleCtx *ctx, long long ll);
-/* 4.0. */
+
+/* Reply an error. It begins with a code in capitals: "ERR what is wrong". */
 HELIOS_API int (*RedisModule_ReplyWithError)(RedisModuleCtx *ctx, const char *err);
-/* 7.2. */
+
+/* Reply an error, formatted as printf does. 7.2. */
 HELIOS_API int (*RedisModule_ReplyWithErrorFormat)(RedisModuleCtx *ctx, const char *fmt, ...)
     HELIOS_PRINTF(2, 3);
-/* 4.0. */
+
+/* Reply a status such as "OK": no CR or LF inside. */
 HELIOS_API int (*RedisModule_ReplyWithSimpleString)(RedisModuleCtx *ctx, const char *msg);
-/* 4.0. */
+
+/* Reply an array: exactly len replies follow. With REDISMODULE_POSTPONED_LEN,
+ * ReplySetArrayLength tells their number afterwards. */
 HELIOS_API int (*RedisModule_ReplyWithArray)(RedisModuleCtx *ctx, long len);
-/* 7.0. */
+
+/* Reply a map: len pairs of replies follow. A RESP2 client sees an array of 2 len. 7.0. */
 HELIOS_API int (*RedisModule_ReplyWithMap)(RedisModuleCtx *ctx, long len);
-/* 7.0. */
+
+/* Reply a set: len replies follow. A RESP2 client sees an array. 7.0. */
 HELIOS_API int (*RedisModule_ReplyWithSet)(RedisModuleCtx *ctx, long len);
-/* 7.0. */
+
+/* Reply an attribute of len pairs, before the reply it belongs to. ERR for RESP2 clients: then
+ * send none. 7.0. */
 HELIOS_API int (*RedisModule_ReplyWithAttribute)(RedisModuleCtx *ctx, long len);
-/* 6.0. */
+
+/* Reply the null array of RESP2, null of RESP3. 6.0. */
 HELIOS_API int (*RedisModule_ReplyWithNullArray)(RedisModuleCtx *ctx);
-/* 6.0. */
+
+/* Reply an array of nothing. 6.0. */
 HELIOS_API int (*RedisModule_ReplyWithEmptyArray)(RedisModuleCtx *ctx);
-/* 4.0. */
+
+/* Tell how many elements the innermost array that awaits it got. */
 HELIOS_API void (*RedisModule_ReplySetArrayLength)(RedisModuleCtx *ctx, long len);
-/* 7.0. */
+
+/* Tell how many pairs the innermost map that awaits it got. 7.0. */
 HELIOS_API void (*RedisModule_ReplySetMapLength)(RedisModuleCtx *ctx, long len);
-/* 7.0. */
+
+/* Tell how many elements the innermost set that awaits it got. 7.0. */
 HELIOS_API void (*RedisModule_ReplySetSetLength)(RedisModuleCtx *ctx, long len);
-/* 7.0. */
+
+/* Tell how many pairs the innermost attribute that awaits it got. 7.0. */
 HELIOS_API void (*RedisModule_ReplySetAttributeLength)(RedisModuleCtx *ctx, long len);
-/* 4.0. */
+
+/* Reply len bytes (copied) as a bulk string. */
 HELIOS_API int (*RedisModule_ReplyWithStringBuffer)(RedisModuleCtx *ctx, const char *buf,
                                                     size_t len);
-/* 5.0. */
+
+/* Reply a C string as a bulk string. 5.0. */
 HELIOS_API int (*RedisModule_ReplyWithCString)(RedisModuleCtx *ctx, const char *buf);
-/* 4.0. */
+
+/* Reply a string, which stays the caller's. */
 HELIOS_API int (*RedisModule_ReplyWithString)(RedisModuleCtx *ctx, RedisModuleString *str);
-/* 6.0. */
+
+/* Reply a bulk string of no bytes. 6.0. */
 HELIOS_API int (*RedisModule_ReplyWithEmptyString)(RedisModuleCtx *ctx);
-/* 6.0. */
+
+/* Reply text that a terminal should show as it is. 6.0. */
 HELIOS_API int (*RedisModule_ReplyWithVerbatimString)(RedisModuleCtx *ctx, const char *buf,
                                                       size_t len);
-/* 7.0. */
+
+/* Reply a verbatim string of the kind ext, three characters such as "txt" or "mkd". 7.0. */
 HELIOS_API int (*RedisModule_ReplyWithVerbatimStringType)(RedisModuleCtx *ctx, const char *buf,
                                                           size_t len, const char *ext);
-/* 4.0. */
+
+/* Reply null. */
 HELIOS_API int (*RedisModule_ReplyWithNull)(RedisModuleCtx *ctx);
-/* 7.0. */
+
+/* Reply true or false; 1 or 0 for RESP2 clients. 7.0. */
 HELIOS_API int (*RedisModule_ReplyWithBool)(RedisModuleCtx *ctx, int b);
-/* 6.0. */
+
+/* Reply a long double, as a bulk string in RESP2. 6.0. */
 HELIOS_API int (*RedisModule_ReplyWithLongDouble)(RedisModuleCtx *ctx, long double d);
-/* 4.0. */
+
+/* Reply a double, as a bulk string in RESP2. */
 HELIOS_API int (*RedisModule_ReplyWithDouble)(RedisModuleCtx *ctx, double d);
-/* 7.0. */
+
+/* Reply an integer of any size, given as decimal text. 7.0. */
 HELIOS_API int (*RedisModule_ReplyWithBigNumber)(RedisModuleCtx *ctx, const char *bignum,
                                                  size_t len);
-/* 4.0. */
+
+/* Reply what a call answered, whatever it was. ERR when it is of a RESP version that the client
+ * does not speak. */
 HELIOS_API int (*RedisModule_ReplyWithCallReply)(RedisModuleCtx *ctx, RedisModuleCallReply *reply);
 
 /* ---- Calling commands ------------------------------------------------------------------------ */
 
-/* 4.0. */
+/* Run a command. fmt names the arguments: s string, c C string, b buffer and size_t, l long
+ * long, v array of strings and size_t; and modifiers: ! replicate, A not to the log, R not to
+ * replicas, 3 RESP3, 0 the client's RESP, C check the user's ACL, S script mode, W no writes, M
+ * no out of memory, E errors as replies, D dry run, K may block (a promise). NULL with errno
+ * when it did not run: ENOENT unknown, EINVAL arguments, EPERM cluster slot, EROFS, ENETDOWN,
+ * ENOTSUP, EACCES, ENOSPC, ESPIPE. */
 HELIOS_API RedisModuleCallReply *(*RedisModule_Call)(RedisModuleCtx *ctx, const char *cmdname,
                                                      const char *fmt, ...);
-/* 4.0. */
+
+/* The reply as it would travel, *len bytes, borrowed. */
 HELIOS_API const char *(*RedisModule_CallReplyProto)(RedisModuleCallReply *reply, size_t *len);
-/* 4.0. */
+
+/* End a reply of Call; its elements end with it and are not freed. */
 HELIOS_API void (*RedisModule_FreeCallReply)(RedisModuleCallReply *reply);
-/* 4.0. */
+
+/* REDISMODULE_REPLY_*; UNKNOWN for NULL. */
 HELIOS_API int (*RedisModule_CallReplyType)(RedisModuleCallReply *reply);
-/* 4.0. */
+
+/* The number of an integer reply; LLONG_MIN for other types. */
 HELIOS_API long long (*RedisModule_CallReplyInteger)(RedisModuleCallReply *reply);
-/* 7.0. */
+
+/* The number of a double reply; NaN-free, LLONG_MIN for other types. 7.0. */
 HELIOS_API double (*RedisModule_CallReplyDouble)(RedisModuleCallReply *reply);
-/* 7.0. */
+
+/* The value of a boolean reply; INT_MIN for other types. 7.0. */
 HELIOS_API int (*RedisModule_CallReplyBool)(RedisModuleCallReply *reply);
-/* 7.0. */
+
+/* The digits of a big number, *len of them, borrowed, no NUL; NULL for other types. 7.0. */
 HELIOS_API const char *(*RedisModule_CallReplyBigNumber)(RedisModuleCallReply *reply, size_t *len);
-/* 7.0. */
+
+/* The text of a verbatim string, borrowed; *format gets its three characters. NULL for other
+ * types. 7.0. */
 HELIOS_API const char *(*RedisModule_CallReplyVerbatim)(RedisModuleCallReply *reply, size_t *len,
                                                         const char **format);
-/* 7.0. */
+
+/* Element idx of a set, borrowed from it; NULL when out of range. 7.0. */
 HELIOS_API RedisModuleCallReply *(*RedisModule_CallReplySetElement)(RedisModuleCallReply *reply,
                                                                     size_t idx);
-/* 7.0. */
+
+/* Pair idx of a map, borrowed from it; key and val may be NULL. ERR when out of range. 7.0. */
 HELIOS_API int (*RedisModule_CallReplyMapElement)(RedisModuleCallReply *reply, size_t idx,
                                                   RedisModuleCallReply **key,
                                                   RedisModuleCallReply **val);
-/* 7.0. */
+
+/* Pair idx of an attribute, borrowed from it; ERR when out of range. 7.0. */
 HELIOS_API int (*RedisModule_CallReplyAttributeElement)(RedisModuleCallReply *reply, size_t idx,
                                                         RedisModuleCallReply **key,
                                                         RedisModuleCallReply **val);
-/* 7.2. */
+
+/* Be called when a promise is kept; the callback owns the reply it gets. 7.2. */
 HELIOS_API void (*RedisModule_CallReplyPromiseSetUnblockHandler)(RedisModuleCallReply *reply,
                                                                  RedisModuleOnUnblocked on_unblock,
                                                                  void *private_data);
-/* 7.2. */
+
+/* Give a promise up: OK and *private_data, or ERR when it is being kept already. 7.2. */
 HELIOS_API int (*RedisModule_CallReplyPromiseAbort)(RedisModuleCallReply *reply,
                                                     void **private_data);
-/* 7.0. */
+
+/* The attribute that came with a reply, borrowed; NULL when none did. 7.0. */
 HELIOS_API RedisModuleCallReply *(*RedisModule_CallReplyAttribute)(RedisModuleCallReply *reply);
-/* 4.0. */
+
+/* Bytes of a string or error, elements of an array or set, pairs of a map; 0 for other types. */
 HELIOS_API size_t (*RedisModule_CallReplyLength)(RedisModuleCallReply *reply);
-/* 4.0. */
+
+/* Element idx of an array, borrowed from it; NULL when out of range. */
 HELIOS_API RedisModuleCallReply *(*RedisModule_CallReplyArrayElement)(RedisModuleCallReply *reply,
                                                                       size_t idx);
-/* 4.0. */
+
+/* The bytes of a string or error, *len of them, borrowed, no NUL; NULL for other types. */
 HELIOS_API const char *(*RedisModule_CallReplyStringPtr)(RedisModuleCallReply *reply, size_t *len);
-/* 4.0. */
+
+/* A new string of a string, error or integer reply; NULL for other types. */
 HELIOS_API RedisModuleString *(*RedisModule_CreateStringFromCallReply)(RedisModuleCallReply *reply);
 
 /* ---- Replication ----------------------------------------------------------------------------- */
 
-/* 4.0. */
+/* Send a command to the log and the replicas instead of the one that runs. fmt as for Call; its
+ * modifiers are A and R only. All that a command replicates is one atomic unit. ERR for a bad
+ * fmt or an unknown command. */
 HELIOS_API int (*RedisModule_Replicate)(RedisModuleCtx *ctx, const char *cmdname, const char *fmt,
                                         ...);
-/* 4.0. */
+
+/* Send the command that runs to the log and the replicas, as the client sent it. */
 HELIOS_API int (*RedisModule_ReplicateVerbatim)(RedisModuleCtx *ctx);
 
 /* ---- Logging --------------------------------------------------------------------------------- */
 
-/* 4.0. */
+/* Write a line to the server's log. level: REDISMODULE_LOGLEVEL_*. ctx may be NULL. */
 HELIOS_API void (*RedisModule_Log)(RedisModuleCtx *ctx, const char *level, const char *fmt, ...)
     HELIOS_PRINTF(3, 4);
-/* 4.0. */
+
+/* Write a line about a value that is being saved or loaded. */
 HELIOS_API void (*RedisModule_LogIOError)(RedisModuleIO *io, const char *levelstr, const char *fmt,
                                           ...) HELIOS_PRINTF(3, 4);
-/* 6.0. */
+
+/* Report a broken assertion and abort the server: RedisModule_Assert() calls it. 6.0. */
 HELIOS_API void (*RedisModule__Assert)(const char *estr, const char *file, int line);
-/* 6.0. */
+
+/* Report that `event` took `latency` milliseconds, for LATENCY; ignored below its threshold.
+ * 6.0. */
 HELIOS_API void (*RedisModule_LatencyAddSample)(const char *event, mstime_t latency);
 
 /* ---- Time ------------------------------------------------------------------------------------ */
 
-/* 4.0. */
+/* The wall clock, in milliseconds since 1970. */
 HELIOS_API mstime_t (*RedisModule_Milliseconds)(void);
-/* 7.0. */
+
+/* A clock that never steps back, in microseconds since some moment. 7.0. */
 HELIOS_API uint64_t (*RedisModule_MonotonicMicroseconds)(void);
-/* 7.2. */
+
+/* The wall clock, in microseconds since 1970. 7.2. */
 HELIOS_API ustime_t (*RedisModule_Microseconds)(void);
-/* 7.2. */
+
+/* The wall clock as it was when the command began: all of a command sees one time. 7.2. */
 HELIOS_API ustime_t (*RedisModule_CachedMicroseconds)(void);
-/* 7.0. */
+
+/* Let the server breathe inside a long command: events are served, and with YIELD_FLAG_CLIENTS
+ * clients get busy_reply (or NULL for the usual -BUSY). 7.0. */
 HELIOS_API void (*RedisModule_Yield)(RedisModuleCtx *ctx, int flags, const char *busy_reply);
 
 /* ---- Random bytes ---------------------------------------------------------------------------- */
 
-/* 5.0. */
+/* Fill dst with random bytes: good for names and seeds, not for keys of cryptography. 5.0. */
 HELIOS_API void (*RedisModule_GetRandomBytes)(unsigned char *dst, size_t len);
-/* 5.0. */
+
+/* Fill dst with random hexadecimal digits, no NUL: node and run ids. 5.0. */
 HELIOS_API void (*RedisModule_GetRandomHexChars)(char *dst, size_t len);
 
 #endif
