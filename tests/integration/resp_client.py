@@ -1,0 +1,158 @@
+"""A RESP2 and RESP3 client of the standard library only, and a server process to talk to."""
+import os
+import re
+import socket
+import subprocess
+import tempfile
+import time
+
+
+class Error(Exception):
+    """An error reply; str() is its text."""
+
+
+class Status(str):
+    """A simple string."""
+
+
+class Client:
+    def __init__(self, port, timeout=10):
+        self.sock = socket.create_connection(("127.0.0.1", port), timeout)
+        self.buf = b""
+
+    def close(self):
+        self.sock.close()
+
+    def send(self, *words):
+        parts = [w if isinstance(w, bytes) else str(w).encode() for w in words]
+        out = b"*%d\r\n" % len(parts)
+        for part in parts:
+            out += b"$%d\r\n%s\r\n" % (len(part), part)
+        self.sock.sendall(out)
+
+    def more(self):
+        data = self.sock.recv(65536)
+        if not data:
+            raise ConnectionError("the server closed the connection")
+        self.buf += data
+
+    def line(self):
+        while b"\r\n" not in self.buf:
+            self.more()
+        line, self.buf = self.buf.split(b"\r\n", 1)
+        return line
+
+    def bulk(self, size):
+        while len(self.buf) < size + 2:
+            self.more()
+        data, self.buf = self.buf[:size], self.buf[size + 2:]
+        return data
+
+    def read(self):
+        """One reply; an error inside another reply is returned, not raised."""
+        line = self.line()
+        kind, rest = line[:1], line[1:].decode()
+        if kind == b"+":
+            return Status(rest)
+        if kind == b"-":
+            return Error(rest)
+        if kind == b":":
+            return int(rest)
+        if kind == b",":
+            return float(rest)
+        if kind == b"#":
+            return rest == "t"
+        if kind == b"_":
+            return None
+        if kind == b"(":
+            return int(rest)
+        if kind in b"$=":
+            return None if rest == "-1" else self.bulk(int(rest)).decode("latin-1")
+        if kind in b"*~>":
+            return None if rest == "-1" else [self.read() for _ in range(int(rest))]
+        if kind in b"%|":
+            pairs = [(self.read(), self.read()) for _ in range(int(rest))]
+            return self.read() if kind == b"|" else dict(pairs)
+        raise ValueError(f"not RESP: {line!r}")
+
+    def __call__(self, *words):
+        """Run a command; a line in one string is cut at spaces.  Raises Error."""
+        self.send(*(words[0].split() if len(words) == 1 else words))
+        reply = self.read()
+        if isinstance(reply, Error):
+            raise reply
+        return reply
+
+    def error(self, *words):
+        """The text of the error that a command answers; None when it answers something else."""
+        try:
+            self(*words)
+        except Error as e:
+            return str(e)
+        return None
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+class Server:
+    """A server process in a directory of its own; `with Server(binary) as server: server.client()`."""
+
+    def __init__(self, binary, *args, directory=None):
+        self.binary, self.args = binary, args
+        self.temp = None if directory else tempfile.TemporaryDirectory()
+        self.dir = directory or self.temp.name
+        self.port = free_port()
+        self.process = None
+
+    def command_line(self):
+        return [self.binary, "--port", str(self.port), "--dir", self.dir, *self.args]
+
+    def start(self, wait=15):
+        log = open(os.path.join(self.dir, "log"), "ab")
+        self.process = subprocess.Popen(self.command_line(), stdout=log, stderr=log, cwd=self.dir)
+        until = time.time() + wait
+        while time.time() < until:
+            if self.process.poll() is not None:
+                raise RuntimeError(f"the server ended with {self.process.returncode}\n{self.log()}")
+            try:
+                client = Client(self.port)
+                client("PING")
+                client.close()
+                return self
+            except (OSError, Error):
+                time.sleep(0.05)
+        raise RuntimeError("the server does not answer\n" + self.log())
+
+    def log(self):
+        with open(os.path.join(self.dir, "log"), errors="replace") as f:
+            return f.read()
+
+    def client(self, **kw):
+        return Client(self.port, **kw)
+
+    def stop(self):
+        if self.process and self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        return self.process.returncode if self.process else None
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *_):
+        self.stop()
+        if self.temp:
+            self.temp.cleanup()
+
+
+def glob_like(pattern, text):
+    """True when the whole text matches the regular expression."""
+    return re.fullmatch(pattern, text or "", re.S) is not None
