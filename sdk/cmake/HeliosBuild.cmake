@@ -93,3 +93,22 @@ function(helios_add_module name)
     target_link_options(${name}_module PRIVATE -Wl,--exclude-libs,ALL)
     set_property(GLOBAL APPEND PROPERTY HELIOS_MODULES ${name}_module)
 endfunction()
+
+# hl_module_tests(NAME libs...): as hl_unit_tests, for the engine of module NAME: one program per
+# tests/unit/NAME/test_*.c, linked with the module's own libraries.
+function(hl_module_tests name)
+    if(NOT HELIOS_TESTS)
+        return()
+    endif()
+    file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/unit/${name}/test_*.c)
+    foreach(source ${sources})
+        get_filename_component(stem ${source} NAME_WE)
+        set(target unit_${name}_${stem})
+        add_executable(${target} ${source})
+        target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/tests
+            ${PROJECT_SOURCE_DIR}/modules ${PROJECT_SOURCE_DIR}/sdk)
+        target_link_libraries(${target} PRIVATE helios_flags ${ARGN} criterion m Threads::Threads)
+        add_test(NAME ${target} COMMAND ${target} -j1)
+        set_tests_properties(${target} PROPERTIES LABELS unit TIMEOUT 300)
+    endforeach()
+endfunction()
