@@ -1,0 +1,73 @@
+/* Bytes of a hostile dump, or of a log that was made for another history: whatever they say, the
+ * queue stays sound, what it accepted survives a snapshot, and deciding on it trips nothing. */
+#include "jobs/decide.h"
+#include "kit/alloc.h"
+#include "kit/assert.h"
+
+#include <stdlib.h>
+
+static void append(void *ctx, struct hl_slice piece)
+{
+    hl_buf_append_slice(ctx, piece);
+}
+
+static void same_bytes(void *ctx, void *out, size_t len)
+{
+    (void)ctx;
+    memset(out, 7, len);
+}
+
+static void check(const struct jobs_queue *queue)
+{
+    const char *broken = jobs_check(queue);
+    if (broken != NULL) {
+        abort();
+    }
+}
+
+/* A snapshot makes an equal queue. */
+static void check_snapshot(const struct jobs_queue *queue)
+{
+    uint64_t key[2] = {3, 4};
+    struct hl_buf first = {0};
+    struct hl_buf second = {0};
+    struct jobs_queue *copy = jobs_create(key);
+    jobs_snapshot(queue, append, &first);
+    hl_err err = jobs_apply_bytes(copy, hl_buf_view(&first));
+    HL_ASSERT(err == HL_OK);
+    jobs_snapshot(copy, append, &second);
+    HL_ASSERT(hl_slice_equal(hl_buf_view(&first), hl_buf_view(&second)));
+    jobs_destroy(copy);
+    hl_buf_fini(&first);
+    hl_buf_fini(&second);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    uint64_t key[2] = {1, 2};
+    struct jobs_queue *queue = jobs_create(key);
+    hl_err err = jobs_apply_bytes(queue, (struct hl_slice){(const char *)data, size});
+    HL_MAYBE(err == HL_OK);
+    check(queue);
+    if (queue->begun) {
+        check_snapshot(queue);
+        struct hl_buf effects = {0};
+        struct jobs_env env = {.now_ms = INT64_C(1700000000000),
+                               .random = same_bytes,
+                               .done_keep_ms = 0,
+                               .dead_keep_ms = -1,
+                               .effects = &effects};
+        uint64_t seqs[4];
+        (void)jobs_tick(queue, &env, 100);
+        (void)jobs_pull(queue, &env, hl_slice_of("w"), seqs, 4);
+        env.now_ms *= 2;
+        (void)jobs_tick(queue, &env, 100);
+        (void)jobs_purge(queue, &env, JOBS_ANY, 3);
+        check(queue);
+        hl_buf_fini(&effects);
+    }
+    jobs_destroy(queue);
+    return 0;
+}

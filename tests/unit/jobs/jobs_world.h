@@ -1,0 +1,99 @@
+/* What the job tests share: a clock, repeatable chance, and an environment over them. */
+#ifndef JOBS_WORLD_H
+#define JOBS_WORLD_H
+
+#include "jobs/decide.h"
+#include "kit/alloc.h"
+#include "kit/assert.h"
+
+#define T0 INT64_C(1700000000000)
+
+struct world {
+    uint64_t seed;
+    struct hl_buf effects;
+    struct jobs_env env;
+};
+
+/* A number that looks random and is the same in every run. */
+static inline uint64_t world_draw(struct world *w)
+{
+    w->seed += UINT64_C(0x9e3779b97f4a7c15);
+    uint64_t z = w->seed;
+    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return z ^ (z >> 31);
+}
+
+static inline void world_random(void *ctx, void *out, size_t len)
+{
+    unsigned char *bytes = out;
+    for (size_t i = 0; i < len; i++) {
+        bytes[i] = (unsigned char)(world_draw(ctx) >> 24);
+    }
+}
+
+/* Start at T0; done jobs are kept a minute, dead ones for ever.  `w` must not move afterwards. */
+static inline void world_init(struct world *w, uint64_t seed)
+{
+    *w = (struct world){.seed = seed};
+    w->env = (struct jobs_env){.now_ms = T0,
+                               .random = world_random,
+                               .random_ctx = w,
+                               .done_keep_ms = 60000,
+                               .dead_keep_ms = -1,
+                               .effects = &w->effects};
+}
+
+static inline void world_fini(struct world *w)
+{
+    hl_buf_fini(&w->effects);
+}
+
+static inline struct jobs_queue *world_queue(struct world *w)
+{
+    uint64_t key[2] = {1, 2};
+    struct jobs_queue *queue = jobs_create(key);
+    jobs_begin(queue, &w->env);
+    return queue;
+}
+
+/* A new queue that has seen nothing: what a follower starts with. */
+static inline struct jobs_queue *world_follower(void)
+{
+    uint64_t key[2] = {3, 4};
+    return jobs_create(key);
+}
+
+static inline struct jobs_options world_options(void)
+{
+    return (struct jobs_options){.vis_ms = 30000,
+                                 .base_ms = 1000,
+                                 .cap_ms = 300000,
+                                 .tries = 3,
+                                 .backoff = JOBS_EXPONENTIAL};
+}
+
+static inline void world_append(void *ctx, struct hl_slice piece)
+{
+    hl_buf_append_slice(ctx, piece);
+}
+
+/* The canonical bytes of a queue. */
+static inline struct hl_buf world_dump(const struct jobs_queue *queue)
+{
+    struct hl_buf out = {0};
+    jobs_snapshot(queue, world_append, &out);
+    return out;
+}
+
+static inline bool world_equal(const struct jobs_queue *a, const struct jobs_queue *b)
+{
+    struct hl_buf left = world_dump(a);
+    struct hl_buf right = world_dump(b);
+    bool equal = hl_slice_equal(hl_buf_view(&left), hl_buf_view(&right));
+    hl_buf_fini(&left);
+    hl_buf_fini(&right);
+    return equal;
+}
+
+#endif
