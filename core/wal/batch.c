@@ -1,0 +1,246 @@
+/* Batches: handed from the loop to the log thread, executed there, and ended on the loop.
+ *
+ * Every step of a plan may be done twice with the same result, so a batch that met a full disk is
+ * simply executed again from its start.
+ */
+#include "wal/internal.h"
+
+bool hl_wal_batch_take(struct hl_wal *wal, struct hl_wal_batch *out)
+{
+    HL_ASSERT(!wal->is_begun);
+    if (wal->in_flight || wal->poisoned) {
+        return false;
+    }
+    if (!wal->retained) {
+        struct wal_plan *plan = hl_wal_pending(wal);
+        if (plan->pieces_count == 0 && !plan->has_meta && !plan->wants_sync &&
+            plan->cut_segment == 0 && plan->removals.len == 0 && plan->drops.len == 0) {
+            return false;
+        }
+        plan->meta = wal->meta;
+        plan->wants_sync |= wal->sync == HL_WAL_SYNC_EVERY && plan->pieces_count > 0;
+        wal->flying = !wal->flying;
+    }
+    wal->retained = false;
+    wal->in_flight = true;
+    struct wal_plan *plan = &wal->plans[wal->flying];
+    *out = (struct hl_wal_batch){
+        .plan = plan, .first = plan->first, .last = plan->last, .size = plan->bytes.len};
+    return true;
+}
+
+static void close_writer(struct hl_wal *wal)
+{
+    if (wal->writer.file != -1) {
+        wal->disk->close(wal->disk->ctx, wal->writer.file);
+    }
+    wal->writer = (struct wal_writer){.file = -1};
+}
+
+static hl_err sync_writer(struct hl_wal *wal, struct hl_errmsg *msg)
+{
+    if (!wal->writer.dirty) {
+        return HL_OK;
+    }
+    hl_err err = wal->disk->fdatasync(wal->disk->ctx, wal->writer.file, msg);
+    if (err == HL_OK) {
+        wal->writer.dirty = false;
+    }
+    return err;
+}
+
+/* Open the segment `first`, closing the one that was open. */
+static hl_err switch_writer(struct hl_wal *wal, hl_index first, bool create, struct hl_errmsg *msg)
+{
+    HL_ASSERT(!wal->writer.dirty || wal->writer.segment == first);
+    close_writer(wal);
+    char name[HL_DISK_NAME_MAX];
+    hl_wal_segment_name(name, first);
+    int file = -1;
+    hl_err err = wal->disk->open(wal->disk->ctx, wal->dir, name, create, &file, msg);
+    if (err == HL_ENOENT) {
+        return hl_fail(msg, HL_EIO, "%s/%s: somebody removed it", wal->dir, name);
+    }
+    if (err == HL_OK) {
+        wal->writer = (struct wal_writer){.file = file, .segment = first, .dirty = true};
+    }
+    return err;
+}
+
+/* Remove the segments listed; those that are not there any more count as removed. */
+static hl_err remove_all(struct hl_wal *wal, const struct hl_buf *list, struct hl_errmsg *msg)
+{
+    for (size_t at = 0; at < list->len; at += sizeof(hl_index)) {
+        hl_index first;
+        memcpy(&first, list->ptr + at, sizeof first);
+        char name[HL_DISK_NAME_MAX];
+        hl_wal_segment_name(name, first);
+        if (wal->writer.file != -1 && wal->writer.segment == first) {
+            close_writer(wal);
+        }
+        hl_err err = wal->disk->remove(wal->disk->ctx, wal->dir, name, msg);
+        if (err != HL_OK && err != HL_ENOENT) {
+            return err;
+        }
+    }
+    return HL_OK;
+}
+
+/* Removals are durable before the cut, so that no later segment outlives the earlier one's end. */
+static hl_err cut(struct hl_wal *wal, const struct wal_plan *plan, struct hl_errmsg *msg)
+{
+    const struct hl_disk *disk = wal->disk;
+    hl_err err = remove_all(wal, &plan->removals, msg);
+    if (err == HL_OK && plan->removals.len > 0) {
+        err = disk->sync_dir(disk->ctx, wal->dir, msg);
+    }
+    if (err != HL_OK || plan->cut_segment == 0) {
+        return err;
+    }
+    err = sync_writer(wal, msg);
+    if (err == HL_OK) {
+        err = switch_writer(wal, plan->cut_segment, false, msg);
+    }
+    if (err == HL_OK) {
+        err = disk->truncate(disk->ctx, wal->writer.file, plan->cut_offset, msg);
+    }
+    if (err == HL_OK) { /* or some of the old records could come back between new zeros */
+        err = sync_writer(wal, msg);
+        wal->writer.dirty = true;
+    }
+    if (err == HL_OK) {
+        err = disk->preallocate(disk->ctx, wal->writer.file, plan->cut_capacity, msg);
+    }
+    if (err == HL_OK) {
+        err = sync_writer(wal, msg);
+    }
+    return err;
+}
+
+/* Seal the segment before and make this one (V4). */
+static hl_err create_segment(struct hl_wal *wal, struct wal_plan *plan,
+                             const struct wal_piece *piece, struct hl_errmsg *msg)
+{
+    const struct hl_disk *disk = wal->disk;
+    hl_err err = sync_writer(wal, msg);
+    if (err != HL_OK) {
+        return err;
+    }
+    if (plan->meta.watermark < piece->segment - 1) {
+        plan->meta.watermark = piece->segment - 1;
+    }
+    err = hl_wal_meta_save(disk, wal->dir, &plan->meta, msg);
+    if (err == HL_OK) {
+        err = switch_writer(wal, piece->segment, true, msg);
+    }
+    if (err == HL_OK) {
+        err = disk->preallocate(disk->ctx, wal->writer.file, piece->capacity, msg);
+    }
+    if (err == HL_OK) {
+        err = disk->sync_dir(disk->ctx, wal->dir, msg);
+    }
+    if (err != HL_OK) {
+        return err;
+    }
+    char header[HL_WAL_SEGMENT_HEADER];
+    hl_wal_encode_segment(header, &(struct hl_wal_segment_header){.first = piece->segment,
+                                                                  .prev = piece->prev,
+                                                                  .salt = plan->meta.salt});
+    return disk->pwrite(disk->ctx, wal->writer.file, header, sizeof header, 0, msg);
+}
+
+static hl_err write_piece(struct hl_wal *wal, struct wal_plan *plan, const struct wal_piece *piece,
+                          struct hl_errmsg *msg)
+{
+    hl_err err = HL_OK;
+    if (piece->capacity > 0) {
+        err = create_segment(wal, plan, piece, msg);
+    } else if (wal->writer.file == -1 || wal->writer.segment != piece->segment) {
+        err = sync_writer(wal, msg);
+        if (err == HL_OK) {
+            err = switch_writer(wal, piece->segment, false, msg);
+        }
+    }
+    if (err != HL_OK || piece->len == 0) {
+        return err;
+    }
+    wal->writer.dirty = true;
+    return wal->disk->pwrite(wal->disk->ctx, wal->writer.file, plan->bytes.ptr + piece->at,
+                             piece->len, piece->offset, msg);
+}
+
+hl_err hl_wal_batch_write(struct hl_wal *wal, const struct hl_wal_batch *batch,
+                          struct hl_errmsg *msg)
+{
+    struct wal_plan *plan = batch->plan;
+    HL_ASSERT(plan == &wal->plans[wal->flying]);
+    hl_err err = HL_OK;
+    if (plan->has_meta) {
+        err = hl_wal_meta_save(wal->disk, wal->dir, &plan->meta, msg);
+    }
+    if (err == HL_OK) {
+        err = cut(wal, plan, msg);
+    }
+    for (size_t i = 0; err == HL_OK && i < plan->pieces_count; i++) {
+        err = write_piece(wal, plan, &plan->pieces[i], msg);
+    }
+    if (err == HL_OK && plan->wants_sync) {
+        err = sync_writer(wal, msg);
+    }
+    if (err == HL_OK) {
+        err = remove_all(wal, &plan->drops, msg);
+    }
+    return err;
+}
+
+static void raise(hl_index *value, hl_index least)
+{
+    *value = *value < least ? least : *value;
+}
+
+/* Take over what the log thread did, as far as no truncation came since. */
+static void merge(struct hl_wal *wal, const struct wal_plan *plan)
+{
+    hl_index keep = plan->keep_last;
+    hl_index sealed = 0;
+    for (size_t i = 0; i < plan->pieces_count; i++) {
+        const struct wal_piece *piece = &plan->pieces[i];
+        if (piece->capacity > 0) {
+            sealed = piece->segment - 1;
+        }
+        struct hl_wal_segment *segment = hl_wal_segments_find(&wal->segments, piece->segment);
+        if (piece->keep > 0 && segment != NULL && segment->first == piece->segment) {
+            raise(&segment->written, piece->offset + piece->keep);
+        }
+    }
+    if (sealed > keep) {
+        sealed = keep;
+    }
+    raise(&wal->meta.watermark, sealed);
+    raise(&wal->written, plan->last < keep ? plan->last : keep);
+    raise(&wal->synced, plan->wants_sync ? wal->written : sealed);
+    raise(&wal->durable, wal->sync == HL_WAL_SYNC_EVERY ? wal->synced : wal->written);
+}
+
+void hl_wal_batch_done(struct hl_wal *wal, const struct hl_wal_batch *batch, hl_err err)
+{
+    HL_ASSERT(wal->in_flight);
+    HL_ASSERT(batch->plan == &wal->plans[wal->flying]);
+    wal->in_flight = false;
+    if (err == HL_EFULL) {
+        wal->retained = true;
+        return;
+    }
+    if (err != HL_OK) {
+        wal->poisoned = true; /* W2 */
+        return;
+    }
+    merge(wal, batch->plan);
+    hl_wal_plan_clear(batch->plan);
+    hl_wal_assert(wal);
+}
+
+void hl_wal_request_sync(struct hl_wal *wal)
+{
+    hl_wal_pending(wal)->wants_sync = true;
+}

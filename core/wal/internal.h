@@ -1,0 +1,110 @@
+/* The log's own struct, shared by wal.c, append.c, batch.c, recover.c and read.c and nobody else.
+ *
+ * Invariants (checked by hl_wal_assert(); cited by number elsewhere):
+ *   W1  synced <= written <= last and durable <= last: nothing is called durable before it was
+ *       appended.
+ *   W2  a poisoned log never becomes healthy again: after a failed fsync the kernel may have
+ *       dropped our pages, so the only safe continuation is to reopen and re-read.
+ *   W3  the lock is held from open to close, unless the log is read-only.
+ *   W4  a plan in flight is written by the log thread's side only, and read by both.
+ *   W5  the loop never uses the writer while a plan is in flight.
+ *   W6  every byte of the table's segments is in the file (below `written`) or in a plan's piece.
+ */
+#ifndef WAL_INTERNAL_H
+#define WAL_INTERNAL_H
+
+#include "wal/segment.h"
+#include "wal/wal.h"
+
+/* Bytes of a plan that go to one place. */
+struct wal_piece {
+    hl_index segment;  /* first index of the segment, its name */
+    uint64_t offset;   /* in the file */
+    uint64_t capacity; /* the file is to be created with this size; 0: it is there */
+    uint32_t prev;     /* for the header, when created */
+    size_t at, len;    /* in the plan's bytes */
+    size_t keep;       /* of len, still part of the log: a truncation came since (loop only) */
+};
+
+/* What one batch does, in this order: meta, removals, cut, pieces, sync, drops. */
+struct wal_plan {
+    struct hl_buf bytes; /* whole records */
+    struct wal_piece *pieces;
+    size_t pieces_count, pieces_cap;
+    hl_index first, last; /* entries; 0 when none */
+    bool has_meta;        /* `meta` differs from what is on disk */
+    struct hl_wal_meta meta;
+    struct hl_buf removals; /* u64 first indices of segments, newest first */
+    hl_index cut_segment;   /* 0: no cut */
+    uint64_t cut_offset;
+    uint64_t cut_capacity;
+    bool wants_sync;
+    struct hl_buf drops; /* u64 first indices of segments, oldest first */
+    hl_index keep_last;  /* entries above it were truncated since (loop only) */
+};
+
+/* What hl_wal_batch_write() knows of the disk. */
+struct wal_writer {
+    int file;         /* open segment; -1: none */
+    hl_index segment; /* its first index */
+    bool dirty;       /* it has bytes that were not synced */
+};
+
+struct hl_wal {
+    const struct hl_disk *disk;
+    char *dir;
+    int lock; /* -1: read-only */
+    uint32_t segment_size;
+    enum hl_wal_sync sync;
+    bool poisoned;
+    bool in_flight; /* the log thread has plans[flying] */
+    bool retained;  /* plans[flying] met a full disk and waits to be tried again */
+    int flying;     /* index in plans of the one in flight or retained; the other collects */
+    struct wal_plan plans[2];
+    struct wal_writer writer;
+
+    struct hl_wal_segments segments;
+    struct hl_wal_meta meta;
+    uint32_t seed;  /* of record checksums */
+    uint32_t chain; /* crc of the last record appended */
+    size_t begun;   /* where the entry begun starts in the plan's bytes */
+    bool is_begun;
+    hl_index last, written, synced, durable;
+
+    int reader; /* file of hl_wal_read(); -1: none */
+    hl_index reader_segment;
+    struct hl_buf window; /* bytes of that file from `window_offset` on */
+    uint64_t window_offset;
+};
+
+/* Check W1 and the table.  Aborts. */
+void hl_wal_assert(const struct hl_wal *wal);
+
+/* The plan that collects. */
+struct wal_plan *hl_wal_pending(struct hl_wal *wal);
+
+/* Forget what a plan says and keep its memory, unless that is much. */
+void hl_wal_plan_clear(struct wal_plan *plan);
+
+/* Store `meta` durably in one step.  HL_EFULL and HL_EIO as the disk says. */
+HL_MUST_USE hl_err hl_wal_meta_save(const struct hl_disk *disk, const char *dir,
+                                    const struct hl_wal_meta *meta, struct hl_errmsg *msg);
+
+/* Read `meta`: HL_ENOENT when there is none; else as hl_wal_decode_meta() and the disk say. */
+HL_MUST_USE hl_err hl_wal_meta_load(const struct hl_disk *disk, const char *dir,
+                                    struct hl_wal_meta *meta, struct hl_errmsg *msg);
+
+/* Where `index` starts or would start: *segment is its segment's first index, *offset the place
+ * in that file, *chain the crc of the record before.  `index` is in first..last + 1 and there is a
+ * segment.  Errors as hl_wal_read(). */
+HL_MUST_USE hl_err hl_wal_locate(struct hl_wal *wal, hl_index index, hl_index *segment,
+                                 uint64_t *offset, uint32_t *chain, struct hl_errmsg *msg);
+
+/* Close what hl_wal_read() keeps open. */
+void hl_wal_reader_close(struct hl_wal *wal);
+
+/* Fill the table and the counters from the disk; see hl_wal_open() for modes and errors. */
+HL_MUST_USE hl_err hl_wal_recover(struct hl_wal *wal, const struct hl_wal_options *options,
+                                  struct hl_wal_findings *findings, struct hl_errmsg *msg);
+
+#endif
