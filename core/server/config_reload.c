@@ -1,0 +1,119 @@
+/* SIGHUP: what changed in the file since it was last read. */
+#include "kit/alloc.h"
+#include "kit/assert.h"
+#include "server/config_internal.h"
+
+/* The file as read now, next to what is in use. */
+struct reload {
+    struct hl_config *cfg;
+    struct hl_config *fresh;
+    struct hl_config_reload *out;
+    struct config_staged *staged;
+    size_t staged_count;
+    char *seen[HL_CFG_COUNT]; /* the file's new text of each setting, NULL when absent */
+    bool refused[HL_CFG_COUNT];
+};
+
+static char *format_dup(enum hl_cfg id, const struct config_value *value)
+{
+    struct hl_buf text = {0};
+    config_format_value(&config_rows[id], value, &text);
+    char *copy = hl_strndup(text.len == 0 ? "" : text.ptr, text.len);
+    hl_buf_fini(&text);
+    return copy;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+static void refuse(struct reload *reload, enum hl_cfg id)
+{
+    hl_buf_append_text(&reload->out->refused_names, reload->out->refused == 0 ? "" : ", ");
+    hl_buf_append_text(&reload->out->refused_names, config_rows[id].name);
+    reload->out->refused++;
+    reload->refused[id] = true;
+}
+
+/* Stage the setting when the file changed it and nothing stronger holds it. */
+static void compare(struct reload *reload, enum hl_cfg id)
+{
+    struct hl_config *cfg = reload->cfg;
+    struct config_value *fresh = &reload->fresh->values[id];
+    char *fresh_text = format_dup(id, fresh);
+    char *now_text = format_dup(id, &cfg->values[id]);
+    enum hl_cfg_source source = cfg->values[id].source;
+    bool in_file = fresh->source == HL_CFG_FROM_FILE;
+    reload->seen[id] = in_file ? hl_strndup(fresh_text, strlen(fresh_text)) : NULL;
+    bool changed = !same_text(reload->seen[id], cfg->loaded[id]);
+    bool overruled = source == HL_CFG_FROM_ENV || source == HL_CFG_FROM_FLAG;
+    if (changed && !overruled && strcmp(fresh_text, now_text) != 0) {
+        if (config_flag(&config_rows[id], 'I')) {
+            refuse(reload, id);
+        } else {
+            struct config_staged *staged = &reload->staged[reload->staged_count++];
+            *staged = (struct config_staged){.id = id, .value = *fresh};
+            fresh->text = NULL; /* taken */
+        }
+    }
+    hl_free(fresh_text);
+    hl_free(now_text);
+}
+
+static hl_err apply(struct reload *reload, bool strict, struct hl_errmsg *msg)
+{
+    struct hl_config *cfg = reload->cfg;
+    hl_err err = HL_OK;
+    if (strict && reload->out->refused != 0) {
+        err = hl_fail(msg, HL_EINVAL, "cannot change while the server runs: %.*s",
+                      (int)reload->out->refused_names.len, reload->out->refused_names.ptr);
+        for (size_t i = 0; i < reload->staged_count; i++) {
+            hl_free(reload->staged[i].value.text);
+        }
+        return err;
+    }
+    enum hl_cfg failed = HL_CFG_COUNT;
+    struct hl_errmsg reason = {0};
+    err = config_commit(cfg, reload->staged, reload->staged_count, &failed, &reason);
+    if (err != HL_OK) {
+        return hl_fail(msg, HL_EINVAL, "%s: %s", config_rows[failed].name, reason.text);
+    }
+    reload->out->changed = (int)reload->staged_count;
+    for (int id = 0; id < HL_CFG_COUNT; id++) {
+        if (!reload->refused[id]) { /* a refused change is reported again next time */
+            hl_free(cfg->loaded[id]);
+            cfg->loaded[id] = reload->seen[id];
+            reload->seen[id] = NULL;
+        }
+    }
+    return HL_OK;
+}
+
+hl_err hl_config_reload(struct hl_config *cfg, bool strict, struct hl_config_reload *out,
+                        struct hl_errmsg *msg)
+{
+    *out = (struct hl_config_reload){0};
+    if (cfg->file == NULL) {
+        return hl_fail(msg, HL_ENOENT, "the server runs without a config file");
+    }
+    struct reload *reload = hl_calloc(1, sizeof *reload);
+    *reload = (struct reload){.cfg = cfg, .out = out};
+    reload->fresh = hl_config_create(cfg->role);
+    reload->staged = hl_calloc(HL_CFG_COUNT, sizeof *reload->staged);
+    enum config_format format = CONFIG_FORMAT_NONE;
+    hl_err err = config_apply_file(reload->fresh, cfg->file, &format, msg);
+    if (err == HL_OK) {
+        for (int id = 0; id < HL_CFG_COUNT; id++) {
+            compare(reload, (enum hl_cfg)id);
+        }
+        err = apply(reload, strict, msg);
+    }
+    for (int id = 0; id < HL_CFG_COUNT; id++) {
+        hl_free(reload->seen[id]);
+    }
+    hl_config_destroy(reload->fresh);
+    hl_free(reload->staged);
+    hl_free(reload);
+    return err;
+}
