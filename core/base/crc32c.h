@@ -3,8 +3,8 @@
  * It finds every error burst of up to 32 bits and is one instruction for eight bytes where the
  * processor has SSE4.2; elsewhere a table does the same.  It is no defence against an attacker.
  */
-#ifndef BASE_CRC32C_H
-#define BASE_CRC32C_H
+#ifndef HL_BASE_CRC32C_H
+#define HL_BASE_CRC32C_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,6 +1,6 @@
 /* Numbers that several folders exchange and none of them owns. */
-#ifndef BASE_IDS_H
-#define BASE_IDS_H
+#ifndef HL_BASE_IDS_H
+#define HL_BASE_IDS_H
 
 #include <stdint.h>
 

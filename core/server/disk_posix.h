@@ -3,8 +3,8 @@
  * Stateless: every handle is a file descriptor, so the same struct serves all threads and a forked
  * child alike.
  */
-#ifndef SERVER_DISK_POSIX_H
-#define SERVER_DISK_POSIX_H
+#ifndef HL_SERVER_DISK_POSIX_H
+#define HL_SERVER_DISK_POSIX_H
 
 #include "wal/disk.h"
 

@@ -1,6 +1,6 @@
 /* Bytes of format.h to structs and back.  Pure: no disk, no allocation. */
-#ifndef WAL_CODEC_H
-#define WAL_CODEC_H
+#ifndef HL_WAL_CODEC_H
+#define HL_WAL_CODEC_H
 
 #include "base/ids.h"
 #include "kit/bytes.h"

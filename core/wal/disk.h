@@ -13,8 +13,8 @@
  * Out arguments are written only on success.  Calls block.  Two threads may call at the same time
  * on different files.
  */
-#ifndef WAL_DISK_H
-#define WAL_DISK_H
+#ifndef HL_WAL_DISK_H
+#define HL_WAL_DISK_H
 
 #include "kit/err.h"
 

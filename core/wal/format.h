@@ -61,8 +61,8 @@
  *   C10 a crash of the process only: everything written is there, synced or not.  Opening syncs
  *       what it found before it calls it durable.
  */
-#ifndef WAL_FORMAT_H
-#define WAL_FORMAT_H
+#ifndef HL_WAL_FORMAT_H
+#define HL_WAL_FORMAT_H
 
 #include "kit/assert.h"
 

@@ -10,8 +10,8 @@
  *   W5  the loop never uses the writer while a plan is in flight.
  *   W6  every byte of the table's segments is in the file (below `written`) or in a plan's piece.
  */
-#ifndef WAL_INTERNAL_H
-#define WAL_INTERNAL_H
+#ifndef HL_WAL_INTERNAL_H
+#define HL_WAL_INTERNAL_H
 
 #include "wal/segment.h"
 #include "wal/wal.h"

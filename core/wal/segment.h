@@ -2,8 +2,8 @@
  *
  * The table belongs to the loop and counts what is planned, not only what is written.
  */
-#ifndef WAL_SEGMENT_H
-#define WAL_SEGMENT_H
+#ifndef HL_WAL_SEGMENT_H
+#define HL_WAL_SEGMENT_H
 
 #include "base/ids.h"
 #include "wal/disk.h"

@@ -11,8 +11,8 @@
  *
  * The format and what crashes leave behind: wal/format.h.
  */
-#ifndef WAL_WAL_H
-#define WAL_WAL_H
+#ifndef HL_WAL_WAL_H
+#define HL_WAL_WAL_H
 
 #include "wal/codec.h"
 #include "wal/disk.h"
