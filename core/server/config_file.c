@@ -6,6 +6,7 @@
  */
 #include "kit/alloc.h"
 #include "kit/assert.h"
+#include "resp/words.h"
 #include "server/config_internal.h"
 
 #include <errno.h>
@@ -46,55 +47,6 @@ hl_err config_read_file(const char *path, struct hl_buf *out, struct hl_errmsg *
 /* --- words -------------------------------------------------------------------------------------
  */
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    c = (char)(c | 0x20);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* Read one escape at text[*at] == '\\' inside "…" and append what it means. */
-static void read_escape(struct hl_slice text, size_t *at, struct hl_buf *out)
-{
-    size_t left = text.len - *at;
-    const char *p = text.ptr + *at;
-    HL_ASSERT(left >= 2 && p[0] == '\\');
-    if (left >= 4 && p[1] == 'x' && hex_digit(p[2]) >= 0 && hex_digit(p[3]) >= 0) {
-        hl_buf_append_u8(out, (uint8_t)(hex_digit(p[2]) * 16 + hex_digit(p[3])));
-        *at += 4;
-        return;
-    }
-    static const char names[] = "nrtba";
-    static const char bytes[] = "\n\r\t\b\a";
-    const char *name = memchr(names, p[1], 5);
-    hl_buf_append(out, name == NULL ? &p[1] : &bytes[name - names], 1);
-    *at += 2;
-}
-
-/* Append the quoted word that starts at *at; false when its end is missing or glued to more. */
-static bool read_quoted(struct hl_slice line, size_t *at, struct hl_buf *out)
-{
-    char quote = line.ptr[(*at)++];
-    while (*at < line.len && line.ptr[*at] != quote) {
-        bool escape = line.ptr[*at] == '\\' && *at + 1 < line.len;
-        if (escape && quote == '"') {
-            read_escape(line, at, out);
-        } else if (escape && line.ptr[*at + 1] == '\'') {
-            hl_buf_append_u8(out, '\'');
-            *at += 2;
-        } else {
-            hl_buf_append(out, &line.ptr[(*at)++], 1);
-        }
-    }
-    if (*at == line.len) {
-        return false;
-    }
-    (*at)++;
-    return *at == line.len || line.ptr[*at] == ' ' || line.ptr[*at] == '\t';
-}
-
 int config_split_line(struct hl_slice line, struct hl_buf *storage, struct hl_slice *words, int max)
 {
     size_t at = 0;
@@ -102,27 +54,16 @@ int config_split_line(struct hl_slice line, struct hl_buf *storage, struct hl_sl
     hl_buf_clear(storage);
     hl_buf_grow(storage, line.len + 1); /* unquoting never grows: the views below stay valid */
     for (;;) {
-        while (at < line.len && (line.ptr[at] == ' ' || line.ptr[at] == '\t')) {
-            at++;
-        }
-        if (at == line.len) {
+        size_t len = 0;
+        enum hl_word_result result = hl_word_next(line, &at, storage->ptr + storage->len, &len);
+        if (result == HL_WORD_END) {
             return count;
         }
-        if (count == max) {
+        if (result != HL_WORD || count == max) {
             return -1;
         }
-        size_t start = storage->len;
-        while (at < line.len && line.ptr[at] != ' ' && line.ptr[at] != '\t') {
-            if (line.ptr[at] == '"' || line.ptr[at] == '\'') {
-                if (!read_quoted(line, &at, storage)) {
-                    return -1;
-                }
-                break;
-            }
-            hl_buf_append(storage, &line.ptr[at++], 1);
-        }
-        words[count++] =
-            (struct hl_slice){.ptr = storage->ptr + start, .len = storage->len - start};
+        words[count++] = (struct hl_slice){.ptr = storage->ptr + storage->len, .len = len};
+        storage->len += len;
     }
 }
 

@@ -404,3 +404,17 @@ Test(config_load, questions_are_answered_before_settings_are_read)
                  HL_OK);
     cr_assert(request.version && request.json && !request.help);
 }
+
+/* Goal: the examples that ship are files that load. */
+Test(config_load, the_example_files_load)
+{
+    static const char *const names[] = {"default.yaml", "cluster-node1.yaml", "cluster-node2.yaml",
+                                        "cluster-node3.yaml", "helios.conf"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        char path[512];
+        (void)snprintf(path, sizeof path, "%s/configs/%s", HELIOS_SOURCE_DIR, names[i]);
+        struct hl_config *fresh = hl_config_create(HL_ROLE_SERVER);
+        cr_assert_eq(load(fresh, WORDS(path), NULL, &msg), HL_OK, "%s", msg.text);
+        hl_config_destroy(fresh);
+    }
+}
