@@ -256,6 +256,16 @@ static inline struct hl_entry **hl_expires_at(const struct hl_expires *expires, 
     return &expires->chunks[index / HL_EXPIRES_CHUNK][index % HL_EXPIRES_CHUNK];
 }
 
+/* --- string.c --------------------------------------------------------------------------------- */
+
+/* A new entry, in no table yet, with a copy of a string in the encoding that SET gives it. */
+struct hl_entry *hl_string_create(struct hl_slice key, uint32_t key_hash, bool timed,
+                                  struct hl_slice value);
+
+/* A copy of a string's value, its encoding included, as hl_string_create(). */
+struct hl_entry *hl_string_dup(const struct hl_entry *entry, struct hl_slice key, uint32_t key_hash,
+                               bool timed);
+
 /* --- evict.c ---------------------------------------------------------------------------------- */
 
 struct hl_evict_pool;
@@ -269,6 +279,15 @@ struct hl_hash_table;
 
 /* End a hash in table form. */
 void hl_hash_table_destroy(struct hl_hash_table *hash);
+
+/* A new entry, in no table yet, with an empty hash. */
+struct hl_entry *hl_hash_create(struct hl_slice key, uint32_t key_hash, bool timed);
+
+/* Give a hash in listpack form another listpack. */
+void hl_hash_adopt(struct hl_entry *entry, unsigned char *given_lp);
+
+/* The listpack of a hash in that form, else NULL. */
+const unsigned char *hl_hash_listpack(const struct hl_entry *entry);
 
 /* A copy of a hash's value as a new entry under `key`, in no table yet. */
 struct hl_entry *hl_hash_dup(const struct hl_entry *entry, struct hl_slice key, uint32_t key_hash,

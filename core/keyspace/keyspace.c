@@ -224,6 +224,13 @@ struct hl_entry *hl_db_set_module(struct hl_db *db, struct hl_slice key, void *t
     return hl_db_put(db, entry);
 }
 
+struct hl_entry *hl_db_add_hash(struct hl_db *db, struct hl_slice key)
+{
+    uint64_t hash = hl_db_hash(db, key);
+    HL_ASSERT(hl_db_slot(db, key, hash) == NULL);
+    return hl_db_put(db, hl_hash_create(key, (uint32_t)hash, false));
+}
+
 bool hl_db_delete(struct hl_db *db, struct hl_slice key)
 {
     uint64_t hash = hl_db_hash(db, key);
@@ -269,6 +276,35 @@ struct hl_entry *hl_db_rename(struct hl_db *db, struct hl_slice from, struct hl_
     entry->access = access & 0xffffffu;
     hl_free(old);
     return entry;
+}
+
+static struct hl_entry *copy_entry(const struct hl_entry *entry, struct hl_slice key, uint32_t hash)
+{
+    switch ((enum hl_kind)entry->kind) {
+    case HL_KIND_RAW:
+    case HL_KIND_EMBSTR:
+    case HL_KIND_INT:
+        return hl_string_dup(entry, key, hash, entry->timed);
+    case HL_KIND_HASH_LISTPACK:
+    case HL_KIND_HASH_TABLE:
+        return hl_hash_dup(entry, key, hash, entry->timed);
+    case HL_KIND_MODULE:
+        return NULL;
+    }
+    HL_ASSERT(false);
+    return NULL;
+}
+
+struct hl_entry *hl_db_copy(struct hl_entry *entry, struct hl_db *to_db, struct hl_slice to)
+{
+    struct hl_entry *copy = copy_entry(entry, to, (uint32_t)hl_db_hash(to_db, to));
+    if (copy == NULL) {
+        return NULL;
+    }
+    if (copy->timed) {
+        hl_entry_put_deadline(copy, hl_entry_deadline(entry));
+    }
+    return hl_db_put(to_db, copy);
 }
 
 struct hl_entry *hl_db_set_expire(struct hl_db *db, struct hl_entry *entry, int64_t when_ms)

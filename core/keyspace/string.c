@@ -106,6 +106,34 @@ static struct hl_entry *overwrite(struct hl_db *db, void **slot, const struct sh
     return entry;
 }
 
+struct hl_entry *hl_string_create(struct hl_slice key, uint32_t key_hash, bool timed,
+                                  struct hl_slice value)
+{
+    struct shape shape = shape_of(value);
+    struct hl_entry *entry = hl_entry_create(key_hash, key, timed, shape.kind, shape.value_len);
+    write_value(entry, &shape, value);
+    return entry;
+}
+
+struct hl_entry *hl_string_dup(const struct hl_entry *entry, struct hl_slice key, uint32_t key_hash,
+                               bool timed)
+{
+    char scratch[HL_STRING_SCRATCH];
+    struct hl_slice value = hl_string_view(entry, scratch);
+    struct shape shape = {.kind = (enum hl_kind)entry->kind,
+                          .outside = value.len > HL_EMBED_MAX,
+                          .value_len = value.len};
+    if (shape.outside) {
+        shape.value_len = sizeof(struct hl_blob *);
+    } else if (shape.kind == HL_KIND_INT) {
+        shape.number = hl_entry_int(entry);
+        shape.value_len = sizeof shape.number;
+    }
+    struct hl_entry *copy = hl_entry_create(key_hash, key, timed, shape.kind, shape.value_len);
+    write_value(copy, &shape, value);
+    return copy;
+}
+
 struct hl_entry *hl_db_set_string(struct hl_db *db, struct hl_slice key, struct hl_slice value,
                                   bool keep_ttl)
 {

@@ -1,0 +1,100 @@
+/* The digest of everything: a sum over keys, so that order does not matter, of hashes of canonical
+ * contents, so that encodings do not.  The seeds are fixed: nodes compare digests. */
+#include "keyspace/dump.h"
+#include "keyspace/entry.h"
+#include "keyspace/hash.h"
+#include "keyspace/string.h"
+
+#define LANES 3
+
+struct digest {
+    uint64_t lane[LANES];
+};
+
+static const uint64_t seeds[LANES][2] = {
+    {0x68656c696f733a31u, 0x6469676573743a31u},
+    {0x68656c696f733a32u, 0x6469676573743a32u},
+    {0x68656c696f733a33u, 0x6469676573743a33u},
+};
+
+static void add_bytes(struct digest *sum, struct hl_slice bytes)
+{
+    for (int i = 0; i < LANES; i++) {
+        sum->lane[i] += hl_hash(seeds[i], bytes.ptr, bytes.len);
+    }
+}
+
+static void digest_hash(const struct hl_entry *entry, struct hl_buf *scratch, struct digest *sum)
+{
+    struct hl_hash_iter iter;
+    struct hl_slice field;
+    struct hl_slice value;
+    hl_hash_iter_init(&iter, entry);
+    while (hl_hash_iter_next(&iter, &field, &value)) {
+        hl_buf_clear(scratch);
+        hl_buf_append_le64(scratch, field.len);
+        hl_buf_append_slice(scratch, field);
+        hl_buf_append_slice(scratch, value);
+        add_bytes(sum, hl_buf_view(scratch));
+    }
+}
+
+static void digest_value(const struct hl_entry *entry, int db,
+                         const struct hl_dump_modules *modules, struct hl_buf *scratch,
+                         struct digest *sum)
+{
+    char text[HL_STRING_SCRATCH];
+    switch ((enum hl_kind)entry->kind) {
+    case HL_KIND_RAW:
+    case HL_KIND_EMBSTR:
+    case HL_KIND_INT:
+        add_bytes(sum, hl_string_view(entry, text));
+        return;
+    case HL_KIND_HASH_LISTPACK:
+    case HL_KIND_HASH_TABLE:
+        digest_hash(entry, scratch, sum);
+        return;
+    case HL_KIND_MODULE:
+        hl_buf_clear(scratch);
+        if (hl_dump_value(entry, db, modules, scratch) == HL_OK) {
+            add_bytes(sum, hl_buf_view(scratch));
+        }
+        return;
+    }
+    HL_ASSERT(false);
+}
+
+static void digest_entry(const struct hl_entry *entry, int db,
+                         const struct hl_dump_modules *modules, struct hl_buf *scratch,
+                         struct digest *total)
+{
+    struct digest value = {{0}};
+    digest_value(entry, db, modules, scratch, &value);
+    hl_buf_clear(scratch);
+    hl_buf_append_le32(scratch, (uint32_t)db);
+    hl_buf_append_le32(scratch, (uint32_t)hl_entry_type(entry));
+    hl_buf_append_le64(scratch, (uint64_t)hl_entry_expire(entry));
+    for (int i = 0; i < LANES; i++) {
+        hl_buf_append_le64(scratch, value.lane[i]);
+    }
+    hl_buf_append_slice(scratch, hl_entry_key(entry));
+    add_bytes(total, hl_buf_view(scratch));
+}
+
+void hl_ks_digest(struct hl_keyspace *ks, const struct hl_dump_modules *modules,
+                  unsigned char out[20])
+{
+    struct digest total = {{0}};
+    struct hl_buf scratch = {0};
+    for (int i = 0; i < ks->db_count; i++) {
+        uint64_t position[3] = {0};
+        const struct hl_entry *entry;
+        while ((entry = hl_table_walk(&ks->dbs[i].table, position)) != NULL) {
+            digest_entry(entry, i, modules, &scratch, &total);
+        }
+    }
+    hl_buf_fini(&scratch);
+    hl_put_le64(out, total.lane[0]);
+    hl_put_le64(out + 8, total.lane[1]);
+    hl_put_le32(out + 16, (uint32_t)total.lane[2]);
+}
