@@ -267,8 +267,11 @@ static hl_err scan_all(struct scan *scan, struct hl_errmsg *msg)
         }
         bool usable = false;
         hl_err err = scan_segment(scan, name, msg, &usable);
-        if (err != HL_OK || !usable) {
+        if (err != HL_OK) {
             return err;
+        }
+        if (!usable) {
+            break;
         }
         scan->good++;
     }

@@ -130,6 +130,19 @@ Test(recover, a_missing_segment_is_damage)
     fake_disk_destroy(good);
 }
 
+/* Found by the fuzzer: an emptied segment in the middle looked like one just created. */
+Test(recover, a_segment_cut_to_nothing_is_damage_when_it_was_sealed)
+{
+    struct fake_disk *fake = fake_disk_create();
+    struct hl_disk disk = fake_disk_seam(fake);
+    struct hl_wal *wal = open_good(&disk, &small_segments);
+    cr_assert_eq(append_synced(wal, 300), HL_OK);
+    hl_wal_close(wal);
+    fake_disk_resize(fake, FIRST, 0);
+    cr_assert_eq(hl_wal_open(&wal, &disk, &small_segments, NULL, NULL), HL_ECORRUPT);
+    fake_disk_destroy(fake);
+}
+
 Test(recover, a_newer_format_is_refused_naming_both_versions)
 {
     struct fake_disk *fake = fake_disk_create();
