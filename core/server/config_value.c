@@ -251,6 +251,7 @@ hl_err config_parse(enum hl_cfg id, struct hl_slice text, bool lenient,
 {
     HL_ASSERT((unsigned)id < HL_CFG_COUNT);
     const struct config_row *row = &config_rows[id];
+    text.ptr = text.len == 0 ? "" : text.ptr; /* an empty buffer has no memory */
     if (text.len > HL_CONFIG_VALUE_MAX) {
         return hl_fail(msg, HL_EINVAL, "argument is longer than %u bytes", HL_CONFIG_VALUE_MAX);
     }

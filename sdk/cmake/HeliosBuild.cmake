@@ -29,7 +29,7 @@ elseif(HELIOS_SANITIZE STREQUAL "thread")
     target_compile_options(helios_flags INTERFACE -fsanitize=thread)
     target_link_options(helios_flags INTERFACE -fsanitize=thread)
 endif()
-if(NOT HELIOS_SANITIZE STREQUAL "none")
+if(NOT HELIOS_SANITIZE STREQUAL "none" AND CMAKE_C_COMPILER_ID STREQUAL "GNU")
     # Instrumented code hides from the compiler what it proves in the plain build.
     target_compile_options(helios_flags INTERFACE
         -Wno-format-truncation -Wno-maybe-uninitialized -Wno-stringop-overflow)
