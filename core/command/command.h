@@ -6,10 +6,10 @@
  * commands in core/abi: each registers its rows in the one table.
  *
  * Invariants:
- *   C1  a handler replies exactly once (one reply value, or an attribute and one), whatever happens.
- *   C2  a handler that changed something says so with hl_call_modified() or call->changes, or
- *       records effects of its own: what it changed is covered by what is logged.
- *   C3  a handler reads time only from call->now_ms and randomness only from call->rng.
+ *   C1  a handler replies exactly once (one reply value, or an attribute and one), whatever
+ * happens. C2  a handler that changed something says so with hl_call_modified() or call->changes,
+ * or records effects of its own: what it changed is covered by what is logged. C3  a handler reads
+ * time only from call->now_ms and randomness only from call->rng.
  */
 #ifndef HL_COMMAND_COMMAND_H
 #define HL_COMMAND_COMMAND_H
@@ -109,13 +109,13 @@ struct hl_key_ref {
     uint32_t flags; /* HL_KEY_* */
 };
 
-/* Finds keys where specs cannot: appends to `refs` (room for argc), returns the count or -1 when the
- * arguments are malformed. */
+/* Finds keys where specs cannot: appends to `refs` (room for argc), returns the count or -1 when
+ * the arguments are malformed. */
 typedef int hl_getkeys_fn(const struct hl_slice *argv, int argc, struct hl_key_ref *refs);
 
 /* The constant description of a command or subcommand.  All strings live as long as the table. */
 struct hl_command_row {
-    const char *name; /* lower case; a subcommand is "parent|sub" */
+    const char *name;   /* lower case; a subcommand is "parent|sub" */
     hl_command_fn *run; /* NULL for a container that only has subcommands */
     int arity;          /* argc, the name included; negative: at least */
     uint32_t flags;     /* HL_CMD_* */
@@ -126,7 +126,8 @@ struct hl_command_row {
     const char *since;      /* version of Redis that first had it, or of Helios */
     const char *complexity; /* "O(1)" */
     const char *summary;    /* one line, our words */
-    const char *args; /* grammar of the arguments, see docs.h: "key value [NX|XX] [EX seconds:int]" */
+    const char
+        *args; /* grammar of the arguments, see docs.h: "key value [NX|XX] [EX seconds:int]" */
     const char *tips; /* comma-separated command tips, or NULL */
 };
 
@@ -141,7 +142,7 @@ struct hl_command {
     struct hl_command *parent; /* of a subcommand, else NULL */
     struct hl_command **subs;  /* of a container */
     uint32_t sub_count;
-    void *owner;               /* the module command behind it, else NULL */
+    void *owner; /* the module command behind it, else NULL */
     uint64_t calls, usec, rejected, failed;
     void *histogram; /* latency histogram, filled by core/node; NULL until first used */
 };
@@ -230,14 +231,14 @@ struct hl_call {
     int argc;
     const struct hl_slice *argv; /* borrowed until the handler returns */
     struct hl_keyspace *ks;
-    struct hl_db *db;        /* the session's database */
-    struct hl_writer *out;   /* where the reply goes */
-    int64_t now_ms;          /* time of the unit */
-    struct hl_rng *rng;      /* randomness of a leader's decisions; never used when replicated */
-    uint32_t flags;          /* HL_CALL_* */
-    uint64_t changes;        /* raised by the handler: > 0 logs the request verbatim unless … */
-    bool effects_own;        /* … the handler recorded effects itself, or chose to log nothing */
-    bool failed;             /* the reply is an error; set by hl_reply_error() through the writer */
+    struct hl_db *db;      /* the session's database */
+    struct hl_writer *out; /* where the reply goes */
+    int64_t now_ms;        /* time of the unit */
+    struct hl_rng *rng;    /* randomness of a leader's decisions; never used when replicated */
+    uint32_t flags;        /* HL_CALL_* */
+    uint64_t changes;      /* raised by the handler: > 0 logs the request verbatim unless … */
+    bool effects_own;      /* … the handler recorded effects itself, or chose to log nothing */
+    bool failed;           /* the reply is an error; set by hl_reply_error() through the writer */
     struct hl_session *session; /* the caller (core/node); NULL when there is none */
     struct hl_node *node;       /* core/node; opaque here */
     const struct hl_call_services *services;
@@ -258,19 +259,24 @@ void hl_call_effect_words(struct hl_call *call, ...) __attribute__((sentinel));
 /* Log nothing for this call although it changed something (the change is not part of the state). */
 void hl_call_effect_none(struct hl_call *call);
 
-/* --- families of core/command ------------------------------------------------------------------ */
+/* --- families of core/command ------------------------------------------------------------------
+ */
 
 /* Register the families of this folder: strings, hashes, keys, COMMAND. */
 HL_MUST_USE hl_err hl_command_register_all(struct hl_command_table *table);
 
 extern const struct hl_command_row hl_commands_string[];
 extern const size_t hl_commands_string_count;
+extern const struct hl_command_row hl_commands_number[];
+extern const size_t hl_commands_number_count;
 extern const struct hl_command_row hl_commands_hash[];
 extern const size_t hl_commands_hash_count;
 extern const struct hl_command_row hl_commands_keys[];
 extern const size_t hl_commands_keys_count;
 extern const struct hl_command_row hl_commands_expire[];
 extern const size_t hl_commands_expire_count;
+extern const struct hl_command_row hl_commands_dump[];
+extern const size_t hl_commands_dump_count;
 extern const struct hl_command_row hl_commands_command[];
 extern const size_t hl_commands_command_count;
 

@@ -67,8 +67,7 @@ hl_err hl_effect_next(struct hl_effect_reader *reader)
         if (!take_u32(reader, &len) || len > reader->body.len - reader->position) {
             return HL_ECORRUPT;
         }
-        reader->argv[i] =
-            (struct hl_slice){.ptr = reader->body.ptr + reader->position, .len = len};
+        reader->argv[i] = (struct hl_slice){.ptr = reader->body.ptr + reader->position, .len = len};
         reader->position += len;
     }
     reader->db = (int)db;

@@ -25,24 +25,24 @@ struct hl_user;
 
 /* Bits of hl_session.flags. */
 #define HL_SESSION_AUTHENTICATED (1u << 0)
-#define HL_SESSION_MULTI (1u << 1)        /* between MULTI and EXEC */
-#define HL_SESSION_DIRTY_EXEC (1u << 2)   /* a queued command was refused: EXEC aborts */
-#define HL_SESSION_DIRTY_CAS (1u << 3)    /* a watched key changed: EXEC answers null */
-#define HL_SESSION_CLOSE_AFTER (1u << 4)  /* close once everything produced has left */
-#define HL_SESSION_CLOSE_NOW (1u << 5)    /* close at the end of the loop iteration */
+#define HL_SESSION_MULTI (1u << 1)       /* between MULTI and EXEC */
+#define HL_SESSION_DIRTY_EXEC (1u << 2)  /* a queued command was refused: EXEC aborts */
+#define HL_SESSION_DIRTY_CAS (1u << 3)   /* a watched key changed: EXEC answers null */
+#define HL_SESSION_CLOSE_AFTER (1u << 4) /* close once everything produced has left */
+#define HL_SESSION_CLOSE_NOW (1u << 5)   /* close at the end of the loop iteration */
 #define HL_SESSION_MONITOR (1u << 6)
 #define HL_SESSION_REPLY_OFF (1u << 7)
-#define HL_SESSION_REPLY_SKIP (1u << 8)   /* drop the reply of this command */
-#define HL_SESSION_SKIP_NEXT (1u << 9)    /* CLIENT REPLY SKIP was just given */
-#define HL_SESSION_BLOCKED (1u << 10)     /* waits for something; no input is taken */
-#define HL_SESSION_POSTPONED (1u << 11)   /* CLIENT PAUSE holds its next command */
-#define HL_SESSION_INTERNAL (1u << 12)    /* made by a module or the server: no socket */
+#define HL_SESSION_REPLY_SKIP (1u << 8) /* drop the reply of this command */
+#define HL_SESSION_SKIP_NEXT (1u << 9)  /* CLIENT REPLY SKIP was just given */
+#define HL_SESSION_BLOCKED (1u << 10)   /* waits for something; no input is taken */
+#define HL_SESSION_POSTPONED (1u << 11) /* CLIENT PAUSE holds its next command */
+#define HL_SESSION_INTERNAL (1u << 12)  /* made by a module or the server: no socket */
 #define HL_SESSION_NO_EVICT (1u << 13)
 #define HL_SESSION_NO_TOUCH (1u << 14)
 #define HL_SESSION_PUBSUB (1u << 15)
 #define HL_SESSION_UNIX (1u << 16)
 #define HL_SESSION_TLS (1u << 17)
-#define HL_SESSION_WRITING (1u << 18)     /* queued with the edge for output */
+#define HL_SESSION_WRITING (1u << 18) /* queued with the edge for output */
 #define HL_SESSION_EXECUTING (1u << 19)
 
 /* A stretch of output that waits for an entry to commit. */
@@ -71,6 +71,7 @@ struct hl_watch {
 struct hl_blocked {
     void *owner;         /* core/abi: the blocked client behind it; NULL otherwise */
     int64_t deadline_ms; /* wall clock; 0: never */
+    bool unblockable;    /* CLIENT UNBLOCK may end it */
     /* Called on the loop when the wait must end: `reason` says why. */
     void (*end)(struct hl_node *node, struct hl_session *session, int reason);
 };
@@ -98,12 +99,13 @@ struct hl_session {
     struct hl_list_node watches; /* of struct hl_watch by_session */
 
     struct hl_blocked blocked;
-    struct hl_command *last_cmd;  /* for CLIENT LIST, and to save a lookup */
+    struct hl_command *last_cmd; /* for CLIENT LIST, and to save a lookup */
     uint64_t last_cmd_epoch;
     uint64_t last_gate; /* index of the last entry this session's commands made */
 
-    struct hl_list_node all;     /* in node->sessions */
-    struct hl_list_node waiting; /* in node->waiting while marks wait */
+    struct hl_list_node all;        /* in node->sessions */
+    struct hl_list_node waiting;    /* in node->waiting while marks wait */
+    struct hl_list_node monitoring; /* in node->monitors under MONITOR */
 
     char *name, *lib_name, *lib_ver; /* NUL-terminated or NULL; owned */
     int64_t created_ms, last_ms;     /* wall clock */
@@ -123,7 +125,7 @@ struct hl_slice hl_session_output(const struct hl_session *session);
 /* The edge took `len` bytes of hl_session_output(). */
 void hl_session_taken(struct hl_session *session, size_t len);
 
-/* Note that everything written to `out` so far, past the last mark, needs `gate` committed.  `batch`
+/* Note that everything written to `out` so far, past the last mark, needs `gate` committed. `batch`
  * numbers the loop iteration. */
 void hl_session_gate(struct hl_node *node, struct hl_session *session, uint64_t gate);
 

@@ -4,9 +4,9 @@
  * an entry either: it knows entries by (index, term), and the node keeps the bytes in the log.
  * So every run is a function of its events, and a failure is reproduced by replaying them.
  *
- * A standalone server is a group of one voter: it elects itself, and what is durable on its own disk
- * is committed.  Groups of more voters add messages and followers to this contract; the events and
- * the ready list are already theirs.
+ * A standalone server is a group of one voter: it elects itself, and what is durable on its own
+ * disk is committed.  Groups of more voters add messages and followers to this contract; the events
+ * and the ready list are already theirs.
  *
  * Invariants (hl_raft_check()):
  *   R1  commit <= durable <= last.
@@ -17,14 +17,13 @@
 #ifndef HL_RAFT_RAFT_H
 #define HL_RAFT_RAFT_H
 
+#include "base/ids.h"
 #include "kit/err.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
-typedef uint64_t hl_index; /* position in the log; the first entry is 1, 0 is "none" */
-typedef uint64_t hl_term;  /* 0 before the first election */
-typedef uint64_t hl_peer;  /* server id; 0 is "none" */
+typedef uint64_t hl_peer; /* server id; 0 is "none" */
 
 #define HL_RAFT_VOTERS_MAX 9
 

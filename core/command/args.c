@@ -1,0 +1,79 @@
+#include "command/args.h"
+
+#include "kit/num.h"
+
+#include <stdio.h>
+
+#define ERROR_TEXT_MAX 512
+
+void hl_reply_error(struct hl_call *call, const char *text)
+{
+    call->failed = true;
+    hl_write_error(call->out, text);
+}
+
+void hl_reply_errorf(struct hl_call *call, const char *fmt, ...)
+{
+    char text[ERROR_TEXT_MAX];
+    va_list args;
+    va_start(args, fmt);
+    (void)vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    hl_reply_error(call, text);
+}
+
+void hl_reply_arity(struct hl_call *call)
+{
+    hl_reply_errorf(call, "ERR wrong number of arguments for '%s' command", call->cmd->row->name);
+}
+
+bool hl_arg_i64(struct hl_call *call, int i, int64_t *out)
+{
+    if (!hl_parse_i64(call->argv[i], out)) {
+        hl_reply_error(call, HL_ERR_NOT_INT);
+        return false;
+    }
+    return true;
+}
+
+bool hl_arg_i64_range(struct hl_call *call, int i, int64_t min, int64_t max, int64_t *out)
+{
+    int64_t v = 0;
+    if (!hl_arg_i64(call, i, &v)) {
+        return false;
+    }
+    if (v < min || v > max) {
+        hl_reply_errorf(call, "ERR value is out of range, value must between %lld and %lld",
+                        (long long)min, (long long)max);
+        return false;
+    }
+    *out = v;
+    return true;
+}
+
+bool hl_arg_double(struct hl_call *call, int i, double *out)
+{
+    if (!hl_parse_double(call->argv[i], out)) {
+        hl_reply_error(call, HL_ERR_NOT_FLOAT);
+        return false;
+    }
+    return true;
+}
+
+bool hl_arg_is(const struct hl_call *call, int i, const char *word)
+{
+    return i < call->argc && hl_slice_is(call->argv[i], word);
+}
+
+struct hl_entry *hl_arg_find(struct hl_call *call, int i, enum hl_type type, unsigned find_flags,
+                             bool *wrong)
+{
+    *wrong = false;
+    struct hl_entry *entry = hl_db_find(call->db, call->argv[i], find_flags);
+    if (entry != NULL && hl_entry_type(entry) != type) {
+        hl_reply_error(call, HL_ERR_WRONGTYPE);
+        *wrong = true;
+        return NULL;
+    }
+    return entry;
+}

@@ -1,0 +1,163 @@
+#include "node/admit.h"
+
+#include "command/args.h"
+#include "kit/assert.h"
+#include "node/node_internal.h"
+
+#define SHOWN_ARGS_BYTES 128 /* of a request with an unknown command */
+
+static bool refuse(struct hl_session *session, const char *text)
+{
+    hl_write_error(&session->writer, text);
+    return false;
+}
+
+/* Arguments of an unknown command help to find a typo, but may be the secrets of a module's command
+ * whose module is not loaded: those have a dot in their name. */
+static bool refuse_unknown(struct hl_session *session, int argc, const struct hl_slice *argv)
+{
+    struct hl_buf text = {0};
+    int shown = argv[0].len < SHOWN_ARGS_BYTES ? (int)argv[0].len : SHOWN_ARGS_BYTES;
+    hl_buf_printf(&text, "ERR unknown command '%.*s', with args beginning with: ", shown,
+                  argv[0].ptr);
+    bool secret = argv[0].len != 0 && memchr(argv[0].ptr, '.', argv[0].len) != NULL;
+    size_t room = SHOWN_ARGS_BYTES;
+    for (int i = 1; i < argc && !secret && room > 0; i++) {
+        int len = argv[i].len < room ? (int)argv[i].len : (int)room;
+        size_t before = text.len;
+        hl_buf_printf(&text, "'%.*s' ", len, argv[i].ptr);
+        size_t used = text.len - before;
+        room = used < room ? room - used : 0;
+    }
+    hl_write_error_slice(&session->writer, hl_buf_view(&text));
+    hl_buf_fini(&text);
+    return false;
+}
+
+static bool refuse_subcommand(struct hl_session *session, const struct hl_command *cmd,
+                              const struct hl_slice *argv)
+{
+    char upper[HL_COMMAND_NAME_MAX + 1];
+    size_t len = strlen(cmd->row->name);
+    for (size_t i = 0; i <= len; i++) {
+        char c = cmd->row->name[i];
+        upper[i] = c >= 'a' && c <= 'z' ? (char)(c - ('a' - 'A')) : c;
+    }
+    int shown = argv[1].len < SHOWN_ARGS_BYTES ? (int)argv[1].len : SHOWN_ARGS_BYTES;
+    hl_write_error_printf(&session->writer, "ERR unknown subcommand '%.*s'. Try %s HELP.", shown,
+                          argv[1].ptr, upper);
+    return false;
+}
+
+static bool name_and_arity_ok(struct hl_session *session, const struct hl_command *cmd, int argc,
+                              const struct hl_slice *argv)
+{
+    if (cmd == NULL) {
+        return refuse_unknown(session, argc, argv);
+    }
+    if (cmd->sub_count != 0 && argc >= 2) {
+        return refuse_subcommand(session, cmd, argv);
+    }
+    if (!hl_command_arity_ok(cmd, argc) || cmd->run == NULL) {
+        hl_write_error_printf(&session->writer, "ERR wrong number of arguments for '%s' command",
+                              cmd->row->name);
+        return false;
+    }
+    return true;
+}
+
+bool hl_admit_paused(struct hl_node *node, struct hl_session *session, const struct hl_command *cmd)
+{
+    if (node->now_ms >= node->pause_until_ms || (session->flags & HL_SESSION_INTERNAL) != 0) {
+        return false;
+    }
+    bool writes = (cmd->flags & (HL_CMD_WRITE | HL_CMD_MAY_REPLICATE)) != 0;
+    bool exec = cmd->parent == NULL && strcmp(cmd->row->name, "exec") == 0;
+    if (exec && !node->pause_all) {
+        for (int i = 0; i < session->queued_count; i++) {
+            writes = writes || (session->queued[i].cmd->flags & HL_CMD_WRITE) != 0;
+        }
+    }
+    bool unpause = cmd->parent != NULL && strcmp(cmd->row->name, "client|unpause") == 0;
+    return !unpause && (node->pause_all || writes);
+}
+
+static bool memory_ok(struct hl_node *node, struct hl_session *session,
+                      const struct hl_command *cmd)
+{
+    if (node->config.maxmemory == 0) {
+        return true;
+    }
+    bool fits = hl_evict_until_fits(node);
+    bool exec = cmd->run != NULL && strcmp(cmd->row->name, "exec") == 0;
+    bool grows = (cmd->flags & HL_CMD_DENYOOM) != 0;
+    for (int i = 0; exec && i < session->queued_count; i++) {
+        grows = grows || (session->queued[i].cmd->flags & HL_CMD_DENYOOM) != 0;
+    }
+    if (!fits && grows) {
+        return refuse(session, "OOM command not allowed when used memory > 'maxmemory'.");
+    }
+    return true;
+}
+
+static bool writes_something(const struct hl_session *session, const struct hl_command *cmd)
+{
+    if ((cmd->flags & (HL_CMD_WRITE | HL_CMD_MAY_REPLICATE)) != 0) {
+        return true;
+    }
+    if (strcmp(cmd->row->name, "exec") != 0) {
+        return false;
+    }
+    for (int i = 0; i < session->queued_count; i++) {
+        if ((session->queued[i].cmd->flags & HL_CMD_WRITE) != 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The log must be able to take what the command will change. */
+static bool log_ok(struct hl_node *node, struct hl_session *session, const struct hl_command *cmd)
+{
+    if (node->wal == NULL) {
+        return true;
+    }
+    bool full = node->log_state != HL_LOG_GOOD;
+    bool crowded = hl_wal_pending_size(node->wal) > node->config.speculation_max;
+    if ((!full && !crowded) || !writes_something(session, cmd)) {
+        return true;
+    }
+    if (full) {
+        return refuse(session, "MISCONF Errors writing to the log: the disk is full. Writes are "
+                               "refused until space returns; reads go on.");
+    }
+    return refuse(session, "NOQUORUM too many writes wait for the disk; this one was not executed, "
+                           "try again");
+}
+
+static bool server_state_ok(struct hl_node *node, struct hl_session *session,
+                            const struct hl_command *cmd)
+{
+    if (!memory_ok(node, session, cmd) || !log_ok(node, session, cmd)) {
+        return false;
+    }
+    if (node->loading && (cmd->flags & HL_CMD_LOADING) == 0) {
+        return refuse(session, "LOADING Redis is loading the dataset in memory");
+    }
+    return true;
+}
+
+bool hl_admit(struct hl_node *node, struct hl_session *session, struct hl_command *cmd, int argc,
+              const struct hl_slice *argv)
+{
+    if (!name_and_arity_ok(session, cmd, argc, argv)) {
+        return false;
+    }
+    if ((session->flags & HL_SESSION_AUTHENTICATED) == 0 && (cmd->flags & HL_CMD_NO_AUTH) == 0) {
+        return refuse(session, "NOAUTH Authentication required.");
+    }
+    if ((session->flags & HL_SESSION_MULTI) != 0 && (cmd->flags & HL_CMD_NO_MULTI) != 0) {
+        return refuse(session, "ERR Command not allowed inside a transaction");
+    }
+    return server_state_ok(node, session, cmd);
+}

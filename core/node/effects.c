@@ -1,0 +1,75 @@
+/* Units and effects: what one execution changed, as one entry of the log.
+ *
+ * The body is built in place in the log's pending batch, so an effect is copied once between the
+ * client's request and the disk.
+ */
+#include "command/effect.h"
+#include "kit/assert.h"
+#include "node/node_internal.h"
+
+void hl_unit_begin(struct hl_node *node)
+{
+    HL_ASSERT(!node->unit.open); /* N2 */
+    node->unit = (struct hl_unit){.open = true};
+    node->ks.gate_seen = 0;
+    node->ks.gate_index = node->wal != NULL ? node->last + 1 : 0;
+}
+
+void hl_unit_effect(struct hl_node *node, int db, int argc, const struct hl_slice *argv)
+{
+    HL_ASSERT(node->unit.open);
+    node->stats.changes_since_save++;
+    if (node->wal == NULL || node->ks.expiry != HL_EXPIRY_DELETE) {
+        return; /* no log, or these changes come from it */
+    }
+    if (node->unit.body == NULL) {
+        node->unit.body = hl_wal_append_begin(node->wal);
+        node->unit.body_start = node->unit.body->len;
+    }
+    hl_effect_encode(node->unit.body, db, argc, argv);
+    node->unit.effects++;
+}
+
+static void seal_entry(struct hl_node *node)
+{
+    node->stats.entries++;
+    node->stats.entry_bytes += node->unit.body->len - node->unit.body_start;
+    node->last++;
+    struct hl_wal_entry entry = {
+        .index = node->last,
+        .term = node->raft.term,
+        .type = HL_WAL_EFFECTS,
+        .log_time_us = node->log_time_us,
+        .feature_level = HL_FEATURE_LEVEL,
+    };
+    hl_wal_append_end(node->wal, &entry);
+    struct hl_raft_event event = {.type = HL_RAFT_ON_PROPOSE, .propose = {.count = 1}};
+    struct hl_raft_ready ready;
+    hl_err err = hl_raft_step(&node->raft, &event, &ready);
+    HL_ASSERT(err == HL_OK); /* writes are refused before they run on a node that does not lead */
+}
+
+uint64_t hl_unit_end(struct hl_node *node)
+{
+    HL_ASSERT(node->unit.open);
+    uint64_t gate = node->ks.gate_seen;
+    bool changed = node->unit.body != NULL;
+    if (changed) {
+        seal_entry(node);
+        gate = node->last;
+    }
+    if (gate < node->mingate) {
+        gate = node->mingate;
+    }
+    /* A name may be marked with an index that no entry took (a change that is not logged). */
+    if (gate > node->last) {
+        gate = node->last;
+    }
+    node->unit.open = false;
+    node->unit.body = NULL;
+    node->unit.gate = gate;
+    if (node->hooks.unit_ended != NULL) {
+        node->hooks.unit_ended(node->hooks.ctx, changed);
+    }
+    return gate;
+}

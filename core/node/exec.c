@@ -1,0 +1,191 @@
+/* From a request to a reply: admission, execution, stats, gate.
+ *
+ * The order of the checks is Redis's, since clients see which error wins.
+ */
+#include "command/args.h"
+#include "kit/assert.h"
+#include "node/admit.h"
+#include "node/node_internal.h"
+
+/* The command, remembering the session's last one: a pipeline repeats itself. */
+static struct hl_command *lookup(struct hl_node *node, struct hl_session *session,
+                                 const struct hl_slice *argv, int argc)
+{
+    uint64_t epoch = hl_command_table_epoch(node->commands);
+    struct hl_command *last = session->last_cmd;
+    if (last != NULL && session->last_cmd_epoch == epoch && last->sub_count == 0 &&
+        last->parent == NULL && hl_slice_is(argv[0], last->row->name)) {
+        return last;
+    }
+    struct hl_command *cmd = hl_command_of(node->commands, argv, argc);
+    if (cmd != NULL) {
+        session->last_cmd = cmd;
+        session->last_cmd_epoch = epoch;
+    }
+    return cmd;
+}
+
+static void note_time(struct hl_node *node, struct hl_session *session, struct hl_command *cmd,
+                      int argc, const struct hl_slice *argv)
+{
+    uint64_t end_us = node->world->mono_us(node->world->ctx);
+    uint64_t took_us = end_us - node->mark_us;
+    node->mark_us = end_us;
+    cmd->usec += took_us;
+    if (node->config.latency_tracking) {
+        hl_histogram_note(cmd, took_us);
+    }
+    if (node->config.slowlog_slower_than_us >= 0 &&
+        (int64_t)took_us >= node->config.slowlog_slower_than_us) {
+        hl_slowlog_note(node, session, cmd, argc, argv, (int64_t)took_us);
+    }
+    if (node->config.latency_threshold_ms > 0 &&
+        took_us >= (uint64_t)node->config.latency_threshold_ms * 1000) {
+        hl_latency_note(node, (cmd->flags & HL_CMD_FAST) != 0 ? "fast-command" : "command",
+                        took_us / 1000);
+    }
+}
+
+/* Commands whose answer no set of keys describes wait for everything executed so far. */
+static bool waits_for_all(const struct hl_command *cmd)
+{
+    return (cmd->flags & HL_CMD_WHOLE_KEYSPACE) != 0 ||
+           (cmd->flags & (HL_CMD_MODULE | HL_CMD_KEY_PRECISE)) == HL_CMD_MODULE;
+}
+
+bool hl_node_call(struct hl_node *node, struct hl_session *session, struct hl_command *cmd,
+                  int argc, const struct hl_slice *argv, struct hl_writer *out, uint32_t flags)
+{
+    HL_ASSERT(node->unit.open);
+    HL_ASSERT(cmd->run != NULL);
+    struct hl_call call = {
+        .cmd = cmd,
+        .argc = argc,
+        .argv = argv,
+        .ks = &node->ks,
+        .db = hl_ks_db(&node->ks, session->db),
+        .out = out,
+        .now_ms = node->now_ms,
+        .rng = &node->rng,
+        .flags = flags,
+        .session = session,
+        .node = node,
+        .services = &node->services,
+    };
+    int db = session->db;
+    size_t start = out->out->len;
+    cmd->calls++;
+    cmd->run(&call);
+    if (call.changes != 0 && !call.effects_own) {
+        hl_unit_effect(node, db, argc, argv);
+    }
+    if (waits_for_all(cmd) && node->ks.gate_seen < node->last) {
+        node->ks.gate_seen = node->last;
+    }
+    if (call.failed) {
+        cmd->failed++;
+        hl_error_note(node, out->out, start);
+    }
+    return !call.failed;
+}
+
+void hl_session_reply_done(struct hl_node *node, struct hl_session *session, uint64_t gate)
+{
+    hl_session_gate(node, session, gate);
+    if ((session->flags & HL_SESSION_WRITING) == 0 && session->open != 0) {
+        node->world->output(node->world->ctx, session);
+    }
+}
+
+/* CLIENT REPLY OFF and SKIP: the command ran, its reply is not sent. */
+static void drop_reply_if_asked(struct hl_session *session, size_t start)
+{
+    uint32_t flags = session->flags;
+    if ((flags & (HL_SESSION_REPLY_OFF | HL_SESSION_REPLY_SKIP)) != 0) {
+        session->out.len = start;
+    }
+    session->flags &= ~HL_SESSION_REPLY_SKIP;
+    if ((flags & HL_SESSION_SKIP_NEXT) != 0) {
+        session->flags = (session->flags & ~HL_SESSION_SKIP_NEXT) | HL_SESSION_REPLY_SKIP;
+    }
+}
+
+static void run_unit(struct hl_node *node, struct hl_session *session, struct hl_command *cmd,
+                     int argc, const struct hl_slice *argv)
+{
+    size_t start = session->out.len;
+    if (!hl_list_empty(&node->monitors)) {
+        hl_monitor_feed(node, session, cmd, argc, argv);
+    }
+    struct hl_session *outer = node->current;
+    node->current = session;
+    session->flags |= HL_SESSION_EXECUTING;
+    hl_unit_begin(node);
+    hl_node_call(node, session, cmd, argc, argv, &session->writer, 0);
+    uint64_t gate = hl_unit_end(node);
+    session->flags &= ~HL_SESSION_EXECUTING;
+    node->current = outer;
+    node->stats.commands++;
+    note_time(node, session, cmd, argc, argv);
+    if ((session->flags & (HL_SESSION_REPLY_OFF | HL_SESSION_REPLY_SKIP | HL_SESSION_SKIP_NEXT)) !=
+        0) {
+        drop_reply_if_asked(session, start);
+    }
+    session->last_gate = gate;
+    hl_session_reply_done(node, session, gate);
+}
+
+static bool is_queued_in_multi(const struct hl_session *session, const struct hl_command *cmd)
+{
+    return (session->flags & HL_SESSION_MULTI) != 0 && (cmd->flags & HL_CMD_RUNS_IN_MULTI) == 0;
+}
+
+static void queue_in_multi(struct hl_node *node, struct hl_session *session, struct hl_command *cmd,
+                           int argc, const struct hl_slice *argv)
+{
+    if (!hl_txn_queue(node, session, cmd, argc, argv)) {
+        session->flags |= HL_SESSION_DIRTY_EXEC;
+        hl_write_error(&session->writer,
+                       "ERR the transaction holds more than client-query-buffer-limit bytes");
+    } else {
+        hl_buf_append(&session->out, HL_REPLY_QUEUED, sizeof HL_REPLY_QUEUED - 1);
+    }
+}
+
+enum hl_exec_result hl_node_execute(struct hl_node *node, struct hl_session *session, int argc,
+                                    const struct hl_slice *argv)
+{
+    HL_ASSERT(argc >= 1);
+    HL_ASSERT((session->flags & HL_SESSION_BLOCKED) == 0);
+    struct hl_slice *filtered = NULL;
+    if (node->hooks.filter != NULL) {
+        argc = node->hooks.filter(node->hooks.ctx, session, argc, &filtered);
+        argv = filtered != NULL ? filtered : argv;
+    }
+    struct hl_command *cmd = lookup(node, session, argv, argc);
+    if (cmd != NULL && node->pause_until_ms != 0 && hl_admit_paused(node, session, cmd)) {
+        session->flags |= HL_SESSION_POSTPONED;
+        return HL_EXEC_POSTPONE;
+    }
+    session->last_ms = node->now_ms;
+    size_t start = session->out.len;
+    if (!hl_admit(node, session, cmd, argc, argv)) {
+        if ((session->flags & HL_SESSION_MULTI) != 0) {
+            session->flags |= HL_SESSION_DIRTY_EXEC;
+        }
+        if (cmd != NULL) {
+            cmd->rejected++;
+        }
+        hl_error_note(node, &session->out, start);
+        drop_reply_if_asked(session, start);
+        hl_session_reply_done(node, session, 0);
+        return HL_EXEC_DONE;
+    }
+    if (is_queued_in_multi(session, cmd)) {
+        queue_in_multi(node, session, cmd, argc, argv);
+        hl_session_reply_done(node, session, 0);
+        return HL_EXEC_DONE;
+    }
+    run_unit(node, session, cmd, argc, argv);
+    return HL_EXEC_DONE;
+}

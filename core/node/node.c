@@ -1,0 +1,205 @@
+/* Making a node, and the iterations of its loop. */
+#include "node/node.h"
+
+#include "kit/alloc.h"
+#include "kit/assert.h"
+#include "node/node_internal.h"
+#include "node/observe.h"
+
+#include <stdio.h>
+
+#define LOG_LINE_MAX 1024
+
+void hl_node_log(struct hl_node *node, int level, const char *fmt, ...)
+{
+    char line[LOG_LINE_MAX];
+    va_list args;
+    va_start(args, fmt);
+    (void)vsnprintf(line, sizeof line, fmt, args);
+    va_end(args);
+    node->world->log(node->world->ctx, level, line);
+}
+
+static void on_expired(void *ctx, int db, struct hl_slice key)
+{
+    struct hl_node *node = ctx;
+    struct hl_slice argv[2] = {hl_slice_of("DEL"), key};
+    hl_unit_effect(node, db, 2, argv);
+    hl_ks_notify(&node->ks, HL_NOTIFY_EXPIRED, "expired", db, key);
+}
+
+static void on_notify(void *ctx, uint32_t classes, const char *event, int db, struct hl_slice key)
+{
+    struct hl_node *node = ctx;
+    if (node->hooks.notify != NULL) {
+        node->hooks.notify(node->hooks.ctx, classes, event, db, key);
+    }
+}
+
+static void on_effect(void *ctx, int db, int argc, const struct hl_slice *argv)
+{
+    hl_unit_effect(ctx, db, argc, argv);
+}
+
+static void on_ready(void *ctx, int db, struct hl_slice key)
+{
+    struct hl_node *node = ctx;
+    if (node->hooks.key_ready != NULL) {
+        node->hooks.key_ready(node->hooks.ctx, db, key);
+    }
+}
+
+static void init_keyspace(struct hl_node *node)
+{
+    uint64_t seed[2];
+    node->world->entropy(node->world->ctx, seed, sizeof seed);
+    hl_ks_init(&node->ks, node->config.databases, seed, &node->rng);
+    node->ks.hooks.ctx = node;
+    node->ks.hooks.expired = on_expired;
+    node->ks.hooks.modified = hl_watch_modified;
+    node->ks.hooks.notify = on_notify;
+    node->services = (struct hl_call_services){
+        .ctx = node, .effect = on_effect, .ready = on_ready, .modules = &node->modules};
+}
+
+static void register_rows(struct hl_node *node)
+{
+    hl_err err = hl_command_register_all(node->commands);
+    HL_ASSERT(err == HL_OK);
+    const struct {
+        const struct hl_command_row *rows;
+        size_t count;
+    } families[] = {
+        {hl_commands_txn, hl_commands_txn_count},
+        {hl_commands_connection, hl_commands_connection_count},
+        {hl_commands_client, hl_commands_client_count},
+        {hl_commands_database, hl_commands_database_count},
+        {hl_commands_observe, hl_commands_observe_count},
+    };
+    for (size_t i = 0; i < HL_ARRAY_LEN(families); i++) {
+        err = hl_command_register(node->commands, families[i].rows, families[i].count);
+        HL_ASSERT(err == HL_OK);
+    }
+}
+
+struct hl_node *hl_node_create(const struct hl_world *world, struct hl_wal *wal,
+                               const struct hl_node_config *config)
+{
+    struct hl_node *node = hl_calloc(1, sizeof *node);
+    node->world = world;
+    node->wal = wal;
+    node->config = *config;
+    if (wal != NULL) {
+        node->node_id = hl_wal_meta(wal)->node_id;
+        memcpy(node->cluster_id, hl_wal_meta(wal)->cluster_id, sizeof node->cluster_id);
+    }
+    node->loading = true;
+    node->next_session_id = 1;
+    hl_list_init(&node->sessions);
+    hl_list_init(&node->waiting);
+    hl_list_init(&node->monitors);
+    uint64_t seed = 0;
+    world->entropy(world->ctx, &seed, sizeof seed);
+    hl_rng_seed(&node->rng, seed);
+    unsigned char run[20];
+    world->entropy(world->ctx, run, sizeof run);
+    for (size_t i = 0; i < sizeof run; i++) {
+        (void)snprintf(node->run_id + 2 * i, 3, "%02x", run[i]);
+    }
+    init_keyspace(node);
+    hl_watch_init(node);
+    hl_observe_init(node);
+    node->commands = hl_command_table_create();
+    register_rows(node);
+    node->stats.last_save_ok = true;
+    hl_node_begin(node);
+    return node;
+}
+
+void hl_node_destroy(struct hl_node *node)
+{
+    if (node == NULL) {
+        return;
+    }
+    HL_ASSERT(hl_list_empty(&node->sessions));
+    hl_load_fini(node);
+    hl_command_table_destroy(node->commands);
+    hl_ks_fini(&node->ks);
+    hl_watch_fini(node);
+    hl_observe_fini(node);
+    hl_free(node);
+}
+
+void hl_node_begin(struct hl_node *node)
+{
+    node->iteration++;
+    node->now_us = node->world->wall_us(node->world->ctx);
+    node->now_ms = node->now_us / 1000;
+    if (node->now_us > node->log_time_us) {
+        node->log_time_us = node->now_us; /* G1: never back */
+    }
+    node->mark_us = node->world->mono_us(node->world->ctx);
+    node->ks.now_ms = node->now_ms;
+    node->ks.lru_clock = (uint32_t)(node->now_ms / 1000) & 0xffffff;
+}
+
+void hl_node_end(struct hl_node *node)
+{
+    HL_ASSERT(!node->unit.open);
+    if (node->wal == NULL || node->batch_in_flight || node->log_state == HL_LOG_BROKEN) {
+        return;
+    }
+    /* A full disk is asked again by the cron, not by every iteration. */
+    if (node->log_state == HL_LOG_FULL) {
+        return;
+    }
+    hl_log_kick(node);
+}
+
+void hl_log_kick(struct hl_node *node)
+{
+    if (node->batch_in_flight || !hl_wal_batch_take(node->wal, &node->batch)) {
+        return;
+    }
+    node->batch_in_flight = true;
+    node->stats.batches++;
+    node->world->log_write(node->world->ctx, &node->batch);
+}
+
+static void advance(struct hl_node *node)
+{
+    struct hl_raft_event event = {.type = HL_RAFT_ON_DURABLE,
+                                  .durable = {.index = hl_wal_durable(node->wal)}};
+    struct hl_raft_ready ready;
+    hl_err err = hl_raft_step(&node->raft, &event, &ready);
+    HL_ASSERT(err == HL_OK);
+    if (ready.commit > node->commit) {
+        node->commit = ready.commit;
+        HL_ASSERT(node->commit <= node->last); /* N1 */
+        hl_gate_release(node);
+    }
+}
+
+void hl_node_log_done(struct hl_node *node, hl_err err, const char *why)
+{
+    HL_ASSERT(node->batch_in_flight);
+    node->batch_in_flight = false;
+    hl_wal_batch_done(node->wal, &node->batch, err);
+    if (err == HL_EFULL) {
+        if (node->log_state != HL_LOG_FULL) {
+            hl_node_log(node, 3, "the log is full, writes are refused until space returns: %s",
+                        why);
+        }
+        node->log_state = HL_LOG_FULL;
+        return;
+    }
+    if (err != HL_OK) {
+        node->log_state = HL_LOG_BROKEN;
+        node->world->fatal(node->world->ctx, why);
+    }
+    if (node->log_state == HL_LOG_FULL) {
+        hl_node_log(node, 2, "the log has space again, writes are accepted");
+        node->log_state = HL_LOG_GOOD;
+    }
+    advance(node);
+}

@@ -1,0 +1,282 @@
+/* The node: keyspace, log, consensus and gate as one replicated state machine.
+ *
+ * Pure: it acts on the world only through struct hl_world.  The edge (core/server) drives it:
+ *
+ *     hl_node_create(), then hl_node_load_step() until it says it is done;
+ *     each loop iteration: hl_node_begin(), any number of hl_node_execute(), then hl_node_end(),
+ *     which seals the iteration's entries into a batch and asks the world to write it;
+ *     when the log thread has written it: hl_node_log_done(), which releases what waited;
+ *     hl_node_cron() about `hz` times a second.
+ *
+ * Invariants:
+ *   N1  commit <= last; last is the execution index X and the log's end L (standalone: a leader).
+ *   N2  one execution unit makes at most one entry, and units never overlap.
+ *   N3  bytes of a unit leave only when commit has reached its gate (gate.c).
+ *   N4  an effect that cannot be applied is fatal: the node stops rather than diverge.
+ */
+#ifndef HL_NODE_NODE_H
+#define HL_NODE_NODE_H
+
+#include "base/ids.h"
+#include "base/list.h"
+#include "base/rng.h"
+#include "command/command.h"
+#include "keyspace/dump.h"
+#include "keyspace/keyspace.h"
+#include "node/session.h"
+#include "raft/raft.h"
+#include "wal/wal.h"
+
+struct hl_acl;
+struct hl_slowlog;
+struct hl_latency;
+struct hl_watch_table;
+struct hl_error_counts;
+
+/* What the node asks of the machine, or of the simulator.  All functions are required and are
+ * called on the loop thread. */
+struct hl_world {
+    void *ctx;
+    int64_t (*wall_us)(void *ctx);  /* microseconds since the epoch; may step */
+    uint64_t (*mono_us)(void *ctx); /* microseconds of a clock that never steps */
+    void (*entropy)(void *ctx, void *out, size_t len);
+    /* A batch waits in the log: write it off the loop with hl_wal_batch_write(), then call
+     * hl_node_log_done() on the loop. */
+    void (*log_write)(void *ctx, struct hl_wal_batch *batch);
+    /* The session has bytes that may leave, or a flag to close: look at it before sleeping. */
+    void (*output)(void *ctx, struct hl_session *session);
+    /* The session takes input again (it was blocked or postponed). */
+    void (*resume)(void *ctx, struct hl_session *session);
+    /* Bytes the process has allocated, for maxmemory. */
+    size_t (*memory_used)(void *ctx);
+    /* The node cannot go on (N4, or the disk broke its promise): say why, loudly, and end. */
+    void (*fatal)(void *ctx, const char *why) __attribute__((noreturn));
+    /* One line of the log file: level 0 debug, 1 verbose, 2 notice, 3 warning. */
+    void (*log)(void *ctx, int level, const char *line);
+};
+
+/* Settings that pure code needs; plain values that the edge changes at run time. */
+struct hl_node_config {
+    int databases;
+    bool appendonly;  /* false: no log, nothing is gated, only snapshots remain */
+    size_t maxmemory; /* 0: no limit */
+    enum hl_evict_policy maxmemory_policy;
+    int maxmemory_samples;
+    int64_t slowlog_slower_than_us; /* negative: off */
+    size_t slowlog_max_len;
+    int64_t latency_threshold_ms; /* 0: off */
+    bool latency_tracking;        /* per-command histograms */
+    int hz;
+    bool active_expire;             /* DEBUG SET-ACTIVE-EXPIRE */
+    int active_expire_effort;       /* 1..10 */
+    int64_t snapshot_interval_cmds; /* entries; 0: off */
+    int64_t snapshot_interval_ms;   /* 0: off */
+    size_t speculation_max;         /* uncommitted bytes before writes are refused */
+    size_t multi_queue_max;         /* bytes a MULTI may queue */
+    bool debug_command;             /* DEBUG is allowed */
+};
+
+struct hl_stats {
+    uint64_t commands, connections, rejected_connections;
+    uint64_t net_in, net_out;
+    uint64_t evicted_keys, error_replies, unexpected_errors;
+    uint64_t reads_processed, writes_processed;
+    uint64_t forks, snapshots_saved, snapshots_failed;
+    uint64_t expire_cycle_us, expire_stale_percent, expire_cap_reached;
+    uint64_t entries, entry_bytes, batches; /* of the log, since start */
+    int64_t last_fork_us;
+    int64_t last_save_s; /* Unix time */
+    int64_t save_started_ms, last_save_took_s;
+    bool last_save_ok;
+    uint64_t changes_since_save;
+    size_t peak_memory, startup_memory;
+    uint64_t ops_samples[16], in_samples[16], out_samples[16]; /* per second, for INFO */
+    uint64_t sample_commands, sample_in, sample_out, sample_us;
+    unsigned sample_at;
+};
+
+/* Why the log takes no writes at the moment. */
+enum hl_log_state {
+    HL_LOG_GOOD = 0,
+    HL_LOG_FULL,   /* no space left: -MISCONF until a retry succeeds */
+    HL_LOG_BROKEN, /* an fsync failed: the process is about to end */
+};
+
+/* What runs between hl_unit_begin() and hl_unit_end(). */
+struct hl_unit {
+    bool open;
+    struct hl_buf *body; /* of the entry being built in the log's pending batch, or NULL */
+    size_t body_start;   /* where it starts in there */
+    uint32_t effects;
+    uint64_t gate; /* highest gate of what the unit looked at */
+};
+
+/* Told to other layers of the core.  Any may be NULL. */
+struct hl_node_hooks {
+    void *ctx;
+    void (*session_ended)(void *ctx, struct hl_session *session);
+    /* An execution unit is over; `changed` when it made an entry. */
+    void (*unit_ended)(void *ctx, bool changed);
+    void (*notify)(void *ctx, uint32_t classes, const char *event, int db, struct hl_slice key);
+    void (*key_ready)(void *ctx, int db, struct hl_slice key);
+    void (*flushed)(void *ctx, int db, bool after); /* db -1: all */
+    void (*loading)(void *ctx, bool ended);
+    void (*cron)(void *ctx);
+    void (*list_modules)(void *ctx, struct hl_writer *out); /* one array, as MODULE LIST */
+    /* May rewrite argv in place (command filters); returns the new argc. */
+    int (*filter)(void *ctx, struct hl_session *session, int argc, struct hl_slice **argv);
+};
+
+struct hl_node {
+    const struct hl_world *world;
+    struct hl_node_config config;
+    struct hl_command_table *commands;
+    struct hl_keyspace ks;
+    struct hl_rng rng;
+    struct hl_call_services services;
+    struct hl_dump_modules modules;
+    struct hl_node_hooks hooks;
+
+    struct hl_wal *wal; /* NULL without a log */
+    struct hl_raft raft;
+    struct hl_wal_batch batch; /* in flight on the log thread */
+    bool batch_in_flight;
+    enum hl_log_state log_state;
+    hl_index last, commit, mingate; /* N1 */
+    hl_index snapshot_index;        /* label of the base snapshot, 0: none */
+    hl_term snapshot_term;
+    struct hl_unit unit;
+    uint64_t iteration; /* counts hl_node_begin() */
+    uint64_t mark_us;   /* when the last command ended: the next one's start */
+
+    int64_t now_us, now_ms, log_time_us; /* of this iteration; log_time never decreases */
+    bool loading;
+    struct hl_loader *loader;
+    uint64_t load_total, load_done; /* bytes */
+
+    struct hl_list_node sessions; /* all, oldest first */
+    struct hl_list_node waiting;  /* those with marks */
+    struct hl_list_node monitors;
+    uint64_t next_session_id, session_count, blocked_count;
+    struct hl_session *current; /* whose command is running, or NULL */
+    struct hl_acl *acl;
+    struct hl_watch_table *watched;
+
+    int64_t pause_until_ms;
+    bool pause_all; /* false: writes only */
+
+    struct hl_stats stats;
+    struct hl_slowlog *slowlog;
+    struct hl_latency *latency;
+    struct hl_error_counts *errors;
+    const char *password_needed; /* requirepass, until users exist; NULL: none */
+    unsigned char cluster_id[16];
+    uint64_t node_id;
+    char run_id[41];
+};
+
+/*
+ * Make a node that has not loaded anything yet.
+ *
+ * world   borrowed until hl_node_destroy().
+ * wal     borrowed; open and recovered, or NULL for `appendonly no`.
+ * config  copied.
+ *
+ * Registers the commands of core/command and core/node.  Never fails but by aborting on no memory.
+ */
+struct hl_node *hl_node_create(const struct hl_world *world, struct hl_wal *wal,
+                               const struct hl_node_config *config);
+
+/* Release everything; sessions must have ended (asserted).  NULL is allowed. */
+void hl_node_destroy(struct hl_node *node);
+
+/* --- the loop --------------------------------------------------------------------------------- */
+
+/* Start an iteration: reads the clocks once for everything in it. */
+void hl_node_begin(struct hl_node *node);
+
+/* End an iteration: proposes its entries and hands the log its batch when the log is idle. */
+void hl_node_end(struct hl_node *node);
+
+/* The batch given to world->log_write() was written, or not: HL_EFULL keeps it to be retried,
+ * HL_EIO is fatal.  Commits what became durable and releases what waited for it. */
+void hl_node_log_done(struct hl_node *node, hl_err err, const char *why);
+
+/* Periodic work: expiry, eviction, statistics, retry of a full disk.  Within an iteration. */
+void hl_node_cron(struct hl_node *node);
+
+enum hl_exec_result {
+    HL_EXEC_DONE,     /* answered, queued, or the session is now blocked */
+    HL_EXEC_POSTPONE, /* not now (CLIENT PAUSE): keep the request, world->resume() will ask for it
+                       */
+};
+
+/* Run one request of a session.  argv is borrowed for the call. */
+enum hl_exec_result hl_node_execute(struct hl_node *node, struct hl_session *session, int argc,
+                                    const struct hl_slice *argv);
+
+/* --- sessions --------------------------------------------------------------------------------- */
+
+/* A new session with the default user's rights, RESP2, database 0.  Owned by the node until
+ * hl_session_destroy(). */
+struct hl_session *hl_session_create(struct hl_node *node, uint32_t flags);
+
+/* End it: leaves transactions, watches, blocking and lists.  Nothing it was owed leaves any more.
+ */
+void hl_session_destroy(struct hl_node *node, struct hl_session *session);
+
+/* Mark a session to be closed now, or once its output has left, and tell the edge. */
+void hl_session_close(struct hl_node *node, struct hl_session *session, bool after_output);
+
+/* The session of this id, or NULL. */
+struct hl_session *hl_session_by_id(struct hl_node *node, uint64_t id);
+
+/* Append the session's line of CLIENT LIST, without a line end. */
+void hl_session_describe(struct hl_node *node, const struct hl_session *session,
+                         struct hl_buf *out);
+
+/* Wait for something: takes no input until hl_session_unblock().  `blocked` is copied. */
+void hl_session_block(struct hl_node *node, struct hl_session *session,
+                      const struct hl_blocked *blocked);
+
+/* Take input again. */
+void hl_session_unblock(struct hl_node *node, struct hl_session *session);
+
+/* --- units and effects ------------------------------------------------------------------------ */
+
+/* Open a unit for work that no session's request started (a timer, a module thread, the expiry
+ * cycle); asserts N2.  hl_unit_end() makes its entry and returns the gate that bytes which depend
+ * on it must wait for. */
+void hl_unit_begin(struct hl_node *node);
+uint64_t hl_unit_end(struct hl_node *node);
+
+/* Record an effect of the open unit.  Does nothing without a log or while applying. */
+void hl_unit_effect(struct hl_node *node, int db, int argc, const struct hl_slice *argv);
+
+/*
+ * Run a command inside the open unit: for EXEC, and for modules' Call.  `session` gives database
+ * and identity.  Writes the reply to `out` and records effects as the command's flags ask; `flags`
+ * are HL_CALL_*.  Without HL_CALL_… checks: name, arity and rights are the caller's affair. Returns
+ * true unless the reply was an error.
+ */
+bool hl_node_call(struct hl_node *node, struct hl_session *session, struct hl_command *cmd,
+                  int argc, const struct hl_slice *argv, struct hl_writer *out, uint32_t flags);
+
+/* --- loading and saving ----------------------------------------------------------------------- */
+
+/* Load the next part of snapshot and log, working for about `budget_us`.  HL_ENOENT: there is more.
+ * HL_OK: done, the node serves.  Anything else is final; `msg` names file and offset. */
+HL_MUST_USE hl_err hl_node_load_step(struct hl_node *node, int64_t budget_us,
+                                     struct hl_errmsg *msg);
+
+/* Apply the effects of a committed entry.  Any error is fatal for the node (N4). */
+HL_MUST_USE hl_err hl_node_apply(struct hl_node *node, const struct hl_wal_entry *entry,
+                                 struct hl_errmsg *msg);
+
+/* True when anybody may act as the default user: it is on and needs no password. */
+bool hl_node_default_is_open(const struct hl_node *node);
+
+/* Format a line for the log file. */
+void hl_node_log(struct hl_node *node, int level, const char *fmt, ...) HL_PRINTF(3, 4);
+
+#endif

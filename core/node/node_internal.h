@@ -1,0 +1,95 @@
+/* What the files of core/node share and nobody else needs. */
+#ifndef HL_NODE_NODE_INTERNAL_H
+#define HL_NODE_NODE_INTERNAL_H
+
+#include "node/node.h"
+
+#define HL_REDIS_VERSION "7.2.0" /* what clients are told; chosen for what they then expect */
+#define HL_FEATURE_LEVEL 1       /* of the entries this build writes */
+
+/* Open whatever the commit index has reached, for every waiting session. */
+void hl_gate_release(struct hl_node *node);
+
+/* Every name has changed (a flush): lookups wait for the entry of the running unit. */
+void hl_gate_everything(struct hl_node *node);
+
+/* Append a reply of the unit that just ended to the session and gate it. */
+void hl_session_reply_done(struct hl_node *node, struct hl_session *session, uint64_t gate);
+
+/* Why a queued command may no longer run (its user lost the right), or NULL. */
+const char *hl_exec_recheck(struct hl_node *node, struct hl_session *session,
+                            const struct hl_queued *queued);
+
+/* Forget queued commands and leave MULTI. */
+void hl_txn_discard(struct hl_node *node, struct hl_session *session);
+
+/* Queue a request inside MULTI: copies it.  False when the queue's bound is reached. */
+bool hl_txn_queue(struct hl_node *node, struct hl_session *session, struct hl_command *cmd,
+                  int argc, const struct hl_slice *argv);
+
+/* Stop watching everything. */
+void hl_watch_clear(struct hl_node *node, struct hl_session *session);
+
+/* hooks.modified of the keyspace: marks the sessions that watch the key. */
+void hl_watch_modified(void *ctx, int db, struct hl_slice key);
+
+/* Mark the sessions that watch keys of a database (-1: any), which was or will be flushed. */
+void hl_watch_flushed(struct hl_node *node, int db);
+
+/* Make the table of watched keys. */
+void hl_watch_init(struct hl_node *node);
+
+/* Free the table of watched keys, which must be empty. */
+void hl_watch_fini(struct hl_node *node);
+
+/* Show a request to the monitors. */
+void hl_monitor_feed(struct hl_node *node, struct hl_session *session, struct hl_command *cmd,
+                     int argc, const struct hl_slice *argv);
+
+/* Make room below maxmemory by evicting; true when usage is below it afterwards. */
+bool hl_evict_until_fits(struct hl_node *node);
+
+/* Sleepers: end the waits whose time has come. */
+void hl_blocked_cron(struct hl_node *node);
+
+/* CLIENT UNPAUSE, or the pause ran out: let everybody go on. */
+void hl_pause_end(struct hl_node *node);
+
+/* The default user's identity for a new or reset session. */
+void hl_session_authenticate_default(struct hl_node *node, struct hl_session *session);
+
+/* Set the connection's name; false after replying that it is malformed. */
+bool hl_session_set_name(struct hl_call *call, struct hl_slice name);
+
+/* Log the call's session in as `user`; false after replying with the error. */
+bool hl_auth_password(struct hl_call *call, struct hl_slice user, struct hl_slice password);
+
+/* True when the default user needs a password. */
+bool hl_auth_default_has_password(struct hl_node *node);
+
+/* Load the next part of the newest snapshot: HL_OK when there is none or it is all in, HL_ENOENT
+ * when there is more.  Sets node->snapshot_index. */
+HL_MUST_USE hl_err hl_snapshot_load_step(struct hl_node *node, struct hl_session *session,
+                                         int64_t budget_us, struct hl_errmsg *msg);
+
+/* The name of the user whose rights the session has. */
+const char *hl_session_user_name(const struct hl_session *session);
+
+/* Start writing the log's waiting batch, unless one is in flight. */
+void hl_log_kick(struct hl_node *node);
+
+/* Release what loading holds. */
+void hl_load_fini(struct hl_node *node);
+
+extern const struct hl_command_row hl_commands_txn[];
+extern const size_t hl_commands_txn_count;
+extern const struct hl_command_row hl_commands_connection[];
+extern const size_t hl_commands_connection_count;
+extern const struct hl_command_row hl_commands_client[];
+extern const size_t hl_commands_client_count;
+extern const struct hl_command_row hl_commands_observe[];
+extern const size_t hl_commands_observe_count;
+extern const struct hl_command_row hl_commands_database[];
+extern const size_t hl_commands_database_count;
+
+#endif

@@ -1,0 +1,378 @@
+/* Reading requests, writing replies, and every bound that keeps a client from hurting the rest.
+ *
+ * Input is read into a buffer that all connections share and executed from there; only what is left
+ * of an unfinished request is copied into the connection's own.  Output is written before the loop
+ * polls, all replies of the iteration at once.
+ */
+#include "server/conn.h"
+
+#include "kit/alloc.h"
+#include "kit/assert.h"
+#include "server/sockets.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static struct hl_conn *conn_of(struct hl_session *session)
+{
+    return session->edge;
+}
+
+static const struct hl_parser_limits *limits_of(const struct hl_conn *conn)
+{
+    bool in = (conn->session->flags & HL_SESSION_AUTHENTICATED) != 0;
+    return &conn->server->limits[in][conn->session->writer.proto == 3];
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct hl_conn *conn = handle->data;
+    hl_free(conn);
+}
+
+static void conn_close(struct hl_conn *conn)
+{
+    if (conn->closing) {
+        return;
+    }
+    conn->closing = true;
+    struct hl_server *server = conn->server;
+    hl_list_remove(&conn->all);
+    hl_list_remove(&conn->output);
+    hl_list_remove(&conn->resume);
+    server->connection_count--;
+    hl_session_destroy(server->node, conn->session);
+    conn->session = NULL;
+    hl_parser_fini(&conn->parser);
+    hl_buf_fini(&conn->in);
+    hl_free(conn->postponed.argv);
+    uv_poll_stop(&conn->poll);
+    (void)close(conn->fd);
+    uv_close((uv_handle_t *)&conn->poll, on_closed);
+}
+
+static void on_ready(uv_poll_t *poll, int status, int events);
+
+static void wait_for(struct hl_conn *conn, int events)
+{
+    if (conn->events != events) {
+        conn->events = events;
+        (void)uv_poll_start(&conn->poll, events, on_ready);
+    }
+}
+
+void hl_conn_output(void *ctx, struct hl_session *session)
+{
+    struct hl_server *server = ctx;
+    struct hl_conn *conn = conn_of(session);
+    if (conn == NULL || hl_list_linked(&conn->output)) {
+        return;
+    }
+    session->flags |= HL_SESSION_WRITING;
+    hl_list_append(&server->outputs, &conn->output);
+}
+
+void hl_conn_resume(void *ctx, struct hl_session *session)
+{
+    struct hl_server *server = ctx;
+    struct hl_conn *conn = conn_of(session);
+    if (conn != NULL && !hl_list_linked(&conn->resume)) {
+        hl_list_append(&server->resumes, &conn->resume);
+    }
+}
+
+static bool takes_input(const struct hl_conn *conn)
+{
+    const uint32_t stops =
+        HL_SESSION_BLOCKED | HL_SESSION_POSTPONED | HL_SESSION_CLOSE_NOW | HL_SESSION_CLOSE_AFTER;
+    return (conn->session->flags & stops) == 0;
+}
+
+static void postpone(struct hl_conn *conn, int argc, const struct hl_slice *argv)
+{
+    size_t bytes = (size_t)argc * sizeof *argv;
+    for (int i = 0; i < argc; i++) {
+        bytes += argv[i].len;
+    }
+    struct hl_slice *copy = hl_malloc(bytes);
+    char *at = (char *)(copy + argc);
+    for (int i = 0; i < argc; i++) {
+        copy[i] = (struct hl_slice){.ptr = at, .len = argv[i].len};
+        if (argv[i].len != 0) {
+            memcpy(at, argv[i].ptr, argv[i].len);
+        }
+        at += argv[i].len;
+    }
+    conn->postponed = (struct hl_postponed){.argc = argc, .argv = copy};
+}
+
+/* Run what bytes[parser.pos..len) holds; afterwards parser.pos is where the rest starts. */
+static void run_requests(struct hl_conn *conn, const char *bytes, size_t len)
+{
+    struct hl_session *session = conn->session;
+    struct hl_node *node = conn->server->node;
+    while (takes_input(conn)) {
+        enum hl_parse_result result = hl_parser_next(&conn->parser, bytes, len);
+        if (result == HL_PARSE_MORE) {
+            return;
+        }
+        if (result == HL_PARSE_ERROR) {
+            hl_write_error_printf(&session->writer, "ERR %s", conn->parser.error);
+            hl_session_gate(node, session, 0);
+            hl_session_close(node, session, true);
+            return;
+        }
+        if (hl_node_execute(node, session, conn->parser.argc, conn->parser.argv) ==
+            HL_EXEC_POSTPONE) {
+            postpone(conn, conn->parser.argc, conn->parser.argv);
+            return;
+        }
+        const struct hl_parser_limits *limits = limits_of(conn);
+        if (conn->parser.limits != limits) {
+            hl_parser_set_limits(&conn->parser, limits);
+        }
+    }
+}
+
+/* Run what is buffered in the connection. */
+static void run_buffered(struct hl_conn *conn)
+{
+    run_requests(conn, conn->in.ptr, conn->in.len);
+    size_t used = conn->parser.pos;
+    if (used != 0) {
+        hl_buf_consume(&conn->in, used);
+        hl_parser_consumed(&conn->parser, used);
+    }
+    if (conn->in.len == 0 && conn->in.cap > HL_READ_SIZE) {
+        hl_buf_fini(&conn->in); /* a large request does not stay */
+        hl_parser_trim(&conn->parser);
+    }
+}
+
+static void note_input(struct hl_conn *conn, size_t got)
+{
+    conn->session->net_in += got;
+    conn->server->node->stats.net_in += got;
+    conn->server->node->stats.reads_processed++;
+}
+
+static void note_query_buffer(struct hl_conn *conn)
+{
+    conn->session->qbuf_len = conn->in.len;
+    conn->session->qbuf_free = conn->in.cap - conn->in.len;
+}
+
+/* Nothing is left over from before: execute straight from the shared buffer. */
+static void take_fresh(struct hl_conn *conn, size_t got)
+{
+    char *bytes = conn->server->read_buf;
+    run_requests(conn, bytes, got);
+    size_t used = conn->parser.pos;
+    if (used < got) {
+        hl_buf_append(&conn->in, bytes + used, got - used);
+    }
+    hl_parser_consumed(&conn->parser, used);
+}
+
+static ssize_t read_some(struct hl_conn *conn, char *into, size_t room)
+{
+    ssize_t got = hl_socket_read(conn, into, room);
+    if (got > 0) {
+        note_input(conn, (size_t)got);
+    }
+    return got;
+}
+
+/* Continue a request: read behind what is there.  Grows with what arrives, not with what a header
+ * announces. */
+static ssize_t take_more(struct hl_conn *conn)
+{
+    size_t want = hl_parser_want(&conn->parser);
+    size_t room = conn->in.len > HL_READ_SIZE ? conn->in.len : HL_READ_SIZE;
+    room = want != 0 && want < room ? want : room;
+    hl_buf_grow(&conn->in, room);
+    ssize_t got = read_some(conn, conn->in.ptr + conn->in.len, conn->in.cap - conn->in.len);
+    if (got > 0) {
+        conn->in.len += (size_t)got;
+    }
+    return got;
+}
+
+static void on_readable(struct hl_conn *conn)
+{
+    struct hl_server *server = conn->server;
+    bool fresh = conn->in.len == 0 && takes_input(conn);
+    ssize_t got = fresh ? read_some(conn, server->read_buf, HL_READ_SIZE) : take_more(conn);
+    if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) {
+        conn_close(conn);
+        return;
+    }
+    if (got < 0) {
+        return;
+    }
+    if (fresh) {
+        take_fresh(conn, (size_t)got);
+    } else if (takes_input(conn)) {
+        run_buffered(conn);
+    }
+    note_query_buffer(conn);
+    if (conn->in.len > hl_server_options(server)->query_buffer_max) {
+        hl_node_log(server->node, 3,
+                    "closing client %llu: it sent more than client-query-buffer-limit",
+                    (unsigned long long)conn->session->id);
+        hl_session_close(server->node, conn->session, false);
+    }
+}
+
+/* Write what may leave.  False when the connection is gone. */
+static bool write_out(struct hl_conn *conn)
+{
+    struct hl_session *session = conn->session;
+    struct hl_slice out = hl_session_output(session);
+    while (out.len != 0) {
+        ssize_t put = hl_socket_write(conn, out.ptr, out.len);
+        if (put < 0) {
+            if (errno == EINTR) {
+                continue;
+            }
+            if (errno != EAGAIN) {
+                conn_close(conn);
+                return false;
+            }
+            break;
+        }
+        conn->server->node->stats.net_out += (uint64_t)put;
+        conn->server->node->stats.writes_processed++;
+        session->net_out += (uint64_t)put;
+        bool whole = (size_t)put == out.len;
+        hl_session_taken(session, (size_t)put);
+        out = hl_session_output(session);
+        if (!whole) {
+            break;
+        }
+    }
+    wait_for(conn, out.len != 0 ? UV_READABLE | UV_WRITABLE : UV_READABLE);
+    if (session->out.len == 0 && session->out.cap > HL_READ_SIZE) {
+        hl_buf_fini(&session->out);
+    }
+    return true;
+}
+
+static void flush_one(struct hl_conn *conn)
+{
+    struct hl_session *session = conn->session;
+    session->flags &= ~HL_SESSION_WRITING;
+    if ((session->flags & HL_SESSION_CLOSE_NOW) != 0) {
+        conn_close(conn);
+        return;
+    }
+    if (!write_out(conn)) {
+        return;
+    }
+    if ((session->flags & HL_SESSION_CLOSE_AFTER) != 0 && session->out.len == 0) {
+        conn_close(conn);
+        return;
+    }
+    if (session->out.len > hl_server_options(conn->server)->output_buffer_max) {
+        hl_node_log(conn->server->node, 3,
+                    "closing client %llu: its replies outgrew client-output-buffer-limit",
+                    (unsigned long long)session->id);
+        conn_close(conn);
+    }
+}
+
+static void resume_one(struct hl_conn *conn)
+{
+    struct hl_postponed held = conn->postponed;
+    conn->postponed = (struct hl_postponed){0};
+    if (held.argv != NULL) {
+        conn->session->flags &= ~HL_SESSION_POSTPONED;
+        if (hl_node_execute(conn->server->node, conn->session, held.argc, held.argv) ==
+            HL_EXEC_POSTPONE) {
+            conn->postponed = held;
+            return;
+        }
+        hl_free(held.argv);
+    }
+    if (takes_input(conn) && conn->in.len != 0) {
+        run_buffered(conn);
+        note_query_buffer(conn);
+    }
+}
+
+void hl_conns_flush(struct hl_server *server)
+{
+    while (!hl_list_empty(&server->resumes)) {
+        struct hl_list_node *first = server->resumes.next;
+        hl_list_remove(first);
+        hl_server_enter(server);
+        resume_one(HL_LIST_ENTRY(first, struct hl_conn, resume));
+    }
+    while (!hl_list_empty(&server->outputs)) {
+        struct hl_list_node *first = server->outputs.next;
+        hl_list_remove(first);
+        flush_one(HL_LIST_ENTRY(first, struct hl_conn, output));
+    }
+}
+
+static void on_ready(uv_poll_t *poll, int status, int events)
+{
+    struct hl_conn *conn = poll->data;
+    hl_server_enter(conn->server);
+    if (status < 0) {
+        conn_close(conn);
+        return;
+    }
+    if ((events & UV_WRITABLE) != 0 && !hl_list_linked(&conn->output)) {
+        hl_conn_output(conn->server, conn->session);
+    }
+    if ((events & (UV_READABLE | UV_DISCONNECT)) != 0) {
+        on_readable(conn);
+    }
+}
+
+void hl_conn_accept(struct hl_server *server, int fd, const struct hl_listener *listener)
+{
+    struct hl_conn *conn = hl_calloc(1, sizeof *conn);
+    conn->fd = fd;
+    conn->server = server;
+    uint32_t flags = listener->local ? HL_SESSION_UNIX : 0;
+    conn->session = hl_session_create(server->node, flags);
+    conn->session->edge = conn;
+    conn->session->fd = fd;
+    hl_socket_names(fd, listener->local, conn->session->addr, conn->session->laddr,
+                    sizeof conn->session->addr);
+    hl_parser_init(&conn->parser, limits_of(conn));
+    hl_list_append(&server->connections, &conn->all);
+    server->connection_count++;
+    conn->poll.data = conn;
+    int rc = uv_poll_init(&server->loop, &conn->poll, fd);
+    HL_ASSERT(rc == 0);
+    wait_for(conn, UV_READABLE);
+}
+
+void hl_conns_close_all(struct hl_server *server)
+{
+    HL_LIST_EACH(it, &server->connections)
+    {
+        conn_close(HL_LIST_ENTRY(it, struct hl_conn, all));
+    }
+}
+
+void hl_conns_cron(struct hl_server *server)
+{
+    int64_t timeout_ms = (int64_t)hl_server_options(server)->timeout_s * 1000;
+    if (timeout_ms == 0) {
+        return;
+    }
+    const uint32_t keep = HL_SESSION_BLOCKED | HL_SESSION_MONITOR | HL_SESSION_PUBSUB;
+    HL_LIST_EACH(it, &server->connections)
+    {
+        struct hl_conn *conn = HL_LIST_ENTRY(it, struct hl_conn, all);
+        if ((conn->session->flags & keep) == 0 &&
+            server->node->now_ms - conn->session->last_ms > timeout_ms) {
+            hl_session_close(server->node, conn->session, false);
+        }
+    }
+}

@@ -1,0 +1,322 @@
+/* The life of the process: settings in, a serving node, an orderly end. */
+#include "server/run.h"
+
+#include "base/log.h"
+#include "kit/alloc.h"
+#include "kit/assert.h"
+#include "server/config.h"
+#include "server/disk_posix.h"
+#include "server/settings.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PROGRESS_PERIOD_US 2000000
+
+static struct hl_log server_log;
+static int log_fd = STDOUT_FILENO;
+
+/* --- log lines -------------------------------------------------------------------------------- */
+
+static int64_t log_now_us(void *ctx)
+{
+    (void)ctx;
+    struct timespec t;
+    (void)clock_gettime(CLOCK_REALTIME, &t);
+    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+static void log_write_line(void *ctx, enum hl_log_level level, struct hl_slice line)
+{
+    (void)ctx;
+    (void)level;
+    ssize_t put = write(log_fd, line.ptr, line.len);
+    (void)put; /* a log that cannot be written cannot be complained about */
+}
+
+void hl_run_log(struct hl_server *server, int level, const char *line)
+{
+    (void)server;
+    hl_log(&server_log, (enum hl_log_level)level, "server", "%s", line);
+}
+
+static int32_t utc_offset_s(void)
+{
+    time_t now = time(NULL);
+    struct tm local;
+    return localtime_r(&now, &local) != NULL ? (int32_t)local.tm_gmtoff : 0;
+}
+
+static hl_err open_log(const struct hl_config *cfg, struct hl_errmsg *msg)
+{
+    const char *path = hl_config_text(cfg, HL_CFG_LOGFILE);
+    if (path[0] != '\0') {
+        int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+        if (fd < 0) {
+            return hl_fail(msg, HL_EIO, "logfile: cannot open %s: %s", path, strerror(errno));
+        }
+        log_fd = fd;
+    }
+    server_log = (struct hl_log){
+        .level = (enum hl_log_level)hl_config_int(cfg, HL_CFG_LOGLEVEL),
+        .form =
+            hl_config_int(cfg, HL_CFG_LOG_FORMAT) == HL_LOG_FORMAT_JSON ? HL_LOG_JSON : HL_LOG_TEXT,
+        .pid = getpid(),
+        .role = 'M',
+        .utc_offset_s = utc_offset_s(),
+        .now_us = log_now_us,
+        .write = log_write_line,
+    };
+    return HL_OK;
+}
+
+/* --- the log on disk -------------------------------------------------------------------------- */
+
+static enum hl_wal_sync sync_mode(const struct hl_config *cfg)
+{
+    switch ((enum hl_cfg_fsync)hl_config_int(cfg, HL_CFG_APPENDFSYNC)) {
+    case HL_FSYNC_ALWAYS:
+        break;
+    case HL_FSYNC_EVERYSEC:
+        return HL_WAL_SYNC_INTERVAL;
+    case HL_FSYNC_NO:
+        return HL_WAL_SYNC_NONE;
+    }
+    return HL_WAL_SYNC_EVERY;
+}
+
+static void give_identity(struct hl_wal *wal)
+{
+    const struct hl_wal_meta *meta = hl_wal_meta(wal);
+    unsigned char cluster_id[16];
+    unsigned char boot_id[16] = {0};
+    uint64_t node_id = meta->node_id;
+    memcpy(cluster_id, meta->cluster_id, sizeof cluster_id);
+    if (node_id == 0) {
+        ssize_t got = getrandom(cluster_id, sizeof cluster_id, 0);
+        HL_ASSERT(got == (ssize_t)sizeof cluster_id);
+        got = getrandom(&node_id, sizeof node_id, 0);
+        HL_ASSERT(got == (ssize_t)sizeof node_id);
+        node_id |= 1; /* 0 means none */
+    }
+    hl_wal_set_identity(wal, cluster_id, node_id, meta->incarnation + 1, boot_id);
+}
+
+/* With `appendonly no` a log that is there is still read, but nothing is made. */
+static hl_err open_wal(struct hl_server *server, struct hl_errmsg *msg)
+{
+    const struct hl_config *cfg = server->config;
+    struct hl_wal_options options = {
+        .dir = hl_config_text(cfg, HL_CFG_DIR),
+        .sync = sync_mode(cfg),
+        .repair = HL_WAL_REPAIR_TORN,
+    };
+    if (!hl_config_bool(cfg, HL_CFG_APPENDONLY)) {
+        char meta[4096];
+        (void)snprintf(meta, sizeof meta, "%s/meta", options.dir);
+        if (access(meta, F_OK) != 0) {
+            return HL_OK;
+        }
+    }
+    ssize_t got = getrandom(&options.salt, sizeof options.salt, 0);
+    HL_ASSERT(got == (ssize_t)sizeof options.salt);
+    struct hl_wal_findings findings = {0};
+    hl_err err = hl_wal_open(&server->wal, hl_disk_posix(), &options, &findings, msg);
+    if (err != HL_OK) {
+        return err;
+    }
+    if (findings.cut_size != 0) {
+        hl_log(&server_log, HL_LOG_WARNING, "wal",
+               "cut a torn tail: %llu bytes of %s from offset %llu on were never acknowledged",
+               (unsigned long long)findings.cut_size, findings.file,
+               (unsigned long long)findings.offset);
+    }
+    give_identity(server->wal);
+    return HL_OK;
+}
+
+/* --- the life --------------------------------------------------------------------------------- */
+
+bool hl_server_is_open(const struct hl_server *server)
+{
+    return hl_node_default_is_open(server->node);
+}
+
+void hl_run_cron(struct hl_server *server)
+{
+    if (server->wal != NULL && server->node->wal != NULL &&
+        sync_mode(server->config) == HL_WAL_SYNC_INTERVAL &&
+        server->cron_runs % (uint64_t)server->node->config.hz == 0) {
+        hl_wal_request_sync(server->wal);
+    }
+}
+
+void hl_run_load_progress(struct hl_server *server)
+{
+    static int64_t last_us;
+    if (server->node->now_us - last_us > PROGRESS_PERIOD_US) {
+        last_us = server->node->now_us;
+        hl_log(&server_log, HL_LOG_NOTICE, "server", "loading: %llu of %llu",
+               (unsigned long long)server->node->load_done,
+               (unsigned long long)server->node->load_total);
+    }
+}
+
+void hl_run_ready(struct hl_server *server)
+{
+    (void)server;
+    hl_run_log(server, 2, "Ready to accept connections");
+}
+
+void hl_run_signal(struct hl_server *server, int number)
+{
+    if (number == SIGHUP) {
+        struct hl_config_reload reload = {0};
+        struct hl_errmsg msg = {0};
+        if (hl_config_reload(server->config, false, &reload, &msg) != HL_OK) {
+            hl_log(&server_log, HL_LOG_WARNING, "config", "reload refused: %s", msg.text);
+        } else {
+            hl_log(&server_log, HL_LOG_NOTICE, "config",
+                   "reloaded: %d settings changed, %d cannot change at run time%s%.*s",
+                   reload.changed, reload.refused, reload.refused != 0 ? ": " : "",
+                   (int)reload.refused_names.len, reload.refused_names.ptr);
+        }
+        hl_buf_fini(&reload.refused_names);
+        return;
+    }
+    if (server->stopping) {
+        hl_run_log(server, 3, "second signal, ending at once");
+        _exit(1);
+    }
+    hl_run_log(server, 3,
+               number == SIGINT ? "Received SIGINT scheduling shutdown..."
+                                : "Received SIGTERM scheduling shutdown...");
+    server->stopping = true;
+    uv_stop(&server->loop);
+}
+
+static void raise_file_limit(int maxclients)
+{
+    struct rlimit limit;
+    rlim_t want = (rlim_t)maxclients + 64;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < want) {
+        limit.rlim_cur = want < limit.rlim_max ? want : limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+static hl_err make_dir(const char *dir, struct hl_errmsg *msg)
+{
+    if (mkdir(dir, 0750) != 0 && errno != EEXIST) {
+        return hl_fail(msg, HL_EIO, "dir: cannot make %s: %s", dir, strerror(errno));
+    }
+    return HL_OK;
+}
+
+/* Write what waits and close the log: after this nothing is lost by ending. */
+static void close_wal(struct hl_server *server)
+{
+    if (server->wal == NULL) {
+        return;
+    }
+    struct hl_errmsg msg = {0};
+    if (!hl_wal_is_poisoned(server->wal) && hl_wal_flush(server->wal, &msg) != HL_OK) {
+        hl_run_log(server, 3, msg.text);
+        server->exit_code = 1;
+    }
+    hl_wal_close(server->wal);
+}
+
+static hl_err start(struct hl_server *server, struct hl_errmsg *msg)
+{
+    hl_err err = open_log(server->config, msg);
+    if (err != HL_OK) {
+        return err;
+    }
+    hl_log(&server_log, HL_LOG_NOTICE, "server", "Helios %s is starting, pid %d, Redis %s",
+           HELIOS_VERSION, (int)getpid(), "7.2.0 compatible");
+    hl_settings_options(server);
+    raise_file_limit(server->options.maxclients);
+    err = make_dir(server->options.dir, msg);
+    if (err == HL_OK) {
+        err = open_wal(server, msg);
+    }
+    if (err != HL_OK) {
+        return err;
+    }
+    struct hl_node_config config = hl_settings_node(server->config);
+    server->node = hl_node_create(&server->world, server->wal, &config);
+    hl_settings_watch(server);
+    err = hl_listen(server, &server->options, msg);
+    if (err == HL_OK) {
+        hl_run_log(server, 2, "Server initialized");
+    }
+    return err;
+}
+
+static int serve(struct hl_config *cfg)
+{
+    struct hl_server *server = hl_calloc(1, sizeof *server);
+    struct hl_errmsg msg = {0};
+    server->config = cfg;
+    (void)signal(SIGPIPE, SIG_IGN);
+    hl_server_init_loop(server);
+    hl_server_init_world(server);
+    hl_err err = start(server, &msg);
+    if (err == HL_OK) {
+        hl_server_run(server);
+        hl_run_log(server, 3, "Helios is now ready to exit, bye bye...");
+    } else {
+        (void)fprintf(stderr, "helios: %s\n", msg.text);
+        server->exit_code = 1;
+    }
+    hl_server_fini_loop(server);
+    close_wal(server);
+    hl_node_destroy(server->node);
+    int code = server->exit_code;
+    free(server->options.bind_text);
+    hl_free(server);
+    return code;
+}
+
+static enum hl_cfg_role role_of(const char *program)
+{
+    const char *slash = strrchr(program, '/');
+    const char *name = slash != NULL ? slash + 1 : program;
+    if (strcmp(name, "helios-gateway") == 0) {
+        return HL_ROLE_GATEWAY;
+    }
+    return strcmp(name, "helios-proxy") == 0 ? HL_ROLE_PROXY : HL_ROLE_SERVER;
+}
+
+int hl_run(int argc, char **argv, char **envp)
+{
+    struct hl_config *cfg = hl_config_create(role_of(argv[0]));
+    struct hl_config_request request = {0};
+    struct hl_errmsg msg = {0};
+    int code = 0;
+    hl_err err = hl_config_load(cfg, argc, argv, envp, &request, &msg);
+    if (err != HL_OK) {
+        (void)fprintf(stderr, "helios: %s\n", msg.text);
+        code = 1;
+    } else if (request.help) {
+        hl_config_print_help(cfg, argv[0], stdout);
+    } else if (request.version) {
+        (void)printf(request.json ? "{\"name\":\"helios\",\"version\":\"%s\"}\n" : "Helios %s\n",
+                     HELIOS_VERSION);
+    } else if (request.test_only) {
+        (void)printf("the settings are good\n");
+    } else {
+        code = serve(cfg);
+    }
+    hl_config_destroy(cfg);
+    return code;
+}

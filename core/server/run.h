@@ -1,0 +1,31 @@
+/* The life of the process: settings in, a serving node, an orderly end. */
+#ifndef HL_SERVER_RUN_H
+#define HL_SERVER_RUN_H
+
+#include "server/server.h"
+
+/* Fill server->world. */
+void hl_server_init_world(struct hl_server *server);
+
+/* Make the loop and its handles; nothing runs yet. */
+void hl_server_init_loop(struct hl_server *server);
+
+/* Load, serve, and return when the server was told to stop. */
+void hl_server_run(struct hl_server *server);
+
+/* Close sockets, threads and the loop. */
+void hl_server_fini_loop(struct hl_server *server);
+
+/* A line for the log file: level 0 debug … 3 warning. */
+void hl_run_log(struct hl_server *server, int level, const char *line);
+
+/* Called `hz` times a second, while loading, when loading is done, and for a signal. */
+void hl_run_cron(struct hl_server *server);
+void hl_run_load_progress(struct hl_server *server);
+void hl_run_ready(struct hl_server *server);
+void hl_run_signal(struct hl_server *server, int number);
+
+/* The whole program: returns the exit code. */
+int hl_run(int argc, char **argv, char **envp);
+
+#endif

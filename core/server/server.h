@@ -1,0 +1,123 @@
+/* The server: sockets, threads and time around one node.
+ *
+ * Everything runs on the loop's thread except hl_wal_batch_write(), which has a thread of its own
+ * (log_thread.c).  One iteration of libuv's loop is one iteration of the node: the first callback
+ * after polling calls hl_server_enter(), the prepare handle before the next poll ends it.
+ */
+#ifndef HL_SERVER_SERVER_H
+#define HL_SERVER_SERVER_H
+
+#include "base/list.h"
+#include "node/node.h"
+#include "resp/parser.h"
+
+#include <uv.h>
+
+#define HL_READ_SIZE (64 * 1024) /* bytes taken from a socket at once */
+#define HL_LISTENERS_MAX 18
+
+struct hl_log_thread;
+struct hl_config;
+struct hl_server;
+
+struct hl_listener {
+    uv_poll_t poll;
+    int fd;
+    bool tls, local; /* local: a Unix socket */
+    struct hl_server *server;
+};
+
+/* Settings of the edge, read by the files of this folder. */
+struct hl_server_options {
+    const char *bind[HL_LISTENERS_MAX]; /* a leading '-' means "skip when unavailable" */
+    int bind_count;
+    char *bind_text; /* what `bind` points into; owned */
+    int port;        /* 0: no TCP */
+    int tls_port;
+    const char *unixsocket; /* NULL: none */
+    int unixsocket_perm;
+    const char *dir;
+    int backlog, maxclients, tcp_keepalive_s, timeout_s;
+    bool protected_mode;
+    size_t query_buffer_max, output_buffer_max;
+    int64_t bulk_max;
+};
+
+struct hl_server {
+    uv_loop_t loop;
+    struct hl_world world;
+    struct hl_node *node;
+    struct hl_config *config;
+    struct hl_wal *wal;
+    struct hl_log_thread *log_thread;
+    bool entered; /* an iteration of the node is open */
+    bool stopping;
+    int exit_code;
+
+    uv_prepare_t prepare;
+    uv_timer_t cron;
+    uv_idle_t loader;
+    uv_async_t log_done;
+    uv_signal_t sigterm, sigint, sighup;
+
+    struct hl_server_options options;
+    struct hl_listener listeners[HL_LISTENERS_MAX];
+    int listener_count;
+    struct hl_list_node connections; /* of struct hl_conn */
+    struct hl_list_node outputs;     /* those with something to write or close */
+    struct hl_list_node resumes;     /* those that take input again */
+    size_t connection_count;
+    struct hl_parser_limits limits[2][2]; /* [authenticated][resp3] */
+    char read_buf[HL_READ_SIZE];
+
+    int64_t started_us; /* wall clock */
+    uint64_t cron_runs;
+};
+
+/* Open the node's iteration unless it is open.  Every callback calls it first. */
+void hl_server_enter(struct hl_server *server);
+
+/* Listen as `options` say.  HL_EIO with the address and reason when nothing can be listened on. */
+HL_MUST_USE hl_err hl_listen(struct hl_server *server, const struct hl_server_options *options,
+                             struct hl_errmsg *msg);
+
+/* Stop listening. */
+void hl_listen_stop(struct hl_server *server);
+
+/* Take a connected socket as a client's.  Owns the descriptor from now on. */
+void hl_conn_accept(struct hl_server *server, int fd, const struct hl_listener *listener);
+
+/* Write what may leave, take input of the resumed, close the closing: before every poll. */
+void hl_conns_flush(struct hl_server *server);
+
+/* True when anybody may act as the default user: what protected mode guards. */
+bool hl_server_is_open(const struct hl_server *server);
+
+/* Close every connection at once. */
+void hl_conns_close_all(struct hl_server *server);
+
+/* Close connections that were idle for too long. */
+void hl_conns_cron(struct hl_server *server);
+
+/* The options in force. */
+const struct hl_server_options *hl_server_options(const struct hl_server *server);
+
+/* world->output and world->resume. */
+void hl_conn_output(void *ctx, struct hl_session *session);
+void hl_conn_resume(void *ctx, struct hl_session *session);
+
+/* --- the log thread --------------------------------------------------------------------------- */
+
+/* Start a thread that writes batches of `wal` and calls `done` (from that thread) after each. */
+struct hl_log_thread *hl_log_thread_start(struct hl_wal *wal, void (*done)(void *ctx), void *ctx);
+
+/* Hand over a batch; the previous one's result was taken. */
+void hl_log_thread_write(struct hl_log_thread *thread, const struct hl_wal_batch *batch);
+
+/* The result of the batch, once `done` was called; false when none waits. */
+bool hl_log_thread_result(struct hl_log_thread *thread, hl_err *err, struct hl_errmsg *msg);
+
+/* Finish the batch in flight, end the thread and release it.  NULL is allowed. */
+void hl_log_thread_stop(struct hl_log_thread *thread);
+
+#endif

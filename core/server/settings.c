@@ -1,0 +1,162 @@
+#include "server/settings.h"
+
+#include "kit/assert.h"
+#include "node/observe.h"
+
+#include <stdlib.h>
+
+#define SPECULATION_MAX (64u << 20) /* bytes of entries that wait for the disk */
+
+/* `bind` is a list of words; cut it into an owned copy that lives as long as the process. */
+static void split_bind(struct hl_server_options *options, const char *text)
+{
+    struct hl_slice rest = hl_slice_of(text);
+    struct hl_slice word;
+    free(options->bind_text);
+    options->bind_text = strdup(text);
+    HL_ASSERT(options->bind_text != NULL);
+    options->bind_count = 0;
+    while (options->bind_count < HL_LISTENERS_MAX && hl_config_next_word(&rest, &word)) {
+        char *start = options->bind_text + (word.ptr - text);
+        start[word.len] = '\0';
+        options->bind[options->bind_count++] = start;
+    }
+}
+
+void hl_settings_options(struct hl_server *server)
+{
+    const struct hl_config *cfg = server->config;
+    struct hl_server_options *o = &server->options;
+    struct hl_config_output_limit limits[HL_CONFIG_OUTPUT_CLASSES];
+    hl_config_output_limits(cfg, limits);
+    split_bind(o, hl_config_text(cfg, HL_CFG_BIND));
+    o->port = (int)hl_config_int(cfg, HL_CFG_PORT);
+    o->tls_port = (int)hl_config_int(cfg, HL_CFG_TLS_PORT);
+    const char *path = hl_config_text(cfg, HL_CFG_UNIXSOCKET);
+    o->unixsocket = path[0] != '\0' ? path : NULL;
+    o->unixsocket_perm = (int)hl_config_int(cfg, HL_CFG_UNIXSOCKETPERM);
+    o->dir = hl_config_text(cfg, HL_CFG_DIR);
+    o->backlog = (int)hl_config_int(cfg, HL_CFG_TCP_BACKLOG);
+    int64_t clients = hl_config_int(cfg, HL_CFG_MAXCLIENTS);
+    o->maxclients = clients > INT32_MAX ? INT32_MAX : (int)clients;
+    o->tcp_keepalive_s = (int)hl_config_int(cfg, HL_CFG_TCP_KEEPALIVE);
+    o->timeout_s = (int)hl_config_int(cfg, HL_CFG_TIMEOUT);
+    o->protected_mode = hl_config_bool(cfg, HL_CFG_PROTECTED_MODE);
+    o->query_buffer_max = (size_t)hl_config_int(cfg, HL_CFG_CLIENT_QUERY_BUFFER_LIMIT);
+    o->output_buffer_max = limits[0].hard != 0 ? (size_t)limits[0].hard : SIZE_MAX;
+    o->bulk_max = hl_config_int(cfg, HL_CFG_PROTO_MAX_BULK_LEN);
+    for (int in = 0; in < 2; in++) {
+        for (int resp3 = 0; resp3 < 2; resp3++) {
+            server->limits[in][resp3] = (struct hl_parser_limits){
+                .bulk_max = o->bulk_max, .unauthenticated = in == 0, .resp3 = resp3 == 1};
+        }
+    }
+}
+
+static enum hl_evict_policy policy_of(int64_t value)
+{
+    switch ((enum hl_cfg_policy)value) {
+    case HL_POLICY_VOLATILE_LRU:
+        return HL_EVICT_VOLATILE_LRU;
+    case HL_POLICY_VOLATILE_LFU:
+        return HL_EVICT_VOLATILE_LFU;
+    case HL_POLICY_VOLATILE_RANDOM:
+        return HL_EVICT_VOLATILE_RANDOM;
+    case HL_POLICY_VOLATILE_TTL:
+        return HL_EVICT_VOLATILE_TTL;
+    case HL_POLICY_ALLKEYS_LRU:
+        return HL_EVICT_ALLKEYS_LRU;
+    case HL_POLICY_ALLKEYS_LFU:
+        return HL_EVICT_ALLKEYS_LFU;
+    case HL_POLICY_ALLKEYS_RANDOM:
+        return HL_EVICT_ALLKEYS_RANDOM;
+    case HL_POLICY_NOEVICTION:
+        break;
+    }
+    return HL_EVICT_NOEVICTION;
+}
+
+struct hl_node_config hl_settings_node(const struct hl_config *cfg)
+{
+    int64_t hz = hl_config_int(cfg, HL_CFG_HZ);
+    return (struct hl_node_config){
+        .databases = (int)hl_config_int(cfg, HL_CFG_DATABASES),
+        .appendonly = hl_config_bool(cfg, HL_CFG_APPENDONLY),
+        .maxmemory = (size_t)hl_config_int(cfg, HL_CFG_MAXMEMORY),
+        .maxmemory_policy = policy_of(hl_config_int(cfg, HL_CFG_MAXMEMORY_POLICY)),
+        .maxmemory_samples = (int)hl_config_int(cfg, HL_CFG_MAXMEMORY_SAMPLES),
+        .slowlog_slower_than_us = hl_config_int(cfg, HL_CFG_SLOWLOG_LOG_SLOWER_THAN),
+        .slowlog_max_len = (size_t)hl_config_int(cfg, HL_CFG_SLOWLOG_MAX_LEN),
+        .latency_threshold_ms = hl_config_int(cfg, HL_CFG_LATENCY_MONITOR_THRESHOLD),
+        .latency_tracking = hl_config_bool(cfg, HL_CFG_LATENCY_TRACKING),
+        .hz = hz < 1     ? 1
+              : hz > 500 ? 500
+                         : (int)hz,
+        .active_expire = true,
+        .active_expire_effort = (int)hl_config_int(cfg, HL_CFG_ACTIVE_EXPIRE_EFFORT),
+        .snapshot_interval_cmds = hl_config_int(cfg, HL_CFG_SNAPSHOT_INTERVAL_CMDS),
+        .snapshot_interval_ms = hl_config_int(cfg, HL_CFG_SNAPSHOT_INTERVAL_TIME),
+        .speculation_max = SPECULATION_MAX,
+        .multi_queue_max = (size_t)hl_config_int(cfg, HL_CFG_CLIENT_QUERY_BUFFER_LIMIT),
+    };
+}
+
+static void apply_keyspace(struct hl_node *node, const struct hl_config *cfg)
+{
+    node->ks.limits.hash_max_listpack_entries =
+        (uint32_t)hl_config_int(cfg, HL_CFG_HASH_MAX_LISTPACK_ENTRIES);
+    node->ks.limits.hash_max_listpack_value =
+        (uint32_t)hl_config_int(cfg, HL_CFG_HASH_MAX_LISTPACK_VALUE);
+    enum hl_evict_policy policy = node->config.maxmemory_policy;
+    node->ks.lfu = policy == HL_EVICT_ALLKEYS_LFU || policy == HL_EVICT_VOLATILE_LFU;
+}
+
+static hl_err on_change(void *ctx, struct hl_config *cfg, enum hl_cfg id, struct hl_errmsg *msg)
+{
+    (void)id;
+    (void)msg;
+    struct hl_server *server = ctx;
+    bool active_expire = server->node->config.active_expire;
+    hl_settings_options(server);
+    server->node->config = hl_settings_node(cfg);
+    server->node->config.active_expire = active_expire;
+    apply_keyspace(server->node, cfg);
+    return HL_OK;
+}
+
+static void on_resetstat(void *ctx)
+{
+    struct hl_server *server = ctx;
+    hl_observe_reset(server->node);
+}
+
+void hl_settings_watch(struct hl_server *server)
+{
+    static const enum hl_cfg watched[] = {
+        HL_CFG_MAXMEMORY,
+        HL_CFG_MAXMEMORY_POLICY,
+        HL_CFG_MAXMEMORY_SAMPLES,
+        HL_CFG_SLOWLOG_LOG_SLOWER_THAN,
+        HL_CFG_SLOWLOG_MAX_LEN,
+        HL_CFG_LATENCY_MONITOR_THRESHOLD,
+        HL_CFG_LATENCY_TRACKING,
+        HL_CFG_HZ,
+        HL_CFG_ACTIVE_EXPIRE_EFFORT,
+        HL_CFG_SNAPSHOT_INTERVAL_CMDS,
+        HL_CFG_SNAPSHOT_INTERVAL_TIME,
+        HL_CFG_CLIENT_QUERY_BUFFER_LIMIT,
+        HL_CFG_CLIENT_OUTPUT_BUFFER_LIMIT,
+        HL_CFG_PROTO_MAX_BULK_LEN,
+        HL_CFG_MAXCLIENTS,
+        HL_CFG_TIMEOUT,
+        HL_CFG_TCP_KEEPALIVE,
+        HL_CFG_PROTECTED_MODE,
+        HL_CFG_HASH_MAX_LISTPACK_ENTRIES,
+        HL_CFG_HASH_MAX_LISTPACK_VALUE,
+    };
+    for (size_t i = 0; i < HL_ARRAY_LEN(watched); i++) {
+        hl_config_on_change(server->config, watched[i], on_change, server);
+    }
+    hl_config_on_resetstat(server->config, on_resetstat, server);
+    apply_keyspace(server->node, server->config);
+}

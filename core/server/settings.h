@@ -1,0 +1,17 @@
+/* From the configuration to what the node and the sockets need, at start and at every change. */
+#ifndef HL_SERVER_SETTINGS_H
+#define HL_SERVER_SETTINGS_H
+
+#include "server/config.h"
+#include "server/server.h"
+
+/* Fill server->options from the configuration; texts are views into it. */
+void hl_settings_options(struct hl_server *server);
+
+/* The node's settings. */
+struct hl_node_config hl_settings_node(const struct hl_config *cfg);
+
+/* Apply CONFIG SET and reloads from now on: needs server->node. */
+void hl_settings_watch(struct hl_server *server);
+
+#endif
