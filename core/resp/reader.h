@@ -13,7 +13,7 @@
 
 #define HL_REPLY_DEPTH_MAX 32                 /* aggregates inside one another */
 #define HL_REPLY_NODES_MAX (64 * 1024 * 1024) /* values in one reply, aggregates included */
-#define HL_REPLY_LINE_MAX (64 * 1024)         /* bytes of a line that is not a bulk string */
+#define HL_REPLY_LINE_MAX (16 * 1024 * 1024)  /* bytes of a line that is not a bulk string */
 #define HL_REPLY_BULK_MAX (1LL << 40)         /* bytes of a bulk string */
 
 enum hl_reply_type {

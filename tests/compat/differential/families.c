@@ -143,14 +143,13 @@ static const char *const connections[] = {
     "TIME",
     "LASTSAVE",
     "NOSUCHCOMMAND [%v] [%k]",
-    "QUIT %i %i NOSUCH",
     NULL,
 };
 
 static const char *const config[] = {
-    "CONFIG GET <maxmemory|maxmemory-policy|timeout|databases|save|appendonly|slowlog-*|hash-max-*"
+    "!CONFIG GET <maxmemory|maxmemory-policy|timeout|databases|save|appendonly|slowlog-*|hash-max-*"
     "|proto-max-bulk-len|notify-keyspace-events|no-such-parameter|MAXMEMORY>",
-    "CONFIG GET maxmemory [timeout] [hash-max-listpack-*]",
+    "!CONFIG GET maxmemory [timeout] [hash-max-listpack-*]",
     "CONFIG SET hash-max-listpack-entries <2|4|128|-1|x>",
     "CONFIG SET hash-max-listpack-value <8|64|x>",
     "CONFIG SET maxmemory <0|100mb|1gb|-1|x|100000000>",
@@ -160,7 +159,7 @@ static const char *const config[] = {
     "CONFIG SET timeout <0|100|-1|x> [maxmemory <0|x>]",
     "CONFIG SET <no-such-parameter|databases> 1",
     "CONFIG SET timeout 0 timeout 1",
-    "CONFIG <SET|GET|RESETSTAT|NOSUCH> [%v]",
+    "!CONFIG <SET|GET|RESETSTAT|NOSUCH> [%v]",
     "HSET %h (%f %v)",
     "OBJECT ENCODING %h",
     NULL,
@@ -215,7 +214,8 @@ const struct family families[] = {
     {"db", 3, databases},     {"connection", 2, connections},
     {"config", 2, config},    {"acl", 2, acl},
     {"command", 1, commands}, {"transfer", 1, none},
-    {"scan", 1, none},        {"raw", 1, none},
+    {"scan", 1, none},        {"random", 1, none},
+    {"raw", 1, none},
 };
 const size_t family_count = HL_ARRAY_LEN(families);
 

@@ -349,12 +349,24 @@ static void expand(struct generator *g, struct op *op, const char *grammar, size
     }
 }
 
+/* Can a small number among the arguments be a deadline that lapses during the test? */
+static bool takes_time(const struct op *op)
+{
+    static const char *const names[] = {"EXPIRE", "PEXPIRE", "SETEX", "PSETEX", "GETEX", "SET"};
+    for (size_t i = 0; i < HL_ARRAY_LEN(names); i++) {
+        if (hl_slice_is(op->argv[0], names[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Lose an argument, gain one, or replace one. */
 static void mutate(struct generator *g, struct op *op)
 {
-    static const char kinds[] = "khvfiFrpde";
+    static const char kinds[] = "kpehvfiFrd"; /* the first three are never numbers */
     struct hl_buf text = {0};
-    put_argument(g, &text, kinds[below(g, sizeof kinds - 1)]);
+    put_argument(g, &text, kinds[below(g, takes_time(op) ? 3 : sizeof kinds - 1)]);
     switch (below(g, 3)) {
     case 0:
         if (op->argc > 1) {
@@ -429,7 +441,10 @@ static void add_transaction(struct generator *g, struct stream *s, int conn)
 
 static void add_special(struct generator *g, struct stream *s, int conn, const char *family)
 {
-    if (strcmp(family, "raw") == 0) {
+    if (strcmp(family, "random") == 0) {
+        const char *grammar = chance(g, 30) ? "RANDOMKEY" : "HRANDFIELD %h [<1|2|3|7|100|-1|-5>]";
+        expand(g, stream_add(s, OP_RANDOM, conn), grammar, 0, strlen(grammar));
+    } else if (strcmp(family, "raw") == 0) {
         size_t count = 0;
         while (raw_requests[count] != NULL) {
             count++;

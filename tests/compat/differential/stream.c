@@ -106,6 +106,7 @@ void op_print(FILE *file, const struct op *op)
         [OP_COMMAND] = "",
         [OP_RAW] = "raw bytes ",
         [OP_TRANSFER] = "DUMP and RESTORE across: ",
+        [OP_RANDOM] = "drawn from what exists: ",
         [OP_SCAN_ALL] = "to the end: ",
     };
     fprintf(file, "  [%d] %s", op->conn, notes[op->kind]);

@@ -12,6 +12,7 @@ enum op_kind {
     OP_COMMAND,  /* argv is a command; its replies are compared */
     OP_RAW,      /* argv[0] are bytes for a connection of their own; all answered bytes compared */
     OP_TRANSFER, /* DUMP argv[0] on each server, then RESTORE each payload on both as argv[1] */
+    OP_RANDOM,   /* argv is RANDOMKEY or HRANDFIELD; what it draws must exist on that server */
     OP_SCAN_ALL, /* argv is SCAN or HSCAN; iterated to its end, the elements are compared */
 };
 
