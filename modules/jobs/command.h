@@ -1,0 +1,89 @@
+/* command: the JOB.* commands, and what they share. */
+#ifndef JOBS_COMMAND_H
+#define JOBS_COMMAND_H
+
+#include "id.h"
+#include "world.h"
+
+/* What goes wrong in the same words everywhere. */
+#define ERROR_SYNTAX "ERR syntax error"
+#define ERROR_RANGE "ERR value is not an integer or out of range"
+#define ERROR_NO_JOB "NOJOB No such job"
+#define ERROR_LEASE_LOST "LEASELOST The token does not hold the lease of the job"
+#define ERROR_READ_ONLY "READONLY This node does not decide about jobs"
+
+/* The arguments that are not yet read. */
+struct words {
+    RedisModuleString **argv;
+    int argc;
+    int at; /* next argument */
+};
+
+/* True, and past it, when the next argument is `word` in any case. */
+bool words_take(struct words *words, const char *word);
+
+/* Read the next argument as an integer in min..max, and go past it; false otherwise. */
+bool words_int(struct words *words, int64_t min, int64_t max, int64_t *out);
+
+/* Take the next argument; NULL when there is none. */
+RedisModuleString *words_next(struct words *words);
+
+/* Commands that change queues: work_commands.c. */
+int cmd_push(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);
+
+/* JOB.ACK */
+int cmd_ack(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);
+
+/* JOB.NACK */
+int cmd_nack(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);
+
+/* JOB.EXTEND */
+int cmd_extend(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);
+
+/* JOB.CANCEL */
+int cmd_cancel(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);
+
+/* JOB.RETRY */
+int cmd_retry(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);
+
+/* JOB.PURGE */
+int cmd_purge(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);
+
+/* JOB._APPLY: what replicas and the append-only file are told. */
+int cmd_apply(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);
+
+/* JOB.PULL: pull.c. */
+int cmd_pull(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);
+
+/* How many clients wait in JOB.PULL now. */
+int64_t pull_waiters(void);
+
+/* Commands that only look: look_commands.c. */
+int cmd_get(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);
+
+/* JOB.LIST */
+int cmd_list(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);
+
+/* JOB.STATS */
+int cmd_stats(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);
+
+/* JOB.QUEUES */
+int cmd_queues(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);
+
+/* JOB.HELP */
+int cmd_help(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);
+
+/* The JOBS_IN bit of a state's name; 0 for an unknown one. */
+unsigned command_state(const RedisModuleString *name);
+
+/* Reply the id of a job of the queue `name`. */
+void command_reply_id(RedisModuleCtx *ctx, struct hl_slice name, const struct jobs_queue *queue,
+                      uint64_t seq);
+
+/* Tell the server what the commands mean (COMMAND DOCS): docs.c. */
+void docs_register(RedisModuleCtx *ctx);
+
+/* The lines of JOB.HELP, ended by NULL. */
+const char *const *docs_help(void);
+
+#endif
