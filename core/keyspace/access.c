@@ -37,9 +37,9 @@ void hl_entry_touch_lfu(const struct hl_keyspace *ks, struct hl_entry *entry)
     put_lfu(ks, entry, counter);
 }
 
-uint32_t hl_access_fresh(const struct hl_keyspace *ks)
+uint32_t hl_access_fresh_lfu(const struct hl_keyspace *ks)
 {
-    return ks->lfu ? minutes_of(ks) << 8 | LFU_INITIAL : ks->lru_clock & ACCESS_MASK;
+    return minutes_of(ks) << 8 | LFU_INITIAL;
 }
 
 uint32_t hl_entry_idle(const struct hl_keyspace *ks, const struct hl_entry *entry)

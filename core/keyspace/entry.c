@@ -21,7 +21,7 @@ struct hl_entry *hl_entry_create(uint32_t hash, struct hl_slice key, bool timed,
     entry->key_len = (uint32_t)key.len;
     entry->value_len = (uint32_t)value_len;
     if (key.len != 0) {
-        memcpy(hl_entry_key_bytes(entry), key.ptr, key.len);
+        memcpy(entry->bytes, key.ptr, key.len);
     }
     return entry;
 }
@@ -29,21 +29,19 @@ struct hl_entry *hl_entry_create(uint32_t hash, struct hl_slice key, bool timed,
 struct hl_entry *hl_entry_reshape(struct hl_entry *entry, bool timed, size_t value_len)
 {
     HL_ASSERT(value_len <= HL_EMBED_MAX);
-    size_t prefix = timed ? HL_TIMED_SIZE : 0;
-    size_t cap = hl_size_class(sizeof *entry + prefix + entry->key_len + value_len);
-    size_t kept_value = value_len < entry->value_len ? value_len : entry->value_len;
-    size_t kept = entry->key_len + kept_value;
+    size_t timed_size = timed ? HL_TIMED_SIZE : 0;
+    size_t cap = hl_size_class(sizeof *entry + entry->key_len + timed_size + value_len);
+    size_t kept = value_len < entry->value_len ? value_len : entry->value_len;
+    const unsigned char *value = hl_entry_value(entry);
     struct hl_entry *to = entry;
     if (cap != hl_size_class(hl_entry_size(entry))) {
         to = hl_malloc(cap);
-        memcpy(to, entry, sizeof *entry);
-        if (timed && entry->timed) {
-            memcpy(to->bytes, entry->bytes, HL_TIMED_SIZE);
-        }
+        size_t head = sizeof *entry + entry->key_len;
+        memcpy(to, entry, head + (timed && entry->timed ? HL_TIMED_SIZE : 0));
     }
-    memmove(to->bytes + prefix, hl_entry_key_bytes(entry), kept);
     to->timed = timed;
     to->value_len = (uint32_t)value_len;
+    memmove(hl_entry_value(to), value, kept);
     if (to != entry) {
         hl_free(entry);
     }
@@ -120,7 +118,7 @@ enum hl_encoding hl_entry_encoding(const struct hl_entry *entry)
 
 struct hl_slice hl_entry_key(const struct hl_entry *entry)
 {
-    return (struct hl_slice){.ptr = (const char *)hl_entry_key_bytes(entry), .len = entry->key_len};
+    return (struct hl_slice){.ptr = (const char *)entry->bytes, .len = entry->key_len};
 }
 
 int64_t hl_entry_expire(const struct hl_entry *entry)

@@ -4,9 +4,9 @@
  *           4  u32  access (24 bits), kind (5), timed (1), outside (1)
  *           8  u32  length of the key
  *          12  u32  length of the value part below
- *          16  i64  deadline                      } only when timed
- *          24  u32  index in the database's expires }
- *           .  key
+ *          16  key
+ *           .  i64  deadline                        } only when timed; unaligned
+ *           .  u32  index in the database's expires }
  *           .  value part: the bytes of a string, an int64_t, or one or two pointers (unaligned)
  *
  * Invariants:
@@ -87,25 +87,26 @@ static inline size_t hl_size_class(size_t size)
     return (size + step - 1) & ~(step - 1);
 }
 
-static inline size_t hl_entry_prefix(const struct hl_entry *entry)
+static inline size_t hl_entry_timed_size(const struct hl_entry *entry)
 {
     return entry->timed ? HL_TIMED_SIZE : 0;
 }
 
-static inline unsigned char *hl_entry_key_bytes(const struct hl_entry *entry)
+/* Deadline and index. */
+static inline unsigned char *hl_entry_timed_part(const struct hl_entry *entry)
 {
-    return (unsigned char *)entry->bytes + hl_entry_prefix(entry);
+    return (unsigned char *)entry->bytes + entry->key_len;
 }
 
 static inline unsigned char *hl_entry_value(const struct hl_entry *entry)
 {
-    return hl_entry_key_bytes(entry) + entry->key_len;
+    return hl_entry_timed_part(entry) + hl_entry_timed_size(entry);
 }
 
 /* Bytes in use; the allocation is the class of it (E1). */
 static inline size_t hl_entry_size(const struct hl_entry *entry)
 {
-    return sizeof *entry + hl_entry_prefix(entry) + entry->key_len + entry->value_len;
+    return sizeof *entry + entry->key_len + hl_entry_timed_size(entry) + entry->value_len;
 }
 
 static inline void *hl_entry_pointer(const struct hl_entry *entry)
@@ -130,26 +131,26 @@ static inline int64_t hl_entry_int(const struct hl_entry *entry)
 static inline int64_t hl_entry_deadline(const struct hl_entry *entry)
 {
     int64_t when_ms;
-    memcpy(&when_ms, entry->bytes, sizeof when_ms);
+    memcpy(&when_ms, hl_entry_timed_part(entry), sizeof when_ms);
     return when_ms;
 }
 
 static inline void hl_entry_put_deadline(struct hl_entry *entry, int64_t when_ms)
 {
-    memcpy(entry->bytes, &when_ms, sizeof when_ms);
+    memcpy(hl_entry_timed_part(entry), &when_ms, sizeof when_ms);
 }
 
 static inline uint32_t hl_entry_index(const struct hl_entry *entry)
 {
     uint32_t index;
-    memcpy(&index, entry->bytes + 8, sizeof index);
+    memcpy(&index, hl_entry_timed_part(entry) + 8, sizeof index);
     return index;
 }
 
 static inline void hl_entry_put_index(struct hl_entry *entry, size_t index)
 {
     uint32_t v = (uint32_t)index;
-    memcpy(entry->bytes + 8, &v, sizeof v);
+    memcpy(hl_entry_timed_part(entry) + 8, &v, sizeof v);
 }
 
 /* Whether the deadline has passed. */
@@ -163,24 +164,43 @@ static inline bool hl_entry_is_string(const struct hl_entry *entry)
     return entry->kind <= HL_KIND_INT;
 }
 
-struct hl_entry_key {
-    struct hl_slice name;
-    uint32_t hash;
-};
+/* Whether `len` bytes agree; inline, because keys are short and a call would cost more. */
+static inline bool hl_bytes_equal(const unsigned char *a, const unsigned char *b, size_t len)
+{
+    uint64_t x;
+    uint64_t y;
+    if (len >= sizeof x) {
+        size_t at = 0;
+        for (; at + sizeof x < len; at += sizeof x) {
+            memcpy(&x, a + at, sizeof x);
+            memcpy(&y, b + at, sizeof y);
+            if (x != y) {
+                return false;
+            }
+        }
+        memcpy(&x, a + len - sizeof x, sizeof x); /* overlaps what was compared */
+        memcpy(&y, b + len - sizeof y, sizeof y);
+        return x == y;
+    }
+    for (size_t at = 0; at < len; at++) {
+        if (a[at] != b[at]) {
+            return false;
+        }
+    }
+    return true;
+}
 
 static inline bool hl_entry_has_key(const void *entry, const void *key)
 {
     const struct hl_entry *e = entry;
-    const struct hl_entry_key *k = key;
-    return e->hash == k->hash && e->key_len == k->name.len &&
-           memcmp(hl_entry_key_bytes(e), k->name.ptr, k->name.len) == 0;
+    const struct hl_slice *k = key;
+    return e->key_len == k->len && hl_bytes_equal(e->bytes, (const unsigned char *)k->ptr, k->len);
 }
 
 /* The slot of a name in the main table, dead or alive, without side effects; NULL when missing. */
 static inline void **hl_db_slot(const struct hl_db *db, struct hl_slice name, uint64_t hash)
 {
-    struct hl_entry_key key = {.name = name, .hash = (uint32_t)hash};
-    return hl_table_find(&db->table, hash, hl_entry_has_key, &key);
+    return hl_table_find(&db->table, hash, hl_entry_has_key, &name);
 }
 
 static inline uint64_t hl_db_hash(const struct hl_db *db, struct hl_slice key)
@@ -210,8 +230,14 @@ void hl_entry_destroy(struct hl_keyspace *ks, struct hl_entry *entry);
 /* Note an access now, under LFU. */
 void hl_entry_touch_lfu(const struct hl_keyspace *ks, struct hl_entry *entry);
 
+/* The access field of a key that is made now, under LFU. */
+uint32_t hl_access_fresh_lfu(const struct hl_keyspace *ks);
+
 /* The access field of a key that is made now. */
-uint32_t hl_access_fresh(const struct hl_keyspace *ks);
+static inline uint32_t hl_access_fresh(const struct hl_keyspace *ks)
+{
+    return ks->lfu ? hl_access_fresh_lfu(ks) : ks->lru_clock & 0xffffffu;
+}
 
 /* Note an access now. */
 static inline void hl_entry_touch(const struct hl_keyspace *ks, struct hl_entry *entry)
@@ -225,8 +251,24 @@ static inline void hl_entry_touch(const struct hl_keyspace *ks, struct hl_entry 
 
 /* --- keyspace.c ------------------------------------------------------------------------------- */
 
+/* Where the gate of a hash is kept. */
+static inline uint64_t *hl_ks_gate(const struct hl_keyspace *ks, uint64_t hash)
+{
+    return &ks->gate[(uint32_t)hash % HL_GATE_SLOTS];
+}
+
 /* Raise the gate of a hash and report to hooks.modified. */
-void hl_db_modified_hash(struct hl_db *db, struct hl_slice key, uint64_t hash);
+static inline void hl_db_modified_hash(struct hl_db *db, struct hl_slice key, uint64_t hash)
+{
+    struct hl_keyspace *ks = db->ks;
+    uint64_t *gate = hl_ks_gate(ks, hash);
+    if (*gate < ks->gate_index) {
+        *gate = ks->gate_index;
+    }
+    if (ks->watching != 0 && ks->hooks.modified != NULL) {
+        ks->hooks.modified(ks->hooks.ctx, db->index, key);
+    }
+}
 
 /* The entry that was at address `from` is now `moved` (perhaps the same): repair the tables. */
 void hl_db_moved(struct hl_db *db, uintptr_t from, struct hl_entry *moved);

@@ -68,28 +68,11 @@ size_t hl_db_expires_count(const struct hl_db *db)
 
 /* --- names ------------------------------------------------------------------------------------ */
 
-static inline uint64_t *gate_of(const struct hl_keyspace *ks, uint64_t hash)
-{
-    return &ks->gate[(uint32_t)hash % HL_GATE_SLOTS];
-}
-
 static inline void see_gate(struct hl_keyspace *ks, uint64_t hash)
 {
-    uint64_t gate = *gate_of(ks, hash);
+    uint64_t gate = *hl_ks_gate(ks, hash);
     if (gate > ks->gate_seen) {
         ks->gate_seen = gate;
-    }
-}
-
-void hl_db_modified_hash(struct hl_db *db, struct hl_slice key, uint64_t hash)
-{
-    struct hl_keyspace *ks = db->ks;
-    uint64_t *gate = gate_of(ks, hash);
-    if (*gate < ks->gate_index) {
-        *gate = ks->gate_index;
-    }
-    if (ks->watching != 0 && ks->hooks.modified != NULL) {
-        ks->hooks.modified(ks->hooks.ctx, db->index, key);
     }
 }
 

@@ -130,8 +130,10 @@ struct hl_db *hl_ks_db(struct hl_keyspace *ks, int index);
 /* The number of a database. */
 int hl_db_index(const struct hl_db *db);
 
-/* Number of keys, and of keys with a deadline. */
+/* Number of keys. */
 size_t hl_db_count(const struct hl_db *db);
+
+/* Number of keys with a deadline. */
 size_t hl_db_expires_count(const struct hl_db *db);
 
 /*
@@ -210,11 +212,15 @@ struct hl_entry *hl_db_copy(struct hl_entry *entry, struct hl_db *to_db, struct 
  * entry (K2): returns its new address.  Calls hl_db_modified(). */
 struct hl_entry *hl_db_set_expire(struct hl_db *db, struct hl_entry *entry, int64_t when_ms);
 
-/* Remove every key of one database, or of all.  O(keys). */
+/* Remove every key of one database.  Raises every gate; reports each key to hooks.modified while
+ * somebody watches.  O(keys). */
 void hl_db_flush(struct hl_db *db);
+
+/* Remove every key of all databases; otherwise as hl_db_flush(). */
 void hl_ks_flush(struct hl_keyspace *ks);
 
-/* Exchange the contents of two databases. O(1). */
+/* Exchange the contents of two databases.  Raises every gate; hooks.modified is not called: the
+ * owner knows which names are watched.  O(1). */
 void hl_ks_swap(struct hl_keyspace *ks, int a, int b);
 
 /* A random key's entry that is not expired, or NULL when there is none (after bounded tries). */
@@ -259,27 +265,37 @@ struct hl_entry *hl_ks_evict_candidate(struct hl_keyspace *ks, enum hl_evict_pol
 
 /* --- entries ---------------------------------------------------------------------------------- */
 
-/* Views are valid until the entry is next changed or moved. */
+/* The type of the value. */
 enum hl_type hl_entry_type(const struct hl_entry *entry);
+
+/* The encoding of the value, as OBJECT ENCODING names it. */
 enum hl_encoding hl_entry_encoding(const struct hl_entry *entry);
+
+/* The name; the view is valid until the entry is next moved or removed. */
 struct hl_slice hl_entry_key(const struct hl_entry *entry);
 
 /* Deadline in milliseconds since the epoch, or HL_NO_EXPIRE. */
 int64_t hl_entry_expire(const struct hl_entry *entry);
 
-/* Seconds since the last access (0 under LFU), and the LFU counter (0..255; 0 under LRU). */
+/* Seconds since the last access (0 under LFU). */
 uint32_t hl_entry_idle(const struct hl_keyspace *ks, const struct hl_entry *entry);
+
+/* The LFU counter after decay (0..255; 0 under LRU). */
 uint32_t hl_entry_freq(const struct hl_keyspace *ks, const struct hl_entry *entry);
 
-/* Set what RESTORE … IDLETIME / FREQ give. */
+/* Set what RESTORE … IDLETIME gives (nothing under LFU). */
 void hl_entry_set_idle(struct hl_keyspace *ks, struct hl_entry *entry, uint32_t seconds);
+
+/* Set what RESTORE … FREQ gives (nothing under LRU). */
 void hl_entry_set_freq(struct hl_keyspace *ks, struct hl_entry *entry, uint32_t freq);
 
 /* Bytes the key and its value take from the allocator, sampling `samples` members (0 is all). */
 size_t hl_entry_memory(const struct hl_entry *entry, size_t samples);
 
-/* The type of a module value, and the value. */
+/* The type of a module value (asserted). */
 void *hl_entry_module_type(const struct hl_entry *entry);
+
+/* The module value itself; the entry keeps it. */
 void *hl_entry_module_value(const struct hl_entry *entry);
 
 #endif

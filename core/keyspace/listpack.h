@@ -35,14 +35,22 @@ unsigned char *hl_lp_dup(const unsigned char *lp);
 /* A copy of `bytes`, which hl_lp_validate() accepted. */
 unsigned char *hl_lp_adopt(struct hl_slice bytes);
 
-/* Length in bytes, and number of elements (O(n) beyond 65534). */
+/* Length in bytes. */
 size_t hl_lp_bytes(const unsigned char *lp);
+
+/* Number of elements; O(n) beyond 65534. */
 size_t hl_lp_count(const unsigned char *lp);
 
-/* Offsets of the first and the last element, and of those after and before one; 0 for none. */
+/* The offset of the first element; 0 when there is none. */
 size_t hl_lp_first(const unsigned char *lp);
+
+/* The offset of the last element; 0 when there is none. */
 size_t hl_lp_last(const unsigned char *lp);
+
+/* The offset of the element after the one at `at` (not 0); 0 at the end. */
 size_t hl_lp_next(const unsigned char *lp, size_t at);
+
+/* The offset of the element before the one at `at` (not 0); 0 at the front. */
 size_t hl_lp_prev(const unsigned char *lp, size_t at);
 
 /* The element `index` from the front, or 0. O(index). */

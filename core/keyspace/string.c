@@ -96,7 +96,7 @@ static struct hl_entry *overwrite(struct hl_db *db, void **slot, const struct sh
     if (old->timed) {
         uint32_t index = hl_entry_index(old);
         if (timed) {
-            memcpy(entry->bytes, old->bytes, HL_TIMED_SIZE);
+            memcpy(hl_entry_timed_part(entry), hl_entry_timed_part(old), HL_TIMED_SIZE);
             *hl_expires_at(&db->expires, index) = entry;
         } else {
             hl_expires_remove(&db->expires, index);
@@ -104,6 +104,28 @@ static struct hl_entry *overwrite(struct hl_db *db, void **slot, const struct sh
     }
     hl_entry_destroy(db->ks, old);
     return entry;
+}
+
+/* The commonest overwrite: text of the same length and kind.  False when it is not that. */
+static inline bool overwrite_same(struct hl_entry *entry, struct hl_slice value)
+{
+    if (entry->timed || entry->outside || entry->value_len != value.len ||
+        entry->kind != (value.len > HL_EMBSTR_MAX ? HL_KIND_RAW : HL_KIND_EMBSTR)) {
+        return false;
+    }
+    if (value.len <= HL_INT_TEXT_MAX && (value.len == 0 || (unsigned char)value.ptr[0] <= '9')) {
+        return false; /* perhaps an integer */
+    }
+    memmove(hl_entry_value(entry), value.ptr, value.len);
+    return true;
+}
+
+static struct hl_entry *overwrite_other(struct hl_db *db, void **slot, struct hl_slice value,
+                                        bool keep_ttl)
+{
+    struct hl_entry *entry = *slot;
+    struct shape shape = shape_of(value);
+    return overwrite(db, slot, &shape, value, keep_ttl && entry->timed);
 }
 
 struct hl_entry *hl_string_create(struct hl_slice key, uint32_t key_hash, bool timed,
@@ -139,7 +161,6 @@ struct hl_entry *hl_db_set_string(struct hl_db *db, struct hl_slice key, struct 
 {
     struct hl_keyspace *ks = db->ks;
     uint64_t hash = hl_db_hash(db, key);
-    struct shape shape = shape_of(value);
     void **slot = hl_db_slot(db, key, hash);
     if (slot != NULL && hl_entry_is_dead(ks, *slot) && ks->expiry == HL_EXPIRY_DELETE) {
         (void)hl_db_find(db, key, HL_FIND_WRITE | HL_FIND_NOTOUCH);
@@ -147,14 +168,16 @@ struct hl_entry *hl_db_set_string(struct hl_db *db, struct hl_slice key, struct 
     }
     struct hl_entry *entry;
     if (slot != NULL) {
-        entry = overwrite(db, slot, &shape, value, keep_ttl && ((struct hl_entry *)*slot)->timed);
+        entry = *slot;
+        if (!overwrite_same(entry, value)) {
+            entry = overwrite_other(db, slot, value, keep_ttl);
+        }
         if (!ks->lfu) {
-            entry->access = hl_access_fresh(ks);
+            entry->access = ks->lru_clock & 0xffffffu;
         }
     } else {
-        entry = hl_entry_create((uint32_t)hash, key, false, shape.kind, shape.value_len);
-        write_value(entry, &shape, value);
-        entry->access = hl_access_fresh(ks);
+        entry = hl_string_create(key, (uint32_t)hash, false, value);
+        entry->access = hl_access_fresh(ks) & 0xffffffu;
         hl_table_insert(&db->table, hash, entry);
     }
     hl_db_modified_hash(db, key, hash);
