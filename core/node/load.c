@@ -222,7 +222,7 @@ hl_err hl_node_load_step(struct hl_node *node, int64_t budget_us, struct hl_errm
         }
     }
     if (!loader->snapshot_done) {
-        hl_err err = hl_snapshot_load_step(node, loader->session, budget_us, msg);
+        hl_err err = hl_snapshot_load_step(node, budget_us, msg);
         if (err != HL_OK) {
             return err;
         }

@@ -116,6 +116,12 @@ struct hl_node *hl_node_create(const struct hl_world *world, struct hl_wal *wal,
     return node;
 }
 
+void hl_node_add_table(struct hl_node *node, const struct hl_state_table *table)
+{
+    HL_ASSERT(node->table_count < HL_STATE_TABLES_MAX);
+    node->tables[node->table_count++] = *table;
+}
+
 void hl_node_destroy(struct hl_node *node)
 {
     if (node == NULL) {
@@ -123,6 +129,7 @@ void hl_node_destroy(struct hl_node *node)
     }
     HL_ASSERT(hl_list_empty(&node->sessions));
     hl_load_fini(node);
+    hl_snapshot_load_fini(node);
     hl_command_table_destroy(node->commands);
     hl_ks_fini(&node->ks);
     hl_watch_fini(node);

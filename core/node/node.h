@@ -24,6 +24,7 @@
 #include "keyspace/dump.h"
 #include "keyspace/keyspace.h"
 #include "node/session.h"
+#include "node/tables.h"
 #include "raft/raft.h"
 #include "wal/wal.h"
 
@@ -152,7 +153,10 @@ struct hl_node {
     int64_t now_us, now_ms, log_time_us; /* of this iteration; log_time never decreases */
     bool loading;
     struct hl_loader *loader;
-    uint64_t load_total, load_done; /* bytes */
+    struct hl_snapshot_loader *snapshot_loader;
+    uint64_t load_total, load_done; /* keys, then entries */
+    struct hl_state_table tables[HL_STATE_TABLES_MAX];
+    size_t table_count;
 
     struct hl_list_node sessions; /* all, oldest first */
     struct hl_list_node waiting;  /* those with marks */
@@ -268,6 +272,9 @@ bool hl_node_call(struct hl_node *node, struct hl_session *session, struct hl_co
  * HL_OK: done, the node serves.  Anything else is final; `msg` names file and offset. */
 HL_MUST_USE hl_err hl_node_load_step(struct hl_node *node, int64_t budget_us,
                                      struct hl_errmsg *msg);
+
+/* Let snapshots carry a table; copied.  Register before loading. */
+void hl_node_add_table(struct hl_node *node, const struct hl_state_table *table);
 
 /* Apply the effects of a committed entry.  Any error is fatal for the node (N4). */
 HL_MUST_USE hl_err hl_node_apply(struct hl_node *node, const struct hl_wal_entry *entry,

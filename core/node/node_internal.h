@@ -69,8 +69,11 @@ bool hl_auth_default_has_password(struct hl_node *node);
 
 /* Load the next part of the newest snapshot: HL_OK when there is none or it is all in, HL_ENOENT
  * when there is more.  Sets node->snapshot_index. */
-HL_MUST_USE hl_err hl_snapshot_load_step(struct hl_node *node, struct hl_session *session,
-                                         int64_t budget_us, struct hl_errmsg *msg);
+HL_MUST_USE hl_err hl_snapshot_load_step(struct hl_node *node, int64_t budget_us,
+                                         struct hl_errmsg *msg);
+
+/* Release what loading a snapshot holds. */
+void hl_snapshot_load_fini(struct hl_node *node);
 
 /* The name of the user whose rights the session has. */
 const char *hl_session_user_name(const struct hl_session *session);

@@ -30,15 +30,6 @@ const char *hl_exec_recheck(struct hl_node *node, struct hl_session *session,
     (void)queued;
     return NULL;
 }
-hl_err hl_snapshot_load_step(struct hl_node *node, struct hl_session *session, int64_t budget_us,
-                             struct hl_errmsg *msg)
-{
-    (void)node;
-    (void)session;
-    (void)budget_us;
-    (void)msg;
-    return HL_OK;
-}
 bool hl_node_default_is_open(const struct hl_node *node)
 {
     (void)node;

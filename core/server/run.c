@@ -4,8 +4,10 @@
 #include "base/log.h"
 #include "kit/alloc.h"
 #include "kit/assert.h"
+#include "node/snapshot.h"
 #include "server/config.h"
 #include "server/disk_posix.h"
+#include "server/saver.h"
 #include "server/settings.h"
 
 #include <errno.h>
@@ -152,6 +154,7 @@ bool hl_server_is_open(const struct hl_server *server)
 
 void hl_run_cron(struct hl_server *server)
 {
+    hl_saver_cron(server->saver);
     if (server->wal != NULL && server->node->wal != NULL &&
         sync_mode(server->config) == HL_WAL_SYNC_INTERVAL &&
         server->cron_runs % (uint64_t)server->node->config.hz == 0) {
@@ -221,6 +224,20 @@ static hl_err make_dir(const char *dir, struct hl_errmsg *msg)
     return HL_OK;
 }
 
+/* Without a log the last snapshot is all that is left, so a regular end makes one. */
+static void save_at_end(struct hl_server *server)
+{
+    struct hl_errmsg msg = {0};
+    if (!server->node->loading && server->node->wal == NULL && server->save_at_end &&
+        server->node->stats.changes_since_save != 0) {
+        hl_run_log(server, 2, "Saving the final snapshot before exiting.");
+        if (hl_saver_save_now(server->saver, &msg) != HL_OK) {
+            hl_run_log(server, 3, msg.text);
+            server->exit_code = 1;
+        }
+    }
+}
+
 /* Write what waits and close the log: after this nothing is lost by ending. */
 static void close_wal(struct hl_server *server)
 {
@@ -235,6 +252,13 @@ static void close_wal(struct hl_server *server)
     hl_wal_close(server->wal);
 }
 
+static void register_commands(struct hl_server *server)
+{
+    hl_err err =
+        hl_command_register(server->node->commands, hl_commands_save, hl_commands_save_count);
+    HL_ASSERT(err == HL_OK);
+}
+
 static hl_err start(struct hl_server *server, struct hl_errmsg *msg)
 {
     hl_err err = open_log(server->config, msg);
@@ -244,6 +268,7 @@ static hl_err start(struct hl_server *server, struct hl_errmsg *msg)
     hl_log(&server_log, HL_LOG_NOTICE, "server", "Helios %s is starting, pid %d, Redis %s",
            HELIOS_VERSION, (int)getpid(), "7.2.0 compatible");
     hl_settings_options(server);
+    server->save_at_end = hl_settings_snapshots(server->config);
     raise_file_limit(server->options.maxclients);
     err = make_dir(server->options.dir, msg);
     if (err == HL_OK) {
@@ -255,6 +280,9 @@ static hl_err start(struct hl_server *server, struct hl_errmsg *msg)
     struct hl_node_config config = hl_settings_node(server->config);
     server->node = hl_node_create(&server->world, server->wal, &config);
     hl_settings_watch(server);
+    server->saver = hl_saver_create(server);
+    hl_node_load_from(server->node, hl_disk_posix(), server->options.dir);
+    register_commands(server);
     err = hl_listen(server, &server->options, msg);
     if (err == HL_OK) {
         hl_run_log(server, 2, "Server initialized");
@@ -279,6 +307,11 @@ static int serve(struct hl_config *cfg)
         server->exit_code = 1;
     }
     hl_server_fini_loop(server);
+    if (server->saver != NULL) {
+        hl_saver_stop(server->saver);
+        save_at_end(server);
+        hl_saver_destroy(server->saver);
+    }
     close_wal(server);
     hl_node_destroy(server->node);
     int code = server->exit_code;

@@ -17,6 +17,7 @@
 #define HL_LISTENERS_MAX 18
 
 struct hl_log_thread;
+struct hl_saver;
 struct hl_config;
 struct hl_server;
 
@@ -50,8 +51,10 @@ struct hl_server {
     struct hl_config *config;
     struct hl_wal *wal;
     struct hl_log_thread *log_thread;
+    struct hl_saver *saver;
     bool entered; /* an iteration of the node is open */
     bool stopping;
+    bool save_at_end; /* SHUTDOWN may change it */
     int exit_code;
 
     uv_prepare_t prepare;

@@ -76,9 +76,17 @@ static enum hl_evict_policy policy_of(int64_t value)
     return HL_EVICT_NOEVICTION;
 }
 
+bool hl_settings_snapshots(const struct hl_config *cfg)
+{
+    return hl_config_bool(cfg, HL_CFG_APPENDONLY) ||
+           hl_config_source(cfg, HL_CFG_SAVE) == HL_CFG_FROM_DEFAULT ||
+           hl_config_text(cfg, HL_CFG_SAVE)[0] != '\0';
+}
+
 struct hl_node_config hl_settings_node(const struct hl_config *cfg)
 {
     int64_t hz = hl_config_int(cfg, HL_CFG_HZ);
+    bool snapshots = hl_settings_snapshots(cfg);
     return (struct hl_node_config){
         .databases = (int)hl_config_int(cfg, HL_CFG_DATABASES),
         .appendonly = hl_config_bool(cfg, HL_CFG_APPENDONLY),
@@ -94,8 +102,8 @@ struct hl_node_config hl_settings_node(const struct hl_config *cfg)
                          : (int)hz,
         .active_expire = true,
         .active_expire_effort = (int)hl_config_int(cfg, HL_CFG_ACTIVE_EXPIRE_EFFORT),
-        .snapshot_interval_cmds = hl_config_int(cfg, HL_CFG_SNAPSHOT_INTERVAL_CMDS),
-        .snapshot_interval_ms = hl_config_int(cfg, HL_CFG_SNAPSHOT_INTERVAL_TIME),
+        .snapshot_interval_cmds = snapshots ? hl_config_int(cfg, HL_CFG_SNAPSHOT_INTERVAL_CMDS) : 0,
+        .snapshot_interval_ms = snapshots ? hl_config_int(cfg, HL_CFG_SNAPSHOT_INTERVAL_TIME) : 0,
         .speculation_max = SPECULATION_MAX,
         .multi_queue_max = (size_t)hl_config_int(cfg, HL_CFG_CLIENT_QUERY_BUFFER_LIMIT),
     };
@@ -144,6 +152,7 @@ void hl_settings_watch(struct hl_server *server)
         HL_CFG_ACTIVE_EXPIRE_EFFORT,
         HL_CFG_SNAPSHOT_INTERVAL_CMDS,
         HL_CFG_SNAPSHOT_INTERVAL_TIME,
+        HL_CFG_SAVE,
         HL_CFG_CLIENT_QUERY_BUFFER_LIMIT,
         HL_CFG_CLIENT_OUTPUT_BUFFER_LIMIT,
         HL_CFG_PROTO_MAX_BULK_LEN,

@@ -11,6 +11,10 @@ void hl_settings_options(struct hl_server *server);
 /* The node's settings. */
 struct hl_node_config hl_settings_node(const struct hl_config *cfg);
 
+/* Are snapshots wanted by themselves?  An explicit `save ""` without a log means none, as in Redis.
+ */
+bool hl_settings_snapshots(const struct hl_config *cfg);
+
 /* Apply CONFIG SET and reloads from now on: needs server->node. */
 void hl_settings_watch(struct hl_server *server);
 

@@ -1,0 +1,348 @@
+#include "server/saver.h"
+
+#include "command/args.h"
+#include "kit/alloc.h"
+#include "kit/assert.h"
+#include "node/snapshot.h"
+#include "server/config.h"
+#include "server/disk_posix.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define LOG_SIZE_MIN (64u << 20) /* bytes of log that make a snapshot by count worth a fork */
+#define QUIET_MS 60000           /* or this long since the last one */
+#define RETRY_MS 5000            /* after a failure */
+
+enum saver_state {
+    IDLE,
+    RUNNING,         /* the child writes */
+    PUBLISHED_LATER, /* the file is whole; its label has not committed yet */
+};
+
+struct hl_saver {
+    struct hl_server *server;
+    enum saver_state state;
+    pid_t child;
+    int pipe; /* the child's last words */
+    struct hl_snap_label label;
+    int64_t started_ms, last_ms, failed_ms;
+    uint64_t changes_at_fork;
+    bool scheduled;
+};
+
+struct hl_saver *hl_saver_create(struct hl_server *server)
+{
+    struct hl_saver *saver = hl_calloc(1, sizeof *saver);
+    saver->server = server;
+    saver->pipe = -1;
+    saver->last_ms = server->node->now_ms;
+    return saver;
+}
+
+void hl_saver_stop(struct hl_saver *saver)
+{
+    if (saver->state == RUNNING) {
+        (void)kill(saver->child, SIGKILL);
+        (void)waitpid(saver->child, NULL, 0);
+        (void)close(saver->pipe);
+    }
+    saver->state = IDLE;
+}
+
+void hl_saver_destroy(struct hl_saver *saver)
+{
+    HL_ASSERT(saver == NULL || saver->state == IDLE);
+    hl_free(saver);
+}
+
+bool hl_saver_busy(const struct hl_saver *saver)
+{
+    return saver->state != IDLE;
+}
+
+int64_t hl_saver_running_ms(const struct hl_saver *saver)
+{
+    return saver->state == RUNNING ? saver->server->node->now_ms - saver->started_ms : -1;
+}
+
+/* In the child: only this thread exists, so nothing but the disk may be waited for. */
+static void child_main(struct hl_saver *saver, int words)
+{
+    struct hl_server *server = saver->server;
+    struct hl_errmsg msg = {0};
+    (void)signal(SIGTERM, SIG_DFL);
+    (void)signal(SIGINT, SIG_DFL);
+    hl_err err = hl_snapshot_write(server->node, hl_disk_posix(), server->options.dir,
+                                   &saver->label, NULL, &msg);
+    if (err != HL_OK) {
+        ssize_t put = write(words, msg.text, strlen(msg.text));
+        (void)put;
+    }
+    _exit(err == HL_OK ? 0 : 1);
+}
+
+bool hl_saver_start(struct hl_saver *saver, struct hl_errmsg *msg)
+{
+    struct hl_node *node = saver->server->node;
+    if (saver->state != IDLE) {
+        (void)hl_fail(msg, HL_EBUSY, "ERR Background save already in progress");
+        return false;
+    }
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) {
+        (void)hl_fail(msg, HL_EIO, "ERR cannot make a pipe: %s", strerror(errno));
+        return false;
+    }
+    saver->label = hl_snapshot_label(node);
+    saver->started_ms = node->now_ms;
+    saver->changes_at_fork = node->stats.changes_since_save;
+    uint64_t before_us = node->world->mono_us(node->world->ctx);
+    pid_t pid = fork();
+    if (pid == 0) {
+        child_main(saver, ends[1]);
+    }
+    (void)close(ends[1]);
+    if (pid < 0) {
+        (void)close(ends[0]);
+        saver->failed_ms = node->now_ms;
+        (void)hl_fail(msg, HL_EIO, "ERR cannot fork: %s", strerror(errno));
+        return false;
+    }
+    node->stats.last_fork_us = (int64_t)(node->world->mono_us(node->world->ctx) - before_us);
+    node->stats.forks++;
+    node->stats.save_started_ms = node->now_ms;
+    saver->child = pid;
+    saver->pipe = ends[0];
+    saver->state = RUNNING;
+    hl_node_log(node, 2, "Background saving started by pid %d", (int)pid);
+    return true;
+}
+
+/* Answer the sessions that wait in SAVE. */
+static void answer_waiters(struct hl_saver *saver, const char *error)
+{
+    struct hl_node *node = saver->server->node;
+    HL_LIST_EACH(it, &node->sessions)
+    {
+        struct hl_session *session = HL_LIST_ENTRY(it, struct hl_session, all);
+        if ((session->flags & HL_SESSION_BLOCKED) == 0 || session->blocked.owner != saver) {
+            continue;
+        }
+        if (error == NULL) {
+            hl_write_ok(&session->writer);
+        } else {
+            hl_write_error(&session->writer, error);
+        }
+        hl_session_gate(node, session, 0);
+        node->world->output(node->world->ctx, session);
+        hl_session_unblock(node, session);
+    }
+}
+
+static void failed(struct hl_saver *saver, const char *why)
+{
+    struct hl_node *node = saver->server->node;
+    saver->state = IDLE;
+    saver->failed_ms = node->now_ms;
+    node->stats.last_save_ok = false;
+    node->stats.snapshots_failed++;
+    hl_node_log(node, 3, "Background saving error: %s", why);
+    answer_waiters(saver, "ERR the snapshot failed, see the log");
+}
+
+static void publish(struct hl_saver *saver)
+{
+    struct hl_node *node = saver->server->node;
+    if (node->wal != NULL && saver->label.index > node->commit) {
+        saver->state = PUBLISHED_LATER; /* P2 */
+        return;
+    }
+    struct hl_errmsg msg = {0};
+    if (hl_snapshot_publish(node, hl_disk_posix(), saver->server->options.dir, &saver->label,
+                            &msg) != HL_OK) {
+        failed(saver, msg.text);
+        return;
+    }
+    saver->state = IDLE;
+    saver->last_ms = node->now_ms;
+    node->stats.last_save_ok = true;
+    node->stats.snapshots_saved++;
+    node->stats.last_save_s = node->now_ms / 1000;
+    node->stats.last_save_took_s = (node->now_ms - saver->started_ms) / 1000;
+    node->stats.changes_since_save -= saver->changes_at_fork;
+    hl_node_log(node, 2, "Background saving terminated with success, log kept from entry %llu",
+                (unsigned long long)saver->label.index + 1);
+    answer_waiters(saver, NULL);
+}
+
+static void reap(struct hl_saver *saver)
+{
+    int status = 0;
+    pid_t pid = waitpid(saver->child, &status, WNOHANG);
+    if (pid == 0) {
+        return;
+    }
+    char words[256] = "the child was killed";
+    ssize_t got = read(saver->pipe, words, sizeof words - 1);
+    if (got > 0) {
+        words[got] = '\0';
+    }
+    (void)close(saver->pipe);
+    saver->pipe = -1;
+    if (pid == saver->child && WIFEXITED(status) && WEXITSTATUS(status) == 0) {
+        publish(saver);
+    } else {
+        failed(saver, words);
+    }
+}
+
+/* Does a setting ask for a snapshot now? */
+static bool due(struct hl_saver *saver)
+{
+    struct hl_node *node = saver->server->node;
+    uint64_t changes = node->stats.changes_since_save;
+    int64_t since_ms = node->now_ms - saver->last_ms;
+    if (changes == 0 || (saver->failed_ms != 0 && node->now_ms - saver->failed_ms < RETRY_MS)) {
+        return false;
+    }
+    bool large = node->wal != NULL && hl_wal_size_used(node->wal) >= LOG_SIZE_MIN;
+    if (node->config.snapshot_interval_cmds != 0 &&
+        changes >= (uint64_t)node->config.snapshot_interval_cmds &&
+        (large || since_ms >= QUIET_MS)) {
+        return true;
+    }
+    if (node->config.snapshot_interval_ms != 0 && since_ms >= node->config.snapshot_interval_ms) {
+        return true;
+    }
+    struct hl_config_save_point points[HL_CONFIG_SAVE_POINTS_MAX];
+    size_t count = hl_config_save_points(saver->server->config, points);
+    for (size_t i = 0; i < count; i++) {
+        if (changes >= (uint64_t)points[i].changes && since_ms >= points[i].seconds * 1000) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void hl_saver_cron(struct hl_saver *saver)
+{
+    if (saver->state == RUNNING) {
+        reap(saver);
+    } else if (saver->state == PUBLISHED_LATER) {
+        publish(saver);
+    }
+    if (saver->state == IDLE && !saver->server->node->loading && (saver->scheduled || due(saver))) {
+        struct hl_errmsg msg = {0};
+        saver->scheduled = false;
+        if (!hl_saver_start(saver, &msg)) {
+            hl_node_log(saver->server->node, 3, "%s", msg.text);
+        }
+    }
+}
+
+hl_err hl_saver_save_now(struct hl_saver *saver, struct hl_errmsg *msg)
+{
+    struct hl_node *node = saver->server->node;
+    saver->label = hl_snapshot_label(node);
+    hl_err err = hl_snapshot_write(node, hl_disk_posix(), saver->server->options.dir, &saver->label,
+                                   NULL, msg);
+    if (err != HL_OK) {
+        return err;
+    }
+    return hl_snapshot_publish(node, hl_disk_posix(), saver->server->options.dir, &saver->label,
+                               msg);
+}
+
+/* --- commands --------------------------------------------------------------------------------- */
+
+static struct hl_saver *saver_of(struct hl_call *call)
+{
+    struct hl_server *server = call->node->world->ctx;
+    return server->saver;
+}
+
+static void end_wait(struct hl_node *node, struct hl_session *session, int reason)
+{
+    (void)reason; /* the connection ended: nobody waits for the answer */
+    hl_session_unblock(node, session);
+}
+
+/* The connection waits for the child; everybody else is served meanwhile. */
+static void cmd_save(struct hl_call *call)
+{
+    struct hl_saver *saver = saver_of(call);
+    struct hl_errmsg msg = {0};
+    if (!hl_saver_start(saver, &msg)) {
+        hl_reply_error(call, msg.text);
+        return;
+    }
+    if ((call->flags & HL_CALL_DENY_BLOCK) != 0) {
+        hl_write_ok(call->out);
+        return;
+    }
+    struct hl_blocked blocked = {.owner = saver, .end = end_wait};
+    hl_session_block(call->node, call->session, &blocked);
+}
+
+static void cmd_bgsave(struct hl_call *call)
+{
+    struct hl_saver *saver = saver_of(call);
+    struct hl_errmsg msg = {0};
+    bool schedule = hl_arg_is(call, 1, "schedule");
+    if (call->argc > 2 || (call->argc == 2 && !schedule)) {
+        hl_reply_error(call, HL_ERR_SYNTAX);
+        return;
+    }
+    if (hl_saver_start(saver, &msg)) {
+        hl_write_simple(call->out, "Background saving started");
+    } else if (schedule && hl_saver_busy(saver)) {
+        saver->scheduled = true;
+        hl_write_simple(call->out, "Background saving scheduled");
+    } else {
+        hl_reply_error(call, msg.text);
+    }
+}
+
+static void cmd_bgrewriteaof(struct hl_call *call)
+{
+    struct hl_saver *saver = saver_of(call);
+    struct hl_errmsg msg = {0};
+    if (hl_saver_busy(saver)) {
+        saver->scheduled = true;
+        hl_write_simple(call->out, "Background append only file rewriting scheduled");
+    } else if (hl_saver_start(saver, &msg)) {
+        hl_write_simple(call->out, "Background append only file rewriting started");
+    } else {
+        hl_reply_error(call, msg.text);
+    }
+}
+
+static void cmd_lastsave(struct hl_call *call)
+{
+    hl_write_int(call->out, call->node->stats.last_save_s);
+}
+
+#define ROW(cmd_name, fn, n, cmd_flags, cats, version, cost, words, grammar)                       \
+    {                                                                                              \
+        .name = (cmd_name), .run = (fn), .arity = (n), .flags = (cmd_flags), .acl = (cats),        \
+        .group = "server", .since = (version), .complexity = (cost), .summary = (words),           \
+        .args = (grammar)                                                                          \
+    }
+#define FLAGS (HL_CMD_ADMIN | HL_CMD_NOSCRIPT)
+
+const struct hl_command_row hl_commands_save[] = {
+    ROW("save", cmd_save, 1, FLAGS | HL_CMD_NO_MULTI, 0, "1.0.0", "O(N) where N is the data",
+        "Make a snapshot and answer when it is on disk.", NULL),
+    ROW("bgsave", cmd_bgsave, -1, FLAGS, 0, "1.0.0", "O(1)", "Start making a snapshot.",
+        "[SCHEDULE]"),
+    ROW("bgrewriteaof", cmd_bgrewriteaof, 1, FLAGS, 0, "1.0.0", "O(1)",
+        "Start making a snapshot, after which the log before it goes.", NULL),
+    ROW("lastsave", cmd_lastsave, 1, HL_CMD_LOADING | HL_CMD_STALE | HL_CMD_FAST,
+        HL_ACL_ADMIN | HL_ACL_DANGEROUS, "1.0.0", "O(1)",
+        "Answer the Unix time of the last snapshot.", NULL),
+};
+const size_t hl_commands_save_count = HL_ARRAY_LEN(hl_commands_save);
