@@ -51,6 +51,25 @@ bool hl_arg_i64_range(struct hl_call *call, int i, int64_t min, int64_t max, int
     return true;
 }
 
+bool hl_arg_cursor(struct hl_call *call, int i, uint64_t *out)
+{
+    struct hl_slice text = call->argv[i];
+    bool sign = text.len != 0 && (text.ptr[0] == '-' || text.ptr[0] == '+');
+    bool valid = !sign || text.len > 1;
+    uint64_t v = 0;
+    for (size_t at = sign; valid && at < text.len; at++) {
+        unsigned digit = (unsigned)(unsigned char)text.ptr[at] - '0';
+        valid = digit <= 9 && v <= (UINT64_MAX - digit) / 10;
+        v = v * 10 + digit;
+    }
+    if (!valid) {
+        hl_reply_error(call, "ERR invalid cursor");
+        return false;
+    }
+    *out = sign && text.ptr[0] == '-' ? 0 - v : v;
+    return true;
+}
+
 bool hl_arg_double(struct hl_call *call, int i, double *out)
 {
     if (!hl_parse_double(call->argv[i], out)) {

@@ -27,6 +27,10 @@ bool hl_arg_i64(struct hl_call *call, int i, int64_t *out);
 /* As hl_arg_i64() within min..max; out of range replies HL_ERR_OUT_OF_RANGE's text of Redis. */
 bool hl_arg_i64_range(struct hl_call *call, int i, int64_t min, int64_t max, int64_t *out);
 
+/* Read argv[i] as the cursor of a scan, as leniently as Redis: a sign, leading zeros, no digits at
+ * all; on failure replies "ERR invalid cursor" and returns false. */
+bool hl_arg_cursor(struct hl_call *call, int i, uint64_t *out);
+
 /* Read argv[i] as a double; on failure replies HL_ERR_NOT_FLOAT and returns false. */
 bool hl_arg_double(struct hl_call *call, int i, double *out);
 

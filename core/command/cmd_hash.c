@@ -415,8 +415,7 @@ static bool scan_options(struct hl_call *call, struct walk *walk, int64_t *count
 static void cmd_hscan(struct hl_call *call)
 {
     uint64_t cursor = 0;
-    if (!hl_parse_u64(call->argv[2], &cursor)) {
-        hl_reply_error(call, "ERR invalid cursor");
+    if (!hl_arg_cursor(call, 2, &cursor)) {
         return;
     }
     bool wrong = false;

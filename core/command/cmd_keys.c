@@ -313,8 +313,7 @@ static bool scan_options(struct hl_call *call, struct walk *walk, int64_t *count
 static void cmd_scan(struct hl_call *call)
 {
     uint64_t cursor = 0;
-    if (!hl_parse_u64(call->argv[1], &cursor)) {
-        hl_reply_error(call, "ERR invalid cursor");
+    if (!hl_arg_cursor(call, 1, &cursor)) {
         return;
     }
     struct walk walk = {.call = call};

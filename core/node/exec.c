@@ -152,6 +152,42 @@ static void queue_in_multi(struct hl_node *node, struct hl_session *session, str
     }
 }
 
+/* EXEC was refused, and answered so from `start` on: the transaction is over, and says why. */
+static void abort_exec(struct hl_node *node, struct hl_session *session, size_t start)
+{
+    struct hl_buf why = {0};
+    hl_buf_append(&why, session->out.ptr + start, session->out.len - start);
+    size_t from = why.len > 5 && memcmp(why.ptr, "-ERR ", 5) == 0 ? 5 : 1;
+    HL_ASSERT(why.len >= from + 2);
+    session->out.len = start;
+    hl_write_error_printf(&session->writer, "EXECABORT Transaction discarded because of: %.*s",
+                          (int)(why.len - from - 2), why.ptr + from);
+    hl_buf_fini(&why);
+    hl_txn_discard(node, session);
+}
+
+/* A web browser that was tricked into talking to us starts so; what follows could be commands. */
+static bool is_web_request(const struct hl_command *cmd, const struct hl_slice *argv)
+{
+    return cmd == NULL && (hl_slice_is(argv[0], "post") || hl_slice_is(argv[0], "host:"));
+}
+
+static void refuse(struct hl_node *node, struct hl_session *session, struct hl_command *cmd,
+                   size_t start)
+{
+    if (cmd != NULL && cmd->parent == NULL && strcmp(cmd->row->name, "exec") == 0) {
+        abort_exec(node, session, start);
+    } else if ((session->flags & HL_SESSION_MULTI) != 0) {
+        session->flags |= HL_SESSION_DIRTY_EXEC;
+    }
+    if (cmd != NULL) {
+        cmd->rejected++;
+    }
+    hl_error_note(node, &session->out, start);
+    drop_reply_if_asked(session, start);
+    hl_session_reply_done(node, session, 0);
+}
+
 enum hl_exec_result hl_node_execute(struct hl_node *node, struct hl_session *session, int argc,
                                     const struct hl_slice *argv)
 {
@@ -169,16 +205,12 @@ enum hl_exec_result hl_node_execute(struct hl_node *node, struct hl_session *ses
     }
     session->last_ms = node->now_ms;
     size_t start = session->out.len;
+    if (is_web_request(cmd, argv)) {
+        session->flags |= HL_SESSION_CLOSE_NOW;
+        return HL_EXEC_DONE;
+    }
     if (!hl_admit(node, session, cmd, argc, argv)) {
-        if ((session->flags & HL_SESSION_MULTI) != 0) {
-            session->flags |= HL_SESSION_DIRTY_EXEC;
-        }
-        if (cmd != NULL) {
-            cmd->rejected++;
-        }
-        hl_error_note(node, &session->out, start);
-        drop_reply_if_asked(session, start);
-        hl_session_reply_done(node, session, 0);
+        refuse(node, session, cmd, start);
         return HL_EXEC_DONE;
     }
     if (is_queued_in_multi(session, cmd)) {

@@ -39,6 +39,8 @@ static const struct {
     {"TIME", NULL, MODE_SHAPE},
     {"LASTSAVE", NULL, MODE_SHAPE},
     {"OBJECT", "IDLETIME", MODE_SECONDS},
+    /* INCRBYFLOAT leaves text in Redis until a restart or on a replica, where it is an integer. */
+    {"OBJECT", "ENCODING", MODE_ENCODING},
     /* A number or a text of this server alone. */
     {"CLIENT", "ID", MODE_SHAPE},
     {"CLIENT", "INFO", MODE_SHAPE},
@@ -234,6 +236,8 @@ static bool trees_agree(enum mode mode, const struct hl_reply *a, const struct h
         return integers_agree(a, b, MILLIS_APART_MAX);
     case MODE_SHAPE:
         return shapes_agree(a, b);
+    case MODE_ENCODING:
+        return hl_slice_is(a->text, "embstr") && hl_slice_is(b->text, "int");
     case MODE_HELLO:
         return hellos_agree(a, b);
     }

@@ -13,16 +13,17 @@
 
 /* What of a reply is compared. */
 enum mode {
-    MODE_EXACT,   /* every byte */
-    MODE_SET,     /* an aggregate in any order */
-    MODE_PAIRS,   /* an aggregate of pairs in any order of the pairs */
-    MODE_SCAN,    /* cursor byte for byte, then elements in any order */
-    MODE_HSCAN,   /* cursor byte for byte, then pairs in any order */
-    MODE_STEP,    /* the same error, or any step of a scan */
-    MODE_SECONDS, /* integers at most 2 apart */
-    MODE_MILLIS,  /* integers at most 5000 apart */
-    MODE_SHAPE,   /* types and lengths of aggregates, not values */
-    MODE_HELLO,   /* a map; values that name the server are left out */
+    MODE_EXACT,    /* every byte */
+    MODE_SET,      /* an aggregate in any order */
+    MODE_PAIRS,    /* an aggregate of pairs in any order of the pairs */
+    MODE_SCAN,     /* cursor byte for byte, then elements in any order */
+    MODE_HSCAN,    /* cursor byte for byte, then pairs in any order */
+    MODE_STEP,     /* the same error, or any step of a scan */
+    MODE_SECONDS,  /* integers at most 2 apart */
+    MODE_MILLIS,   /* integers at most 5000 apart */
+    MODE_SHAPE,    /* types and lengths of aggregates, not values */
+    MODE_ENCODING, /* as it is, but the server may say int where the reference says embstr */
+    MODE_HELLO,    /* a map; values that name the server are left out */
 };
 
 /* What a connection remembers to judge the reply of EXEC: all zero to begin with. */

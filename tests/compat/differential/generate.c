@@ -33,13 +33,26 @@ static const char *pick(struct generator *g, const char *const *pool, size_t cou
     return pool[below(g, count)];
 }
 
-bool generator_init(struct generator *g, uint64_t seed, const char *family)
+/* Is `name` one of the names in the comma-separated list `names`? */
+static bool listed(const char *names, const char *name)
+{
+    size_t len = strlen(name);
+    for (const char *at = names; at != NULL; at = strchr(at, ',')) {
+        at += *at == ',';
+        if (strncmp(at, name, len) == 0 && (at[len] == '\0' || at[len] == ',')) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool generator_init(struct generator *g, uint64_t seed, const char *families_wanted)
 {
     HL_ASSERT(family_count <= FAMILY_MAX);
     *g = (struct generator){0};
     hl_rng_seed(&g->rng, seed);
     for (size_t i = 0; i < family_count; i++) {
-        if (family == NULL || strcmp(family, families[i].name) == 0) {
+        if (families_wanted == NULL || listed(families_wanted, families[i].name)) {
             g->families |= (uint32_t)1 << i;
         }
     }

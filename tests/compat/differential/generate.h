@@ -13,9 +13,9 @@ struct generator {
     uint32_t families; /* bit per family to draw from */
 };
 
-/* Start the sequence of `seed`; `family` is a name of families.c or NULL for all.  False when there
- * is no such family. */
-bool generator_init(struct generator *g, uint64_t seed, const char *family);
+/* Start the sequence of `seed`; `families_wanted` are names of families.c with commas between, or
+ * NULL for all.  False when no family has such a name. */
+bool generator_init(struct generator *g, uint64_t seed, const char *families_wanted);
 
 /* Append about `count` operations to `s`. */
 void generate(struct generator *g, struct stream *s, size_t count);

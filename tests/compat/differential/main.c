@@ -137,9 +137,10 @@ static void play_episode(struct run *run, uint64_t seed)
 
 static void usage(void)
 {
-    fprintf(stderr, "usage: differential --server PATH [--reference PATH] [--seed N] [--count N]\n"
-                    "                    [--family NAME] [--episode SEED] [--max-findings N]\n"
-                    "       differential --families\n");
+    fprintf(stderr,
+            "usage: differential --server PATH [--reference PATH] [--seed N] [--count N]\n"
+            "                    [--family NAME[,NAME]] [--episode SEED] [--max-findings N]\n"
+            "       differential --families\n");
     exit(2);
 }
 
