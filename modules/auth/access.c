@@ -1,0 +1,223 @@
+/* The signing keys of the keyspace made usable, and tokens checked against live state. */
+#include "access.h"
+
+#include "kek.h"
+#include "keyring.h"
+#include "settings.h"
+#include "store.h"
+
+#include "kit/assert.h"
+#include "kit/base64.h"
+
+#include <stdio.h>
+
+static struct keyset keys;
+static struct hl_buf loaded; /* the stored ring that `keys` was made of */
+static hl_err found;         /* how reading it ended: HL_OK, HL_ENOENT or a failure */
+static hl_err made;          /* how making keys of it ended; HL_OK or HL_ECORRUPT */
+static bool stale = true;    /* make the keys again even if the bytes are the same */
+static unsigned char kek[SEAL_KEY_LEN];
+static bool have_kek;
+
+void access_unload(void)
+{
+    keyset_fini(&keys);
+    hl_buf_fini(&loaded);
+    seal_wipe(kek, sizeof kek);
+    have_kek = false;
+    stale = true;
+}
+
+/* Make `keys` follow the keyspace. */
+static void follow(RedisModuleCtx *ctx)
+{
+    struct hl_buf stored = {0};
+    struct keyring_record ring = {0};
+    hl_err err = store_get_keyring(ctx, &stored);
+    if (!stale && err == found && hl_slice_equal(hl_buf_view(&stored), hl_buf_view(&loaded))) {
+        hl_buf_fini(&stored);
+        return;
+    }
+    stale = false;
+    found = err;
+    hl_buf_fini(&loaded);
+    loaded = stored;
+    keyset_fini(&keys);
+    if (err == HL_OK) {
+        err = keyring_decode(&ring, hl_buf_view(&stored));
+    }
+    if (err == HL_OK) {
+        err = keyset_load(&keys, &ring, have_kek ? kek : NULL);
+    }
+    made = err == HL_ENOENT ? HL_OK : err;
+    if (made != HL_OK) {
+        RedisModule_Log(ctx, "warning", "the key ring in auth:keys is damaged");
+    }
+}
+
+hl_err access_ring(RedisModuleCtx *ctx, struct keyring_record *out)
+{
+    struct hl_buf stored = {0};
+    *out = (struct keyring_record){0};
+    hl_err err = store_get_keyring(ctx, &stored);
+    if (err == HL_OK) {
+        err = keyring_decode(out, hl_buf_view(&stored));
+    }
+    hl_buf_fini(&stored);
+    return err == HL_ENOENT ? HL_OK : err;
+}
+
+/* Have the KEK that fits `ring`, creating one only for an empty ring (A1). */
+static hl_err need_kek(const struct keyring_record *ring, struct hl_errmsg *msg)
+{
+    const char *path = settings()->kek_file;
+    if (!have_kek) {
+        hl_err err = kek_read(kek, path, msg);
+        if (err == HL_ENOENT && ring->count == 0) {
+            err = kek_create(kek, path, msg);
+        } else if (err == HL_ENOENT) {
+            return hl_fail(msg, HL_ENOENT,
+                           "the key-encryption key file %s is missing: restore the one that "
+                           "sealed the keys, or delete auth:keys to begin anew",
+                           path);
+        }
+        if (err != HL_OK) {
+            return err;
+        }
+        have_kek = true;
+        stale = true; /* keys opened without it can now be opened with it */
+    }
+    if (!keyring_fits(ring, kek)) {
+        have_kek = false; /* read it again next time: the operator may have put it right */
+        return hl_fail(msg, HL_EINVAL,
+                       "the key-encryption key in %s is not the one that sealed the signing keys",
+                       path);
+    }
+    return HL_OK;
+}
+
+/* Add a key and make it the active one. */
+static hl_err add_key(RedisModuleCtx *ctx, struct keyring_record *ring, int64_t verify_ms,
+                      char kid[JWS_KID_LEN + 1], struct hl_errmsg *msg)
+{
+    struct jws_material material;
+    hl_err err = jws_generate(&material, (enum jws_alg)settings()->algorithm);
+    if (err == HL_OK) {
+        err = keyring_add(ring, &material, kek, RedisModule_Milliseconds(), verify_ms);
+    }
+    memcpy(kid, material.kid, JWS_KID_LEN + 1);
+    seal_wipe(&material, sizeof material);
+    if (err == HL_EFULL) {
+        return hl_fail(msg, err, "too many retired keys still verify: wait, or use ROTATE NOW");
+    }
+    if (err == HL_OK) {
+        err = store_put_keyring(ctx, ring);
+    }
+    if (err != HL_OK) {
+        return hl_fail(msg, err, "cannot make a signing key");
+    }
+    follow(ctx);
+    RedisModule_Log(ctx, "notice", "signing key %s is active", kid);
+    return HL_OK;
+}
+
+hl_err access_ready(RedisModuleCtx *ctx, struct hl_errmsg *msg)
+{
+    struct keyring_record ring;
+    char kid[JWS_KID_LEN + 1];
+    follow(ctx);
+    if (keys.active != NULL) {
+        return HL_OK;
+    }
+    hl_err err = access_ring(ctx, &ring);
+    if (err != HL_OK || made != HL_OK) {
+        return hl_fail(msg, HL_ECORRUPT, "the key ring in auth:keys is damaged");
+    }
+    err = need_kek(&ring, msg);
+    if (err != HL_OK) {
+        return err;
+    }
+    if (ring.count == 0) {
+        return add_key(ctx, &ring, 0, kid, msg);
+    }
+    follow(ctx);
+    return keys.active != NULL ? HL_OK : hl_fail(msg, HL_ECORRUPT, "auth:keys holds no active key");
+}
+
+hl_err access_rotate(RedisModuleCtx *ctx, bool at_once, char kid[JWS_KID_LEN + 1],
+                     struct hl_errmsg *msg)
+{
+    struct keyring_record ring;
+    hl_err err = access_ring(ctx, &ring);
+    if (err != HL_OK) {
+        return hl_fail(msg, err, "the key ring in auth:keys is damaged");
+    }
+    err = need_kek(&ring, msg);
+    if (err != HL_OK) {
+        return err;
+    }
+    int64_t verify_ms = (settings()->token_ttl_s + settings()->clock_skew_s) * 1000;
+    return add_key(ctx, &ring, at_once ? 0 : verify_ms, kid, msg);
+}
+
+hl_err access_issue(struct hl_buf *out, const struct user_record *user,
+                    const unsigned char sid[TOKEN_ID_LEN], int64_t now_ms)
+{
+    HL_ASSERT(keys.active != NULL);
+    struct token_claims claims = {.role_count = user->role_count, .cv = user->cv};
+    struct token_policy policy = settings_policy();
+    unsigned char jti[TOKEN_ID_LEN];
+    hl_err err = seal_random(jti, sizeof jti);
+    if (err != HL_OK) {
+        return err;
+    }
+    hl_hex_format(claims.sub, user->id, TOKEN_ID_LEN);
+    hl_hex_format(claims.sid, sid, TOKEN_ID_LEN);
+    hl_hex_format(claims.jti, jti, TOKEN_ID_LEN);
+    memcpy(claims.name, user->name, sizeof claims.name);
+    memcpy(claims.roles, user->roles, sizeof claims.roles);
+    claims.iat_s = claims.nbf_s = now_ms / 1000;
+    claims.exp_s = claims.iat_s + settings()->token_ttl_s;
+    return token_issue(out, keys.active, &policy, &claims);
+}
+
+/* The error for a verdict of the token's own checks. */
+static const char *refusal(enum token_verdict verdict, const char *reason)
+{
+    static char text[128];
+    const char *code = verdict == TOKEN_EXPIRED ? "TOKENEXPIRED" : "TOKENINVALID";
+    snprintf(text, sizeof text, "%s the token is %s", code, reason);
+    return text;
+}
+
+const char *access_check(RedisModuleCtx *ctx, struct hl_slice token, struct access *out)
+{
+    struct jws_key *view[RECORD_KEYS_MAX];
+    struct token_policy policy = settings_policy();
+    const char *reason = NULL;
+    int64_t now_ms = RedisModule_Milliseconds();
+    unsigned char sid[TOKEN_ID_LEN];
+    unsigned char id[TOKEN_ID_LEN];
+    follow(ctx);
+    size_t count = keyset_view(&keys, now_ms, view);
+    enum token_verdict verdict =
+        token_check(&out->claims, &reason, token, view, count, &policy, now_ms / 1000);
+    if (verdict != TOKEN_GOOD) {
+        return refusal(verdict, reason);
+    }
+    bool known = hl_hex_parse(hl_slice_of(out->claims.sid), sid, sizeof sid) &&
+                 hl_hex_parse(hl_slice_of(out->claims.sub), id, sizeof id) &&
+                 store_get_user(ctx, out->claims.name, &out->user) == HL_OK &&
+                 memcmp(out->user.id, id, sizeof id) == 0;
+    if (!known) {
+        return "TOKENREVOKED the user does not exist any more";
+    }
+    if (out->user.disabled) {
+        return "TOKENREVOKED the user is disabled";
+    }
+    if (out->claims.cv != out->user.cv || store_get_session(ctx, sid, &out->session) != HL_OK ||
+        !session_alive(&out->session, &out->user, now_ms)) {
+        return "TOKENREVOKED the session has ended";
+    }
+    return NULL;
+}

@@ -1,0 +1,230 @@
+/* USERS, DISABLE, ENABLE, ROLES, KEYS, ROTATE, HELP: the commands for operators. */
+#include "commands.h"
+
+#include "settings.h"
+#include "store.h"
+
+#include "kit/alloc.h"
+#include "kit/assert.h"
+#include "kit/base64.h"
+
+#include <stdio.h>
+
+#define PAGE_DEFAULT 100
+#define PAGE_MAX 1000
+
+/* ---- Users ------------------------------------------------------------------------------------
+ */
+
+static void reply_user(RedisModuleCtx *ctx, const char *name)
+{
+    struct user_record user;
+    struct failure_record failure = {0};
+    struct lockout_policy policy = settings_lockout(false);
+    char id[TOKEN_ID_TEXT];
+    int64_t locked_ms = 0;
+    if (store_get_user(ctx, name, &user) != HL_OK) {
+        RedisModule_ReplyWithMap(ctx, 2); /* listed, but its record is gone or damaged */
+        reply_text(ctx, "name", name);
+        reply_text(ctx, "error", "no record");
+        return;
+    }
+    if (store_get_failure(ctx, false, name, &failure) == HL_OK) {
+        locked_ms = lockout_wait_ms(&failure, &policy, RedisModule_Milliseconds());
+    }
+    RedisModule_ReplyWithMap(ctx, 7);
+    reply_text(ctx, "name", user.name);
+    hl_hex_format(id, user.id, sizeof user.id);
+    reply_text(ctx, "user_id", id);
+    reply_roles(ctx, &user);
+    reply_number(ctx, "disabled", user.disabled);
+    reply_number(ctx, "created", user.created_ms / 1000);
+    reply_number(ctx, "sessions", (long long)user.session_count);
+    reply_number(ctx, "locked_for", (locked_ms + 999) / 1000);
+}
+
+int cmd_users(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
+{
+    char after[USER_NAME_MAX + 1] = "";
+    long long max = PAGE_DEFAULT;
+    for (int i = 1; i < argc; i += 2) {
+        const char *error = NULL;
+        if (i + 1 == argc) {
+            error = "ERR syntax error";
+        } else if (hl_slice_is(arg_slice(argv[i]), "AFTER")) {
+            error = read_name(argv[i + 1], after);
+        } else if (!hl_slice_is(arg_slice(argv[i]), "COUNT")) {
+            error = "ERR syntax error";
+        } else if (RedisModule_StringToLongLong(argv[i + 1], &max) != REDISMODULE_OK || max < 1 ||
+                   max > PAGE_MAX) {
+            error = "ERR COUNT must be 1 to 1000";
+        }
+        if (error != NULL) {
+            return RedisModule_ReplyWithError(ctx, error);
+        }
+    }
+    char(*names)[USER_NAME_MAX + 1] = hl_calloc((size_t)max, sizeof *names);
+    size_t count = 0;
+    if (store_page_users(ctx, after, (size_t)max, names, &count) == HL_OK) {
+        RedisModule_ReplyWithArray(ctx, (long)count);
+        for (size_t i = 0; i < count; i++) {
+            reply_user(ctx, names[i]);
+        }
+    } else {
+        reply_error(ctx, "ERR", "the list in auth:users is damaged");
+    }
+    hl_free(names);
+    return REDISMODULE_OK;
+}
+
+/* Read the user that argv[1] names; NULL, or the error to reply. */
+static const char *read_user(RedisModuleCtx *ctx, RedisModuleString *arg, struct user_record *user)
+{
+    char name[USER_NAME_MAX + 1];
+    const char *error = read_name(arg, name);
+    if (error == NULL) {
+        hl_err err = store_get_user(ctx, name, user);
+        error = err == HL_OK       ? NULL
+                : err == HL_ENOENT ? "NOSUCHUSER there is no such user"
+                                   : "ERR the user's record is damaged";
+    }
+    return error;
+}
+
+static int write_user(RedisModuleCtx *ctx, const struct user_record *user)
+{
+    return store_put_user(ctx, user) == HL_OK ? RedisModule_ReplyWithSimpleString(ctx, "OK")
+                                              : reply_error(ctx, "ERR", "cannot store the user");
+}
+
+int cmd_disable(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
+{
+    struct user_record user;
+    if (argc != 2) {
+        return RedisModule_WrongArity(ctx);
+    }
+    const char *error = read_user(ctx, argv[1], &user);
+    if (error != NULL) {
+        return RedisModule_ReplyWithError(ctx, error);
+    }
+    user.disabled = true;
+    end_sessions(ctx, &user);
+    return write_user(ctx, &user);
+}
+
+int cmd_enable(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
+{
+    struct user_record user;
+    if (argc != 2) {
+        return RedisModule_WrongArity(ctx);
+    }
+    const char *error = read_user(ctx, argv[1], &user);
+    if (error != NULL) {
+        return RedisModule_ReplyWithError(ctx, error);
+    }
+    user.disabled = false;
+    store_drop_failure(ctx, false, user.name);
+    return write_user(ctx, &user);
+}
+
+int cmd_roles(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
+{
+    struct user_record user;
+    if (argc < 2) {
+        return RedisModule_WrongArity(ctx);
+    }
+    const char *error = read_user(ctx, argv[1], &user);
+    if (error == NULL && argc - 2 > TOKEN_ROLES_MAX) {
+        error = "ERR a user has at most 16 roles";
+    }
+    if (error != NULL) {
+        return RedisModule_ReplyWithError(ctx, error);
+    }
+    memset(user.roles, 0, sizeof user.roles);
+    user.role_count = (size_t)argc - 2;
+    for (size_t i = 0; i < user.role_count; i++) {
+        struct hl_slice role = arg_slice(argv[i + 2]);
+        const char *objection = token_role_objection(role);
+        if (objection != NULL) {
+            return reply_error(ctx, "ERR", objection);
+        }
+        memcpy(user.roles[i], role.ptr, role.len);
+    }
+    return write_user(ctx, &user);
+}
+
+/* ---- Keys -------------------------------------------------------------------------------------
+ */
+
+/* The public half as a JSON Web Key; nothing for HS256, which has none. */
+static void format_jwk(struct hl_buf *out, const struct keyring_entry *key)
+{
+    size_t half = 32;
+    if (key->alg == JWS_HS256) {
+        return;
+    }
+    const unsigned char *x = key->public_key + (key->alg == JWS_ES256 ? 1 : 0);
+    hl_buf_printf(out, "{\"kty\":\"%s\",\"crv\":\"%s\",\"x\":\"",
+                  key->alg == JWS_ES256 ? "EC" : "OKP",
+                  key->alg == JWS_ES256 ? "P-256" : "Ed25519");
+    hl_base64url_append(out, x, half);
+    if (key->alg == JWS_ES256) {
+        hl_buf_append_text(out, "\",\"y\":\"");
+        hl_base64url_append(out, x + half, half);
+    }
+    hl_buf_printf(out, "\",\"kid\":\"%s\",\"alg\":\"%s\",\"use\":\"sig\"}", key->kid,
+                  jws_alg_name(key->alg));
+}
+
+static void reply_key(RedisModuleCtx *ctx, const struct keyring_entry *key, int64_t now_ms)
+{
+    struct hl_buf jwk = {0};
+    const char *state = key->retired_ms == 0            ? "active"
+                        : key->verify_until_ms > now_ms ? "retired"
+                                                        : "expired";
+    format_jwk(&jwk, key);
+    RedisModule_ReplyWithMap(ctx, 7);
+    reply_text(ctx, "kid", key->kid);
+    reply_text(ctx, "alg", jws_alg_name(key->alg));
+    reply_text(ctx, "state", state);
+    reply_number(ctx, "created", key->created_ms / 1000);
+    reply_number(ctx, "retired", key->retired_ms / 1000);
+    reply_number(ctx, "verify_until", key->verify_until_ms / 1000);
+    RedisModule_ReplyWithCString(ctx, "jwk");
+    RedisModule_ReplyWithStringBuffer(ctx, jwk.len == 0 ? "" : jwk.ptr, jwk.len);
+    hl_buf_fini(&jwk);
+}
+
+int cmd_keys(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
+{
+    (void)argv;
+    struct keyring_record ring;
+    if (argc != 1) {
+        return RedisModule_WrongArity(ctx);
+    }
+    if (access_ring(ctx, &ring) != HL_OK) {
+        return reply_error(ctx, "AUTHKEYS", "the key ring in auth:keys is damaged");
+    }
+    RedisModule_ReplyWithArray(ctx, (long)ring.count);
+    for (size_t i = 0; i < ring.count; i++) {
+        reply_key(ctx, &ring.keys[i], RedisModule_Milliseconds());
+    }
+    return REDISMODULE_OK;
+}
+
+int cmd_rotate(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
+{
+    char kid[JWS_KID_LEN + 1];
+    struct hl_errmsg msg = {0};
+    if (argc > 2) {
+        return RedisModule_WrongArity(ctx);
+    }
+    if (argc == 2 && !hl_slice_is(arg_slice(argv[1]), "NOW")) {
+        return RedisModule_ReplyWithError(ctx, "ERR syntax error");
+    }
+    if (access_rotate(ctx, argc == 2, kid, &msg) != HL_OK) {
+        RedisModule_Log(ctx, "warning", "%s", msg.text);
+        return reply_error(ctx, "AUTHKEYS", msg.text);
+    }
+    return RedisModule_ReplyWithCString(ctx, kid);
+}

@@ -1,0 +1,271 @@
+/* VERIFY, REFRESH, LOGOUT, WHOAMI: the commands that take a token. */
+#include "commands.h"
+
+#include "settings.h"
+#include "store.h"
+
+#include "kit/alloc.h"
+#include "kit/assert.h"
+#include "kit/base64.h"
+
+#include <stdio.h>
+
+int cmd_verify(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
+{
+    if (argc != 2) {
+        return RedisModule_WrongArity(ctx);
+    }
+    struct access *access = hl_calloc(1, sizeof *access);
+    const char *error = access_check(ctx, arg_slice(argv[1]), access);
+    if (error != NULL) {
+        hl_free(access);
+        return RedisModule_ReplyWithError(ctx, error);
+    }
+    const struct token_claims *claims = &access->claims;
+    RedisModule_ReplyWithMap(ctx, 11);
+    reply_text(ctx, "iss", settings()->issuer);
+    reply_text(ctx, "aud", settings()->audience);
+    reply_text(ctx, "sub", claims->sub);
+    reply_text(ctx, "name", claims->name);
+    reply_roles(ctx, &access->user); /* as they are now, not as they were when it was issued */
+    reply_text(ctx, "jti", claims->jti);
+    reply_text(ctx, "sid", claims->sid);
+    reply_number(ctx, "iat", claims->iat_s);
+    reply_number(ctx, "nbf", claims->nbf_s);
+    reply_number(ctx, "exp", claims->exp_s);
+    reply_number(ctx, "cv", (long long)claims->cv);
+    hl_free(access);
+    return REDISMODULE_OK;
+}
+
+/* ---- REFRESH ----------------------------------------------------------------------------------
+ */
+
+/* A refresh in progress: too large for the stack of a callback. */
+struct refresh {
+    struct refresh_token token, next;
+    struct session_record session;
+    struct user_record user;
+    struct hl_buf access;
+};
+
+/* Give the successor of the current token. */
+static int give_next(RedisModuleCtx *ctx, struct refresh *r, int64_t now_ms)
+{
+    unsigned char secret[RECORD_SECRET_LEN];
+    struct hl_errmsg msg = {0};
+    if (access_ready(ctx, &msg) != HL_OK) {
+        RedisModule_Log(ctx, "warning", "%s", msg.text);
+        return reply_error(ctx, "AUTHKEYS", msg.text);
+    }
+    hl_err err = seal_random(secret, sizeof secret);
+    if (err == HL_OK) {
+        session_next(&r->session, &r->next, secret);
+        err = access_issue(&r->access, &r->user, r->session.sid, now_ms);
+    }
+    if (err == HL_OK) {
+        err = session_rotate(&r->session, &r->token, &r->next, hl_buf_view(&r->access), now_ms,
+                             settings()->refresh_ttl_s * 1000);
+    }
+    if (err == HL_OK) {
+        err = store_put_session(ctx, &r->session);
+    }
+    seal_wipe(secret, sizeof secret);
+    return err == HL_OK ? reply_pair(ctx, &r->session, &r->next, hl_buf_view(&r->access), now_ms)
+                        : reply_error(ctx, "ERR", "cannot refresh the session");
+}
+
+/* Give the loser of a race what the winner got. */
+static int give_again(RedisModuleCtx *ctx, struct refresh *r)
+{
+    if (session_replay(&r->session, &r->token, &r->next, &r->access) != HL_OK) {
+        return reply_error(ctx, "ERR", "the session's record is damaged");
+    }
+    return reply_pair(ctx, &r->session, &r->next, hl_buf_view(&r->access), r->session.rotated_ms);
+}
+
+/* End a session of which somebody holds a copy. */
+static int revoke(RedisModuleCtx *ctx, struct refresh *r)
+{
+    session_revoke(&r->session);
+    if (store_put_session(ctx, &r->session) != HL_OK) {
+        return reply_error(ctx, "ERR", "cannot revoke the session");
+    }
+    RedisModule_Log(ctx, "warning", "a refresh token of user %s was used twice: session revoked",
+                    r->session.name);
+    return reply_error(ctx, "TOKENREUSED",
+                       "the refresh token was used before; the session is "
+                       "revoked");
+}
+
+static int judge(RedisModuleCtx *ctx, struct refresh *r)
+{
+    int64_t now_ms = RedisModule_Milliseconds();
+    enum session_verdict verdict =
+        session_present(&r->session, &r->token, now_ms, settings()->refresh_leeway_s * 1000);
+    bool alive = session_alive(&r->session, &r->user, now_ms);
+    switch (verdict) {
+    case SESSION_ROTATE:
+        return alive ? give_next(ctx, r, now_ms)
+                     : reply_error(ctx, "TOKENREVOKED", "the session has ended");
+    case SESSION_REPLAY:
+        return alive ? give_again(ctx, r)
+                     : reply_error(ctx, "TOKENREVOKED", "the session has ended");
+    case SESSION_REUSED:
+        return revoke(ctx, r);
+    case SESSION_REVOKED:
+        return reply_error(ctx, "TOKENREVOKED", "the session is revoked");
+    case SESSION_EXPIRED:
+        return reply_error(ctx, "TOKENEXPIRED", "the session has expired");
+    case SESSION_FORGED:
+        return reply_error(ctx, "TOKENINVALID", "not a refresh token");
+    }
+    HL_ASSERT(!"a verdict of the enum");
+    return REDISMODULE_ERR;
+}
+
+static void free_refresh(struct refresh *r)
+{
+    seal_wipe(r->access.ptr, r->access.len);
+    hl_buf_fini(&r->access);
+    seal_wipe(r, sizeof *r);
+    hl_free(r);
+}
+
+int cmd_refresh(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
+{
+    if (argc != 2) {
+        return RedisModule_WrongArity(ctx);
+    }
+    struct refresh *r = hl_calloc(1, sizeof *r);
+    int result = REDISMODULE_OK;
+    if (!refresh_parse(&r->token, arg_slice(argv[1]))) {
+        result = reply_error(ctx, "TOKENINVALID", "not a refresh token");
+    } else if (store_get_session(ctx, r->token.sid, &r->session) != HL_OK ||
+               store_get_user(ctx, r->session.name, &r->user) != HL_OK) {
+        result = reply_error(ctx, "TOKENREVOKED", "the session has ended");
+    } else {
+        result = judge(ctx, r);
+    }
+    free_refresh(r);
+    return result;
+}
+
+/* ---- LOGOUT -----------------------------------------------------------------------------------
+ */
+
+/* Find the session that `text` names: a session id, a refresh token or an access token.  NULL and
+ * r->session and r->user filled, or the error to reply. */
+static const char *find_session(RedisModuleCtx *ctx, struct hl_slice text, struct refresh *r)
+{
+    unsigned char sid[TOKEN_ID_LEN];
+    bool is_refresh = refresh_parse(&r->token, text);
+    if (text.len > 0 && memchr(text.ptr, '.', text.len) != NULL) {
+        struct access *access = hl_calloc(1, sizeof *access);
+        const char *error = access_check(ctx, text, access);
+        r->session = access->session;
+        r->user = access->user;
+        hl_free(access);
+        return error;
+    }
+    if (is_refresh) {
+        memcpy(sid, r->token.sid, sizeof sid);
+    } else if (!hl_hex_parse(text, sid, sizeof sid)) {
+        return "TOKENINVALID neither a token nor a session";
+    }
+    if (store_get_session(ctx, sid, &r->session) != HL_OK ||
+        store_get_user(ctx, r->session.name, &r->user) != HL_OK) {
+        return "TOKENREVOKED the session has ended";
+    }
+    int64_t now_ms = RedisModule_Milliseconds();
+    int64_t leeway_ms = settings()->refresh_leeway_s * 1000;
+    if (is_refresh &&
+        session_present(&r->session, &r->token, now_ms, leeway_ms) == SESSION_FORGED) {
+        return "TOKENINVALID not a refresh token";
+    }
+    return session_alive(&r->session, &r->user, now_ms) ? NULL
+                                                        : "TOKENREVOKED the session has ended";
+}
+
+/* End one session: its record, and its place in the user's list. */
+static void end_one(RedisModuleCtx *ctx, struct user_record *user,
+                    const unsigned char sid[TOKEN_ID_LEN])
+{
+    size_t kept = 0;
+    store_drop_session(ctx, sid);
+    for (size_t i = 0; i < user->session_count; i++) {
+        if (memcmp(user->sessions[i], sid, TOKEN_ID_LEN) != 0) {
+            memmove(user->sessions[kept++], user->sessions[i], TOKEN_ID_LEN);
+        }
+    }
+    user->session_count = kept;
+}
+
+int cmd_logout(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
+{
+    if (argc != 2 && argc != 3) {
+        return RedisModule_WrongArity(ctx);
+    }
+    if (argc == 3 && !hl_slice_is(arg_slice(argv[2]), "ALL")) {
+        return RedisModule_ReplyWithError(ctx, "ERR syntax error");
+    }
+    struct refresh *r = hl_calloc(1, sizeof *r);
+    size_t ended = 1;
+    const char *error = find_session(ctx, arg_slice(argv[1]), r);
+    if (error == NULL) {
+        if (argc == 3) {
+            ended = end_sessions(ctx, &r->user);
+        } else {
+            end_one(ctx, &r->user, r->session.sid);
+        }
+        error = store_put_user(ctx, &r->user) == HL_OK ? NULL : "ERR cannot store the user";
+    }
+    free_refresh(r);
+    return error == NULL ? RedisModule_ReplyWithLongLong(ctx, (long long)ended)
+                         : RedisModule_ReplyWithError(ctx, error);
+}
+
+/* ---- WHOAMI -----------------------------------------------------------------------------------
+ */
+
+static int whoami_connection(RedisModuleCtx *ctx)
+{
+    RedisModuleString *name =
+        RedisModule_GetCurrentUserName == NULL ? NULL : RedisModule_GetCurrentUserName(ctx);
+    RedisModule_ReplyWithMap(ctx, 2);
+    reply_text(ctx, "via", "connection");
+    RedisModule_ReplyWithCString(ctx, "name");
+    if (name == NULL) {
+        return RedisModule_ReplyWithNull(ctx);
+    }
+    RedisModule_ReplyWithString(ctx, name);
+    RedisModule_FreeString(ctx, name);
+    return REDISMODULE_OK;
+}
+
+int cmd_whoami(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
+{
+    if (argc > 2) {
+        return RedisModule_WrongArity(ctx);
+    }
+    if (argc == 1) {
+        return whoami_connection(ctx);
+    }
+    struct access *access = hl_calloc(1, sizeof *access);
+    const char *error = access_check(ctx, arg_slice(argv[1]), access);
+    if (error == NULL) {
+        RedisModule_ReplyWithMap(ctx, 8);
+        reply_text(ctx, "via", "token");
+        reply_text(ctx, "name", access->user.name);
+        reply_text(ctx, "user_id", access->claims.sub);
+        reply_roles(ctx, &access->user);
+        reply_text(ctx, "session", access->claims.sid);
+        reply_number(ctx, "session_created", access->session.created_ms / 1000);
+        reply_number(ctx, "sessions", (long long)access->user.session_count);
+        reply_number(ctx, "expires_in", access->claims.exp_s - RedisModule_Milliseconds() / 1000);
+    } else {
+        RedisModule_ReplyWithError(ctx, error);
+    }
+    hl_free(access);
+    return REDISMODULE_OK;
+}

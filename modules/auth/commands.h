@@ -1,0 +1,88 @@
+/* The commands, one function each, and what they share. */
+#ifndef AUTH_COMMANDS_H
+#define AUTH_COMMANDS_H
+
+#include "access.h"
+
+#include "helios/module.h"
+
+/* The bytes of an argument, borrowed from it. */
+static inline struct hl_slice arg_slice(RedisModuleString *arg)
+{
+    struct hl_slice slice = {0};
+    slice.ptr = RedisModule_StringPtrLen(arg, &slice.len);
+    return slice;
+}
+
+/* Start the threads of the password commands.  In OnLoad only; false, after logging why. */
+bool password_commands_load(RedisModuleCtx *ctx);
+
+/* Wait for the threads and end them. */
+void password_commands_unload(void);
+
+/* Copy a user name argument to `out`; NULL, or the error to reply. */
+const char *read_name(RedisModuleString *arg, char out[USER_NAME_MAX + 1]);
+
+/* Reply `text`, an error that begins with its code. */
+int reply_error(RedisModuleCtx *ctx, const char *code, const char *text);
+
+/* One member of a map: a name and a text, a number. */
+void reply_text(RedisModuleCtx *ctx, const char *name, const char *text);
+
+/* As reply_text(). */
+void reply_number(RedisModuleCtx *ctx, const char *name, long long number);
+
+/* The member `roles`, an array. */
+void reply_roles(RedisModuleCtx *ctx, const struct user_record *user);
+
+/* The reply to a login or a refresh: a map of the pair of tokens. */
+int reply_pair(RedisModuleCtx *ctx, const struct session_record *session,
+               const struct refresh_token *refresh, struct hl_slice access, int64_t issued_ms);
+
+/* End all sessions of `user` at once: drop their records and raise the credential version.  The
+ * caller writes the user's record afterwards.  Returns how many were listed. */
+size_t end_sessions(RedisModuleCtx *ctx, struct user_record *user);
+
+/* AUTH.REGISTER user password */
+int cmd_register(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);
+
+/* AUTH.LOGIN user password */
+int cmd_login(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);
+
+/* AUTH.PASSWD user old new */
+int cmd_passwd(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);
+
+/* AUTH.VERIFY token */
+int cmd_verify(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);
+
+/* AUTH.REFRESH refresh-token */
+int cmd_refresh(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);
+
+/* AUTH.LOGOUT token|session [ALL] */
+int cmd_logout(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);
+
+/* AUTH.WHOAMI [token] */
+int cmd_whoami(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);
+
+/* AUTH.USERS [AFTER name] [COUNT count] */
+int cmd_users(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);
+
+/* AUTH.DISABLE user */
+int cmd_disable(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);
+
+/* AUTH.ENABLE user */
+int cmd_enable(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);
+
+/* AUTH.ROLES user [role ...] */
+int cmd_roles(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);
+
+/* AUTH.KEYS */
+int cmd_keys(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);
+
+/* AUTH.ROTATE [NOW] */
+int cmd_rotate(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);
+
+/* AUTH.HELP */
+int cmd_help(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);
+
+#endif

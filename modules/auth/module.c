@@ -1,0 +1,284 @@
+/* auth: what the module registers, in one table.  See README.md for the commands. */
+#include "commands.h"
+#include "settings.h"
+#include "store.h"
+
+#include "kit/assert.h"
+
+#include <stdio.h>
+
+#define AUTH_VERSION 1
+#define ARGS_MAX 4
+
+/* An argument as documentation: a name; a leading '?' marks it optional, a '*' repeatable, and
+ * "TOKEN=name" a value behind a word, "TOKEN" in capitals alone the word itself. */
+static const struct command {
+    const char *name;
+    RedisModuleCmdFunc run;
+    const char *flags;
+    int first_key;
+    int arity;
+    const char *args[ARGS_MAX];
+    const char *summary;
+    const char *complexity;
+} commands[] = {
+    {"auth.register",
+     cmd_register,
+     "write deny-oom no-monitor no-slowlog blocking",
+     0,
+     3,
+     {"user", "password"},
+     "Registers a user with the role `user`.",
+     "O(1), and a password hash on a thread of its own"},
+    {"auth.login",
+     cmd_login,
+     "write deny-oom no-monitor no-slowlog blocking",
+     0,
+     3,
+     {"user", "password"},
+     "Opens a session: an access token and a refresh token.",
+     "O(1), and a password hash on a thread of its own"},
+    {"auth.passwd",
+     cmd_passwd,
+     "write deny-oom no-monitor no-slowlog blocking",
+     0,
+     4,
+     {"user", "old", "new"},
+     "Changes a password and ends all sessions of the user.",
+     "O(S) with S sessions, and two password hashes on a thread of their own"},
+    {"auth.verify",
+     cmd_verify,
+     "readonly fast no-monitor no-slowlog",
+     0,
+     2,
+     {"token"},
+     "Checks an access token and returns its claims.",
+     "O(1)"},
+    {"auth.refresh",
+     cmd_refresh,
+     "write deny-oom fast no-monitor no-slowlog",
+     0,
+     2,
+     {"refresh-token"},
+     "Trades a refresh token for a new pair.",
+     "O(1)"},
+    {"auth.logout",
+     cmd_logout,
+     "write no-monitor no-slowlog",
+     0,
+     -2,
+     {"token-or-session", "?ALL"},
+     "Ends a session, or all sessions of its user.",
+     "O(S) with S sessions of the user"},
+    {"auth.whoami",
+     cmd_whoami,
+     "readonly fast no-monitor no-slowlog",
+     0,
+     -1,
+     {"?token"},
+     "Tells whose a token is, or as whom the connection acts.",
+     "O(1)"},
+    {"auth.users",
+     cmd_users,
+     "readonly admin",
+     0,
+     -1,
+     {"?AFTER=name", "?COUNT=count"},
+     "Lists users in the order of their names.",
+     "O(log(N)+M) with M users returned"},
+    {"auth.disable",
+     cmd_disable,
+     "write admin",
+     0,
+     2,
+     {"user"},
+     "Disables a user and ends all sessions.",
+     "O(S) with S sessions of the user"},
+    {"auth.enable",
+     cmd_enable,
+     "write admin",
+     0,
+     2,
+     {"user"},
+     "Enables a user and forgets failed logins.",
+     "O(1)"},
+    {"auth.roles",
+     cmd_roles,
+     "write deny-oom admin",
+     0,
+     -2,
+     {"user", "?*role"},
+     "Replaces the roles of a user.",
+     "O(R) with R roles"},
+    {"auth.keys", cmd_keys, "readonly admin", 0, 1, {NULL}, "Lists the signing keys.", "O(1)"},
+    {"auth.rotate",
+     cmd_rotate,
+     "write deny-oom admin",
+     0,
+     -1,
+     {"?NOW"},
+     "Makes a new signing key; the old ones verify until their tokens have expired.",
+     "O(1)"},
+    {"auth.help", cmd_help, "readonly fast", 0, 1, {NULL}, "Describes the commands.", "O(1)"},
+    {"auth.put",
+     cmd_put,
+     "write admin deny-script no-monitor no-slowlog",
+     1,
+     4,
+     {"key", "deadline", "record"},
+     "Applies an effect of this module; not for clients.",
+     "O(1)"},
+};
+
+/* Copy up to `c` or the end; returns what follows. */
+static const char *cut(char *out, size_t cap, const char *text, char c)
+{
+    const char *end = strchr(text, c);
+    size_t len = end == NULL ? strlen(text) : (size_t)(end - text);
+    HL_ASSERT(len < cap);
+    memcpy(out, text, len);
+    out[len] = '\0';
+    return end == NULL ? text + len : end + 1;
+}
+
+/* `text` in lower case; both have room for 32 bytes. */
+static void lower(char *out, const char *text)
+{
+    do {
+        *out++ = *text >= 'A' && *text <= 'Z' ? (char)(*text - 'A' + 'a') : *text;
+    } while (*text++ != '\0');
+}
+
+/* Turn a word of the table into an argument; `names` is room for its token and name. */
+static RedisModuleCommandArg describe_arg(const char *word, int key_spec, char names[2][32])
+{
+    RedisModuleCommandArg arg = {.type = REDISMODULE_ARG_TYPE_STRING, .key_spec_index = -1};
+    for (; *word == '?' || *word == '*'; word++) {
+        arg.flags |= *word == '?' ? REDISMODULE_CMD_ARG_OPTIONAL : REDISMODULE_CMD_ARG_MULTIPLE;
+    }
+    bool is_token = *word >= 'A' && *word <= 'Z';
+    const char *rest = cut(names[0], 32, word, '=');
+    if (is_token) {
+        arg.token = names[0];
+    }
+    if (is_token && *rest == '\0') {
+        arg.type = REDISMODULE_ARG_TYPE_PURE_TOKEN;
+        lower(names[1], names[0]);
+        arg.name = names[1];
+        return arg;
+    }
+    cut(names[1], 32, is_token ? rest : word, '=');
+    arg.name = names[1];
+    if (strcmp(arg.name, "count") == 0 || strcmp(arg.name, "deadline") == 0) {
+        arg.type = REDISMODULE_ARG_TYPE_INTEGER;
+    } else if (key_spec >= 0 && strcmp(arg.name, "key") == 0) {
+        arg.type = REDISMODULE_ARG_TYPE_KEY;
+        arg.key_spec_index = key_spec;
+    }
+    return arg;
+}
+
+/* Documentation for COMMAND DOCS, where the server takes it. */
+static bool describe(RedisModuleCtx *ctx, const struct command *c)
+{
+    RedisModuleCommandArg args[ARGS_MAX + 1] = {{0}};
+    RedisModuleCommandKeySpec keys[2] = {{0}};
+    char names[ARGS_MAX][2][32];
+    if (RedisModule_SetCommandInfo == NULL || RedisModule_GetCommand == NULL) {
+        return true;
+    }
+    for (size_t i = 0; i < ARGS_MAX && c->args[i] != NULL; i++) {
+        args[i] = describe_arg(c->args[i], c->first_key - 1, names[i]);
+    }
+    if (c->first_key != 0) {
+        keys[0] = (RedisModuleCommandKeySpec){
+            .flags = REDISMODULE_CMD_KEY_OW | REDISMODULE_CMD_KEY_UPDATE,
+            .begin_search_type = REDISMODULE_KSPEC_BS_INDEX,
+            .bs.index.pos = c->first_key,
+            .find_keys_type = REDISMODULE_KSPEC_FK_RANGE,
+            .fk.range = {.lastkey = 0, .keystep = 1, .limit = 0},
+        };
+    }
+    RedisModuleCommandInfo info = {
+        .version = REDISMODULE_COMMAND_INFO_VERSION,
+        .summary = c->summary,
+        .complexity = c->complexity,
+        .since = "1.0.0",
+        .arity = c->arity,
+        .key_specs = c->first_key != 0 ? keys : NULL,
+        .args = c->args[0] != NULL ? args : NULL,
+    };
+    RedisModuleCommand *command = RedisModule_GetCommand(ctx, c->name);
+    return command != NULL && RedisModule_SetCommandInfo(command, &info) == REDISMODULE_OK;
+}
+
+static bool register_commands(RedisModuleCtx *ctx)
+{
+    for (size_t i = 0; i < HL_ARRAY_LEN(commands); i++) {
+        const struct command *c = &commands[i];
+        if (RedisModule_CreateCommand(ctx, c->name, c->run, c->flags, c->first_key, c->first_key,
+                                      c->first_key != 0) != REDISMODULE_OK ||
+            !describe(ctx, c)) {
+            RedisModule_Log(ctx, "warning", "cannot register %s: is the name taken?", c->name);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* An argument of the table as people write it: " name", " [ALL]", " [COUNT count]", " [role ...]".
+ * Returns its length. */
+static int format_arg(char *out, size_t cap, const char *arg)
+{
+    char token[32];
+    bool optional = strchr(arg, '?') != NULL;
+    bool many = strchr(arg, '*') != NULL;
+    arg += strspn(arg, "?*");
+    const char *name = cut(token, sizeof token, arg, '=');
+    return snprintf(out, cap, " %s%s%s%s%s%s", optional ? "[" : "", token, *name != '\0' ? " " : "",
+                    name, many ? " ..." : "", optional ? "]" : "");
+}
+
+int cmd_help(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
+{
+    (void)argv;
+    if (argc != 1) {
+        return RedisModule_WrongArity(ctx);
+    }
+    RedisModule_ReplyWithArray(ctx, (long)HL_ARRAY_LEN(commands) - 1); /* all but auth.put */
+    for (size_t i = 0; i + 1 < HL_ARRAY_LEN(commands); i++) {
+        char line[256];
+        int len = snprintf(line, sizeof line, "%s", commands[i].name);
+        for (int at = 0; at < len; at++) {
+            line[at] = line[at] >= 'a' && line[at] <= 'z' ? (char)(line[at] - 'a' + 'A') : line[at];
+        }
+        for (size_t a = 0; a < ARGS_MAX && commands[i].args[a] != NULL; a++) {
+            len += format_arg(line + len, sizeof line - (size_t)len, commands[i].args[a]);
+        }
+        snprintf(line + len, sizeof line - (size_t)len, ": %s", commands[i].summary);
+        RedisModule_ReplyWithSimpleString(ctx, line);
+    }
+    return REDISMODULE_OK;
+}
+
+int RedisModule_OnLoad(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
+{
+    if (RedisModule_Init(ctx, "auth", AUTH_VERSION, REDISMODULE_APIVER_1) != REDISMODULE_OK) {
+        return REDISMODULE_ERR; /* nothing can be logged yet */
+    }
+    /* The threads come last, so that nothing can fail once they run. */
+    if (!settings_load(ctx, argv, argc) || !store_register(ctx) || !register_commands(ctx) ||
+        !password_commands_load(ctx)) {
+        settings_unload(ctx);
+        return REDISMODULE_ERR;
+    }
+    return REDISMODULE_OK;
+}
+
+int RedisModule_OnUnload(RedisModuleCtx *ctx)
+{
+    password_commands_unload();
+    access_unload();
+    settings_unload(ctx);
+    return REDISMODULE_OK;
+}

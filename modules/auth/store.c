@@ -1,0 +1,417 @@
+/* The data type and its keys.  A value is the stored form of one record, checked at every door:
+ * when it is written, loaded, restored or applied. */
+#include "store.h"
+
+#include "kit/assert.h"
+#include "kit/base64.h"
+
+#include <stdio.h>
+
+#define TYPE_NAME "helauth01"
+#define TYPE_ENCODING 1
+#define KEYRING_KEY "auth:keys"
+#define INDEX_KEY "auth:users"
+
+struct blob {
+    size_t len;
+    char bytes[];
+};
+
+static RedisModuleType *type;
+
+/* ---- The data type ----------------------------------------------------------------------------
+ */
+
+static struct blob *blob_create(const char *bytes, size_t len)
+{
+    struct blob *blob = RedisModule_Alloc(sizeof *blob + len);
+    blob->len = len;
+    memcpy(blob->bytes, bytes, len);
+    return blob;
+}
+
+static void *type_load(RedisModuleIO *io, int encoding)
+{
+    if (encoding != TYPE_ENCODING) {
+        RedisModule_LogIOError(io, "warning", "record of encoding %d is from a later release",
+                               encoding);
+        return NULL;
+    }
+    size_t len = 0;
+    char *bytes = RedisModule_LoadStringBuffer(io, &len);
+    if (bytes == NULL) {
+        return NULL; /* cut short: the server reports it */
+    }
+    hl_err err = record_check((struct hl_slice){bytes, len});
+    struct blob *blob = err == HL_OK ? blob_create(bytes, len) : NULL;
+    if (blob == NULL) {
+        RedisModule_LogIOError(io, "warning", "%s",
+                               err == HL_EVERSION ? "a record is from a later release"
+                                                  : "a record is damaged");
+    }
+    RedisModule_Free(bytes);
+    return blob;
+}
+
+static void type_save(RedisModuleIO *io, void *value)
+{
+    const struct blob *blob = value;
+    RedisModule_SaveStringBuffer(io, blob->bytes, blob->len);
+}
+
+static void type_rewrite(RedisModuleIO *io, RedisModuleString *key, void *value)
+{
+    const struct blob *blob = value;
+    RedisModule_EmitAOF(io, "AUTH.PUT", "slb", key, 0LL, blob->bytes, blob->len);
+}
+
+static size_t type_mem_usage(const void *value)
+{
+    const struct blob *blob = value;
+    return sizeof *blob + blob->len;
+}
+
+static void type_digest(RedisModuleDigest *digest, void *value)
+{
+    const struct blob *blob = value;
+    RedisModule_DigestAddStringBuffer(digest, blob->bytes, blob->len);
+    RedisModule_DigestEndSequence(digest);
+}
+
+static void *type_copy(RedisModuleString *from, RedisModuleString *to, const void *value)
+{
+    (void)from;
+    (void)to;
+    const struct blob *blob = value;
+    return blob_create(blob->bytes, blob->len);
+}
+
+static void type_free(void *value)
+{
+    RedisModule_Free(value);
+}
+
+bool store_register(RedisModuleCtx *ctx)
+{
+    RedisModuleTypeMethods methods = {
+        .version = REDISMODULE_TYPE_METHOD_VERSION,
+        .rdb_load = type_load,
+        .rdb_save = type_save,
+        .aof_rewrite = type_rewrite,
+        .mem_usage = type_mem_usage,
+        .digest = type_digest,
+        .free = type_free,
+        .copy = type_copy,
+    };
+    type = RedisModule_CreateDataType(ctx, TYPE_NAME, TYPE_ENCODING, &methods);
+    if (type == NULL) {
+        RedisModule_Log(ctx, "warning", "cannot register the data type " TYPE_NAME);
+    }
+    return type != NULL;
+}
+
+/* ---- Keys -------------------------------------------------------------------------------------
+ */
+
+/* A key of ours, open in database 0; end it with leave(). */
+struct place {
+    RedisModuleCtx *ctx;
+    int db; /* what the client had selected */
+    RedisModuleString *name;
+    RedisModuleKey *key; /* NULL: absent, when opened for reading */
+};
+
+static struct place enter(RedisModuleCtx *ctx, const char *name, int mode)
+{
+    struct place place = {.ctx = ctx, .db = RedisModule_GetSelectedDb(ctx)};
+    if (place.db != 0) {
+        RedisModule_SelectDb(ctx, 0);
+    }
+    place.name = RedisModule_CreateString(ctx, name, strlen(name));
+    place.key = RedisModule_OpenKey(ctx, place.name, mode);
+    return place;
+}
+
+static void leave(struct place *place)
+{
+    if (place->key != NULL) {
+        RedisModule_CloseKey(place->key);
+    }
+    RedisModule_FreeString(place->ctx, place->name);
+    if (place->db != 0) {
+        RedisModule_SelectDb(place->ctx, place->db);
+    }
+}
+
+/* HL_OK when the key holds a value of our type, HL_ENOENT when it is empty. */
+static hl_err holds(const struct place *place)
+{
+    if (place->key == NULL || RedisModule_KeyType(place->key) == REDISMODULE_KEYTYPE_EMPTY) {
+        return HL_ENOENT;
+    }
+    return RedisModule_ModuleTypeGetType(place->key) == type ? HL_OK : HL_ECORRUPT;
+}
+
+/* Append the record stored under `name`. */
+static hl_err get(RedisModuleCtx *ctx, const char *name, struct hl_buf *out)
+{
+    struct place place = enter(ctx, name, REDISMODULE_READ);
+    hl_err err = holds(&place);
+    if (err == HL_OK) {
+        const struct blob *blob = RedisModule_ModuleTypeGetValue(place.key);
+        hl_buf_append(out, blob->bytes, blob->len);
+    }
+    leave(&place);
+    return err;
+}
+
+/* Set the key to `record` with a deadline (0: none), without replicating. */
+static hl_err set(struct place *place, int64_t deadline_ms, struct hl_slice record)
+{
+    if (holds(place) == HL_ECORRUPT) {
+        return HL_ECORRUPT; /* a client put something else there: not ours to overwrite */
+    }
+    RedisModule_ModuleTypeSetValue(place->key, type, blob_create(record.ptr, record.len));
+    if (deadline_ms != 0) {
+        RedisModule_SetAbsExpire(place->key, deadline_ms);
+    } else {
+        RedisModule_SetExpire(place->key, REDISMODULE_NO_EXPIRE);
+    }
+    return HL_OK;
+}
+
+/* Write `record` and replicate it; takes the buffer's memory. */
+static hl_err put(RedisModuleCtx *ctx, const char *name, int64_t deadline_ms, struct hl_buf *record)
+{
+    HL_ASSERT(record_check(hl_buf_view(record)) == HL_OK);
+    struct place place = enter(ctx, name, REDISMODULE_READ | REDISMODULE_WRITE);
+    hl_err err = set(&place, deadline_ms, hl_buf_view(record));
+    if (err == HL_OK) {
+        RedisModule_Replicate(ctx, "AUTH.PUT", "slb", place.name, (long long)deadline_ms,
+                              record->ptr, record->len);
+    }
+    leave(&place);
+    hl_buf_fini(record);
+    return err;
+}
+
+static void drop(RedisModuleCtx *ctx, const char *name)
+{
+    struct place place = enter(ctx, name, REDISMODULE_READ | REDISMODULE_WRITE);
+    if (holds(&place) == HL_OK) {
+        RedisModule_DeleteKey(place.key);
+        RedisModule_Replicate(ctx, "DEL", "s", place.name);
+    }
+    leave(&place);
+}
+
+int cmd_put(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
+{
+    long long deadline_ms = 0;
+    size_t len = 0;
+    if (argc != 4) {
+        return RedisModule_WrongArity(ctx);
+    }
+    int flags = RedisModule_GetContextFlags(ctx);
+    if ((flags & (REDISMODULE_CTX_FLAGS_REPLICATED | REDISMODULE_CTX_FLAGS_LOADING)) == 0) {
+        return RedisModule_ReplyWithError(ctx, "ERR AUTH.PUT applies effects of this module; it "
+                                               "is not for clients");
+    }
+    const char *bytes = RedisModule_StringPtrLen(argv[3], &len);
+    if (RedisModule_StringToLongLong(argv[2], &deadline_ms) != REDISMODULE_OK || deadline_ms < 0 ||
+        record_check((struct hl_slice){bytes, len}) != HL_OK) {
+        return RedisModule_ReplyWithError(ctx, "ERR AUTH.PUT got no record");
+    }
+    struct place place = {.ctx = ctx, .name = argv[1]};
+    place.key = RedisModule_OpenKey(ctx, argv[1], REDISMODULE_READ | REDISMODULE_WRITE);
+    hl_err err = set(&place, deadline_ms, (struct hl_slice){bytes, len});
+    RedisModule_CloseKey(place.key);
+    if (err != HL_OK) {
+        return RedisModule_ReplyWithError(ctx, REDISMODULE_ERRORMSG_WRONGTYPE);
+    }
+    RedisModule_ReplicateVerbatim(ctx);
+    return RedisModule_ReplyWithSimpleString(ctx, "OK");
+}
+
+/* ---- Records ----------------------------------------------------------------------------------
+ */
+
+static void session_key(char out[STORE_KEY_MAX], const unsigned char sid[TOKEN_ID_LEN])
+{
+    char text[TOKEN_ID_TEXT];
+    hl_hex_format(text, sid, TOKEN_ID_LEN);
+    snprintf(out, STORE_KEY_MAX, "auth:session:%s", text);
+}
+
+static void failure_key(char out[STORE_KEY_MAX], bool address, const char *who)
+{
+    snprintf(out, STORE_KEY_MAX, "auth:fail:%s:%s", address ? "addr" : "user", who);
+}
+
+static void user_key(char out[STORE_KEY_MAX], const char *name)
+{
+    snprintf(out, STORE_KEY_MAX, "auth:user:%s", name);
+}
+
+hl_err store_get_user(RedisModuleCtx *ctx, const char *name, struct user_record *out)
+{
+    char key[STORE_KEY_MAX];
+    struct hl_buf bytes = {0};
+    struct user_record user;
+    user_key(key, name);
+    hl_err err = get(ctx, key, &bytes);
+    if (err == HL_OK) {
+        err = user_decode(&user, hl_buf_view(&bytes));
+    }
+    if (err == HL_OK && strcmp(user.name, name) != 0) {
+        err = HL_ECORRUPT; /* somebody renamed or copied the key */
+    }
+    if (err == HL_OK) {
+        *out = user;
+    }
+    hl_buf_fini(&bytes);
+    return err;
+}
+
+hl_err store_put_user(RedisModuleCtx *ctx, const struct user_record *user)
+{
+    char key[STORE_KEY_MAX];
+    struct hl_buf bytes = {0};
+    user_key(key, user->name);
+    user_encode(&bytes, user);
+    return put(ctx, key, 0, &bytes);
+}
+
+hl_err store_list_user(RedisModuleCtx *ctx, const char *name)
+{
+    struct place place = enter(ctx, INDEX_KEY, REDISMODULE_READ | REDISMODULE_WRITE);
+    RedisModuleString *member = RedisModule_CreateString(ctx, name, strlen(name));
+    hl_err err =
+        RedisModule_ZsetAdd(place.key, 0, member, NULL) == REDISMODULE_OK ? HL_OK : HL_ECORRUPT;
+    if (err == HL_OK) {
+        RedisModule_Replicate(ctx, "ZADD", "scs", place.name, "0", member);
+    }
+    RedisModule_FreeString(ctx, member);
+    leave(&place);
+    return err;
+}
+
+/* Walk the sorted set from `min` on. */
+static hl_err page(struct place *place, RedisModuleString *min, RedisModuleString *max_text,
+                   size_t max, char (*names)[USER_NAME_MAX + 1], size_t *count)
+{
+    if (RedisModule_ZsetFirstInLexRange(place->key, min, max_text) != REDISMODULE_OK) {
+        return HL_ECORRUPT;
+    }
+    for (*count = 0; *count < max && !RedisModule_ZsetRangeEndReached(place->key);) {
+        double score = 0;
+        size_t len = 0;
+        RedisModuleString *member = RedisModule_ZsetRangeCurrentElement(place->key, &score);
+        const char *text = RedisModule_StringPtrLen(member, &len);
+        if (user_name_objection((struct hl_slice){text, len}) == NULL) {
+            memcpy(names[*count], text, len);
+            names[(*count)++][len] = '\0';
+        }
+        RedisModule_FreeString(place->ctx, member);
+        RedisModule_ZsetRangeNext(place->key);
+    }
+    RedisModule_ZsetRangeStop(place->key);
+    return HL_OK;
+}
+
+hl_err store_page_users(RedisModuleCtx *ctx, const char *after, size_t max,
+                        char (*names)[USER_NAME_MAX + 1], size_t *count)
+{
+    *count = 0;
+    struct place place = enter(ctx, INDEX_KEY, REDISMODULE_READ);
+    hl_err err = HL_OK;
+    if (place.key != NULL && RedisModule_KeyType(place.key) != REDISMODULE_KEYTYPE_EMPTY) {
+        RedisModuleString *min = after[0] == '\0'
+                                     ? RedisModule_CreateString(ctx, "-", 1)
+                                     : RedisModule_CreateStringPrintf(ctx, "(%s", after);
+        RedisModuleString *end = RedisModule_CreateString(ctx, "+", 1);
+        err = RedisModule_KeyType(place.key) == REDISMODULE_KEYTYPE_ZSET
+                  ? page(&place, min, end, max, names, count)
+                  : HL_ECORRUPT;
+        RedisModule_FreeString(ctx, min);
+        RedisModule_FreeString(ctx, end);
+    }
+    leave(&place);
+    return err;
+}
+
+hl_err store_get_session(RedisModuleCtx *ctx, const unsigned char sid[TOKEN_ID_LEN],
+                         struct session_record *out)
+{
+    char key[STORE_KEY_MAX];
+    struct hl_buf bytes = {0};
+    session_key(key, sid);
+    hl_err err = get(ctx, key, &bytes);
+    if (err == HL_OK) {
+        err = session_decode(out, hl_buf_view(&bytes));
+    }
+    if (err == HL_OK && memcmp(out->sid, sid, TOKEN_ID_LEN) != 0) {
+        err = HL_ECORRUPT; /* a copy under another session's name */
+    }
+    hl_buf_fini(&bytes);
+    return err;
+}
+
+hl_err store_put_session(RedisModuleCtx *ctx, const struct session_record *session)
+{
+    char key[STORE_KEY_MAX];
+    struct hl_buf bytes = {0};
+    session_key(key, session->sid);
+    session_encode(&bytes, session);
+    return put(ctx, key, session->expires_ms, &bytes);
+}
+
+void store_drop_session(RedisModuleCtx *ctx, const unsigned char sid[TOKEN_ID_LEN])
+{
+    char key[STORE_KEY_MAX];
+    session_key(key, sid);
+    drop(ctx, key);
+}
+
+hl_err store_get_failure(RedisModuleCtx *ctx, bool address, const char *who,
+                         struct failure_record *out)
+{
+    char key[STORE_KEY_MAX];
+    struct hl_buf bytes = {0};
+    failure_key(key, address, who);
+    hl_err err = get(ctx, key, &bytes);
+    if (err == HL_OK) {
+        err = failure_decode(out, hl_buf_view(&bytes));
+    }
+    hl_buf_fini(&bytes);
+    return err;
+}
+
+hl_err store_put_failure(RedisModuleCtx *ctx, bool address, const char *who,
+                         const struct failure_record *failure, int64_t forget_at_ms)
+{
+    char key[STORE_KEY_MAX];
+    struct hl_buf bytes = {0};
+    failure_key(key, address, who);
+    failure_encode(&bytes, failure);
+    return put(ctx, key, forget_at_ms, &bytes);
+}
+
+void store_drop_failure(RedisModuleCtx *ctx, bool address, const char *who)
+{
+    char key[STORE_KEY_MAX];
+    failure_key(key, address, who);
+    drop(ctx, key);
+}
+
+hl_err store_get_keyring(RedisModuleCtx *ctx, struct hl_buf *out)
+{
+    return get(ctx, KEYRING_KEY, out);
+}
+
+hl_err store_put_keyring(RedisModuleCtx *ctx, const struct keyring_record *ring)
+{
+    struct hl_buf bytes = {0};
+    keyring_encode(&bytes, ring);
+    return put(ctx, KEYRING_KEY, 0, &bytes);
+}

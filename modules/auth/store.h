@@ -1,0 +1,76 @@
+/* Records in the keyspace: the data type `helauth01`, the names of keys, and every write as an
+ * effect.
+ *
+ * All keys live in database 0, whichever one a client has selected:
+ *
+ *   auth:user:<name>       USER      no expiry
+ *   auth:session:<sid>     SESSION   expires with the session
+ *   auth:fail:user:<name>  FAILURE   expires when the failures are forgotten
+ *   auth:fail:addr:<ip>    FAILURE
+ *   auth:keys              KEYRING   no expiry
+ *   auth:users             a plain sorted set of all names, for listing
+ *
+ * Every write replicates as `AUTH.PUT key deadline record` (deadline in milliseconds since the
+ * epoch, 0 for none) or as DEL or ZADD: absolute values, nothing to decide, nothing secret that
+ * is not hashed or sealed.  The functions below run on the server's thread.
+ *
+ * Results: HL_OK; HL_ENOENT no such record; HL_ECORRUPT the key holds something else, or bytes
+ * that are no such record (nothing is then changed); HL_EVERSION a later release wrote it.
+ */
+#ifndef AUTH_STORE_H
+#define AUTH_STORE_H
+
+#include "record.h"
+
+#include "helios/module.h"
+
+#define STORE_KEY_MAX 128
+
+/* Register the data type.  In OnLoad only; false, after logging why, when the server refuses. */
+bool store_register(RedisModuleCtx *ctx);
+
+/* Read a user's record. */
+HL_MUST_USE hl_err store_get_user(RedisModuleCtx *ctx, const char *name, struct user_record *out);
+
+/* Write a user's record. */
+HL_MUST_USE hl_err store_put_user(RedisModuleCtx *ctx, const struct user_record *user);
+
+/* Add a name to the list of users. */
+HL_MUST_USE hl_err store_list_user(RedisModuleCtx *ctx, const char *name);
+
+/* Copy up to `max` names that follow `after` ("" for the first) in byte order to `names`, and set
+ * *count. */
+HL_MUST_USE hl_err store_page_users(RedisModuleCtx *ctx, const char *after, size_t max,
+                                    char (*names)[USER_NAME_MAX + 1], size_t *count);
+
+/* Read a session's record. */
+HL_MUST_USE hl_err store_get_session(RedisModuleCtx *ctx, const unsigned char sid[TOKEN_ID_LEN],
+                                     struct session_record *out);
+
+/* Write a session's record, to expire with the session. */
+HL_MUST_USE hl_err store_put_session(RedisModuleCtx *ctx, const struct session_record *session);
+
+/* Delete a session's record; nothing happens when there is none. */
+void store_drop_session(RedisModuleCtx *ctx, const unsigned char sid[TOKEN_ID_LEN]);
+
+/* Read the failures of a user, or of a client address. */
+HL_MUST_USE hl_err store_get_failure(RedisModuleCtx *ctx, bool address, const char *who,
+                                     struct failure_record *out);
+
+/* Write them, to expire at `forget_at_ms`. */
+HL_MUST_USE hl_err store_put_failure(RedisModuleCtx *ctx, bool address, const char *who,
+                                     const struct failure_record *failure, int64_t forget_at_ms);
+
+/* Forget them; nothing happens when there are none. */
+void store_drop_failure(RedisModuleCtx *ctx, bool address, const char *who);
+
+/* The key ring's stored bytes, appended to `out`. */
+HL_MUST_USE hl_err store_get_keyring(RedisModuleCtx *ctx, struct hl_buf *out);
+
+/* Write the key ring. */
+HL_MUST_USE hl_err store_put_keyring(RedisModuleCtx *ctx, const struct keyring_record *ring);
+
+/* AUTH.PUT: apply an effect.  Refused to clients. */
+int cmd_put(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);
+
+#endif
