@@ -156,6 +156,9 @@ void hl_node_end(struct hl_node *node)
     if (node->wal == NULL || node->batch_in_flight || node->log_state == HL_LOG_BROKEN) {
         return;
     }
+    if (node->loading) {
+        return; /* what recovery repaired is written with the no-op: until then nobody leads */
+    }
     /* A full disk is asked again by the cron, not by every iteration. */
     if (node->log_state == HL_LOG_FULL) {
         return;
