@@ -34,7 +34,8 @@
 #define SPIN_US_MAX 2000   /* so that the crash meets any phase of a sync */
 #define PAD_MAX 700        /* bytes that a value carries, so that records differ in length */
 #define VALUE_MAX (PAD_MAX + 32)
-#define TAIL_CHECKED 16 /* last elements of a lane's list, after each crash */
+#define RECORD_LEN 10   /* of a number in a lane's log */
+#define TAIL_CHECKED 16 /* last records of a lane's log, after each crash */
 #define PROGRESS_MS_MAX 30000
 #define TEXT_MAX 1024
 
@@ -106,12 +107,12 @@ static int append_operation(redisContext *c, int lane, long i)
         redisAppendCommand(c, "SET lane:%d:reg %s", lane, value);
         return 1;
     case PUSH:
-        redisAppendCommand(c, "RPUSH lane:%d:list %ld", lane, i);
+        redisAppendCommand(c, "APPEND lane:%d:log %010ld", lane, i);
         return 1;
     case BLOCK:
         redisAppendCommand(c, "MULTI");
         redisAppendCommand(c, "SET lane:%d:a %s", lane, value);
-        redisAppendCommand(c, "RPUSH lane:%d:list %ld", lane, i);
+        redisAppendCommand(c, "APPEND lane:%d:log %010ld", lane, i);
         redisAppendCommand(c, "SET lane:%d:b %s", lane, value);
         redisAppendCommand(c, "EXEC");
         return 5;
@@ -187,8 +188,11 @@ static void *write_lane(void *arg)
  * `plain` values are the number alone. */
 static long number_in(const redisReply *reply, bool plain)
 {
+    if (reply->type == REDIS_REPLY_NIL || (reply->type == REDIS_REPLY_STRING && reply->len == 0)) {
+        return 0;
+    }
     if (reply->type != REDIS_REPLY_STRING) {
-        return reply->type == REDIS_REPLY_NIL ? 0 : -1;
+        return -1;
     }
     char expected[VALUE_MAX];
     long i = atol(reply->str);
@@ -196,7 +200,7 @@ static long number_in(const redisReply *reply, bool plain)
         return -1;
     }
     if (plain) {
-        snprintf(expected, sizeof expected, "%ld", i);
+        snprintf(expected, sizeof expected, reply->len == RECORD_LEN ? "%010ld" : "%ld", i);
     } else {
         value_of(i, expected);
     }
@@ -221,7 +225,7 @@ static bool look(redisContext *c, struct lane *lane, int what, long *before)
     if (what == BLOCK) {
         redisAppendCommand(c, "MGET lane:%d:a lane:%d:b", lane->id, lane->id);
     } else if (what == PUSH) {
-        redisAppendCommand(c, "LINDEX lane:%d:list -1", lane->id);
+        redisAppendCommand(c, "GETRANGE lane:%d:log -10 -1", lane->id);
     } else {
         redisAppendCommand(c, "GET lane:%d:reg", lane->id);
     }
@@ -272,24 +276,26 @@ static long ask_number(redisContext *c, const char *fmt, int lane, bool plain)
     return i;
 }
 
-/* The last `count` elements of a lane's list are those that operations up to `p` pushed. */
-static void check_list(struct run *run, redisContext *c, int lane, long p, int count)
+/* The last `count` records of a lane's log are those that operations up to `p` appended. */
+static void check_log(struct run *run, redisContext *c, int lane, long p, int count)
 {
-    long pushed = (p + KINDS - PUSH) / KINDS + (p + KINDS - BLOCK) / KINDS;
-    long len = ask_number(c, "LLEN lane:%d:list", lane, true);
-    if (len != pushed) {
-        violate(run, "lane %d: list has %ld elements, %ld were pushed", lane, len, pushed);
+    long appended = (p + KINDS - PUSH) / KINDS + (p + KINDS - BLOCK) / KINDS;
+    long len = ask_number(c, "STRLEN lane:%d:log", lane, true);
+    if (len != appended * RECORD_LEN) {
+        violate(run, "lane %d: log has %ld bytes, %ld records were appended", lane, len, appended);
     }
-    redisReply *reply = redisCommand(c, "LRANGE lane:%d:list %d -1", lane, -count);
+    redisReply *reply =
+        redisCommand(c, "GETRANGE lane:%d:log %ld -1", lane, -(long)count * RECORD_LEN);
     cr_assert_not_null(reply);
     long i = p;
-    for (size_t n = reply->elements; n > 0; n--) {
+    for (size_t end = reply->len; end >= RECORD_LEN; end -= RECORD_LEN) {
+        char record[RECORD_LEN + 1] = {0};
+        memcpy(record, reply->str + end - RECORD_LEN, RECORD_LEN);
         while (i > 0 && i % KINDS != PUSH && i % KINDS != BLOCK) {
             i--;
         }
-        long found = atol(reply->element[n - 1]->str);
-        if (found != i) {
-            violate(run, "lane %d: list holds %ld where %ld was pushed", lane, found, i);
+        if (atol(record) != i) {
+            violate(run, "lane %d: log holds %s where %ld was appended", lane, record, i);
             break;
         }
         i--;
@@ -298,11 +304,11 @@ static void check_list(struct run *run, redisContext *c, int lane, long p, int c
 }
 
 /* C1, C2 and C3 of one lane; what is found becomes where the lane goes on. */
-static void check_lane(struct run *run, redisContext *c, struct lane *lane, int list_count)
+static void check_lane(struct run *run, redisContext *c, struct lane *lane, int log_count)
 {
     long found[KINDS] = {
         [SET_ONE] = ask_number(c, "GET lane:%d:reg", lane->id, false),
-        [PUSH] = ask_number(c, "LINDEX lane:%d:list -1", lane->id, true),
+        [PUSH] = ask_number(c, "GETRANGE lane:%d:log -10 -1", lane->id, true),
         [BLOCK] = ask_number(c, "GET lane:%d:a", lane->id, false),
     };
     long b = ask_number(c, "GET lane:%d:b", lane->id, false);
@@ -324,20 +330,20 @@ static void check_lane(struct run *run, redisContext *c, struct lane *lane, int 
     if (found[SET_ONE] != last_of(p, SET_ONE) || found[PUSH] != last_push ||
         found[BLOCK] != last_of(p, BLOCK) || found[COUNT] != last_of(p, COUNT) ||
         b != found[BLOCK]) {
-        violate(run, "lane %d: keys disagree: reg %ld list %ld a %ld b %ld count %ld", lane->id,
+        violate(run, "lane %d: keys disagree: reg %ld log %ld a %ld b %ld count %ld", lane->id,
                 found[SET_ONE], found[PUSH], found[BLOCK], b, found[COUNT]);
     }
-    check_list(run, c, lane->id, p, list_count);
+    check_log(run, c, lane->id, p, log_count);
     atomic_store(&lane->acked, p);
     atomic_store(&lane->sent, p);
     atomic_store(&lane->seen, p);
 }
 
-static void check_all(struct run *run, int list_count)
+static void check_all(struct run *run, int log_count)
 {
     redisContext *c = server_connect(run->server);
     for (int n = 0; n < LANES; n++) {
-        check_lane(run, c, &run->lanes[n], list_count);
+        check_lane(run, c, &run->lanes[n], log_count);
     }
     redisFree(c);
 }
@@ -410,7 +416,7 @@ static struct run *crash_run(const struct server_options *options, int rounds)
         crash_once(run, round, &seed);
     }
     if (!violated(run)) {
-        check_all(run, INT32_MAX);
+        check_all(run, INT32_MAX / RECORD_LEN);
     }
     fprintf(stderr, "%d crashes, %ld acknowledged operations\n", round,
             atomic_load(&run->acked_total));

@@ -92,7 +92,10 @@ class Tour(unittest.TestCase):
 
     def log(self):
         path = os.path.join(self.dir, "tour.log")
-        return open(path).read()[-3000:] if os.path.exists(path) else ""
+        if not os.path.exists(path):
+            return ""
+        with open(path) as f:
+            return f.read()[-3000:]
 
 
 class Matching(unittest.TestCase):
