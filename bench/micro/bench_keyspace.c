@@ -64,6 +64,26 @@ static size_t get_all(size_t keys, size_t operations)
     return found;
 }
 
+/* As get_all(), 16 at a time with hl_db_prefetch() before. */
+static size_t get_batches(size_t keys, size_t operations)
+{
+    size_t found = 0;
+    for (size_t i = 0; i < operations; i += HL_PREFETCH_MAX) {
+        char names[HL_PREFETCH_MAX][16];
+        char scratch[HL_STRING_SCRATCH];
+        struct hl_slice batch[HL_PREFETCH_MAX];
+        for (size_t j = 0; j < HL_PREFETCH_MAX; j++) {
+            batch[j] = key_of(hl_rng_below(&rng, keys), names[j]);
+        }
+        hl_db_prefetch(db, batch, HL_PREFETCH_MAX);
+        for (size_t j = 0; j < HL_PREFETCH_MAX; j++) {
+            const struct hl_entry *entry = hl_db_find(db, batch[j], 0);
+            found += entry != NULL && hl_string_view(entry, scratch).len == sizeof value;
+        }
+    }
+    return found;
+}
+
 static void set_all(size_t keys, size_t operations)
 {
     for (size_t i = 0; i < operations; i++) {
@@ -122,6 +142,12 @@ int main(int argc, char **argv)
         double start = now_ns();
         size_t found = get_all(keys, operations);
         (void)printf("get      %8.1f ns, %zu found\n", (now_ns() - start) / (double)operations,
+                     found);
+    }
+    if (phase[0] == '\0' || strcmp(phase, "batch") == 0) {
+        double start = now_ns();
+        size_t found = get_batches(keys, operations);
+        (void)printf("get x16  %8.1f ns, %zu found\n", (now_ns() - start) / (double)operations,
                      found);
     }
     if (phase[0] == '\0' || strcmp(phase, "set") == 0) {

@@ -184,12 +184,11 @@ bool hl_table_step(struct hl_table *table, size_t buckets)
 void hl_table_insert(struct hl_table *table, uint64_t hash, void *entry)
 {
     HL_ASSERT(hash_of(entry) == (uint32_t)hash);
-    HL_ASSERT(table->paused == 0);
-    if (table->buckets[1] != NULL) {
-        (void)hl_table_step(table, 1);
-    } else if (table->buckets[0] == &nothing) {
+    if (table->buckets[0] == &nothing) {
         table->buckets[0] = hl_calloc_lines(sizeof(struct hl_bucket));
-    } else if (table->count >= GROW_PER_BUCKET * (table->mask[0] + 1) &&
+    } else if (table->buckets[1] != NULL) {
+        (void)hl_table_step(table, 1);
+    } else if (table->count >= GROW_PER_BUCKET * (table->mask[0] + 1) && table->paused == 0 &&
                table->mask[0] < BUCKETS_MAX - 1) {
         start_resize(table, 2 * (table->mask[0] + 1));
     }

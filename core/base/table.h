@@ -12,7 +12,7 @@
  *       moved already (its index is below `moved`), else bucket h of buckets[0].  So a lookup reads
  *       one chain, resizing or not.
  *   T2  without resizing buckets[1] is NULL and `moved` is 0.
- *   T3  while `paused` is not 0 no entry changes its slot and no bucket is freed.
+ *   T3  while `paused` is not 0 no bucket is freed and no entry leaves its chain.
  */
 #ifndef HL_BASE_TABLE_H
 #define HL_BASE_TABLE_H
@@ -72,7 +72,7 @@ bool hl_table_step(struct hl_table *table, size_t buckets);
 /*
  * Visit part of the table: start with cursor 0 and go on with what is returned until it is 0.
  * Entries present all along are visited at least once, whatever is inserted, removed or resized
- * between the calls.  `visit` may remove the entry it is given and change nothing else.
+ * between the calls or by `visit`; only hl_table_fini() is forbidden to `visit`.
  */
 uint64_t hl_table_scan(struct hl_table *table, uint64_t cursor, hl_table_visit *visit, void *ctx);
 

@@ -151,6 +151,26 @@ struct hl_entry *hl_db_find(struct hl_db *db, struct hl_slice key, unsigned flag
     return entry;
 }
 
+void hl_db_prefetch(const struct hl_db *db, const struct hl_slice *keys, size_t count)
+{
+    uint64_t hashes[HL_PREFETCH_MAX];
+    size_t limit = count < HL_PREFETCH_MAX ? count : HL_PREFETCH_MAX;
+    for (size_t i = 0; i < limit; i++) {
+        hashes[i] = hl_db_hash(db, keys[i]);
+        __builtin_prefetch(hl_table_bucket(&db->table, hashes[i]));
+        __builtin_prefetch(hl_ks_gate(db->ks, hashes[i]));
+    }
+    for (size_t i = 0; i < limit; i++) {
+        const struct hl_bucket *bucket = hl_table_bucket(&db->table, hashes[i]);
+        uint64_t hits = hl_bucket_match(bucket->tags, hl_table_tag(hashes[i]));
+        if (hits != 0) {
+            const char *entry = bucket->slot[__builtin_ctzll(hits) / 8 - 1];
+            __builtin_prefetch(entry);
+            __builtin_prefetch(entry + sizeof(struct hl_bucket)); /* most values reach there */
+        }
+    }
+}
+
 /* --- changing the tables ---------------------------------------------------------------------- */
 
 void hl_db_moved(struct hl_db *db, uintptr_t from, struct hl_entry *moved)

@@ -51,6 +51,7 @@ enum hl_expiry {
 
 #define HL_NO_EXPIRE (-1) /* a key without a deadline */
 #define HL_DB_MAX 1024
+#define HL_PREFETCH_MAX 16
 
 /* Flags of hl_db_find(). */
 #define HL_FIND_NOTOUCH 1u /* leave the access time and frequency alone */
@@ -143,6 +144,12 @@ size_t hl_db_expires_count(const struct hl_db *db);
 struct hl_entry *hl_db_find(struct hl_db *db, struct hl_slice key, unsigned flags);
 
 /*
+ * Bring what hl_db_find() will read for `count` names (at most HL_PREFETCH_MAX are looked at) into
+ * the cache, so that their misses overlap: for commands of one pipeline, or MGET.  Changes nothing.
+ */
+void hl_db_prefetch(const struct hl_db *db, const struct hl_slice *keys, size_t count);
+
+/*
  * Note that the name changed: raises its gate to ks->gate_index, reports to hooks.modified.  Every
  * hl_db_* function below that changes a key calls it; code that changes a value in place (a field
  * of a hash) must call it itself.
@@ -229,7 +236,7 @@ struct hl_entry *hl_db_random(struct hl_db *db);
 /*
  * Visit part of the database: start with cursor 0, pass back what is returned until it is 0.  Every
  * key present all along is visited at least once, whatever is added, removed or resized meanwhile.
- * `visit` may delete the entry it is given, nothing else.
+ * `visit` may change keys, but not flush, swap or scan the database itself.
  */
 uint64_t hl_db_scan(struct hl_db *db, uint64_t cursor,
                     void (*visit)(void *ctx, struct hl_entry *entry), void *ctx);

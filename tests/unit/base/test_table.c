@@ -193,6 +193,36 @@ Test(table, a_scan_may_remove_what_it_visits)
     fini(&w);
 }
 
+static void add_more(void *ctx, void *entry)
+{
+    struct world *w = ctx;
+    uint32_t key = ((struct item *)entry)->key;
+    seen[key] = 1;
+    if (key < 5000 && w->items[key + 5000] == NULL) {
+        add(w, key + 5000);
+    } else if (key >= 5000 && w->items[key + 5000] == NULL) {
+        drop(w, key);
+    }
+}
+
+Test(table, a_scan_visits_what_stays_whatever_its_visitor_does)
+{
+    static struct world w;
+    init(&w, 8);
+    memset(seen, 0, sizeof seen);
+    for (uint32_t key = 0; key < 5000; key++) {
+        add(&w, key);
+    }
+    uint64_t cursor = 0;
+    do {
+        cursor = hl_table_scan(&w.table, cursor, add_more, &w);
+    } while (cursor != 0);
+    for (uint32_t key = 0; key < 5000; key++) {
+        cr_assert(seen[key]);
+    }
+    fini(&w);
+}
+
 /* Goal: chains work however bad the hash.  Method: all keys in one bucket with one tag. */
 Test(table, keys_with_one_hash_are_found_and_removed)
 {

@@ -460,6 +460,20 @@ Test(keyspace, renaming_across_databases_takes_the_deadline_along)
     cr_assert_eq(hl_db_expires_count(other), 1);
 }
 
+Test(keyspace, prefetching_changes_nothing)
+{
+    struct hl_slice keys[40] = {{0}};
+    hl_db_prefetch(db, keys, 0);
+    for (int i = 0; i < 40; i++) {
+        keys[i] = text(i % 2 == 0 ? "here" : "not here");
+    }
+    hl_db_prefetch(db, keys, 40);
+    hl_db_set_string(db, text("here"), text("v"), false);
+    hl_db_prefetch(db, keys, 40);
+    cr_assert_eq(hl_db_count(db), 1);
+    cr_assert_eq(ks.misses + ks.hits, 0);
+}
+
 Test(keyspace, a_key_of_16_and_a_value_of_64_bytes_take_96)
 {
     struct hl_entry *entry = hl_db_set_string(
