@@ -51,9 +51,24 @@ bool hl_arg_i64_range(struct hl_call *call, int i, int64_t min, int64_t max, int
     return true;
 }
 
+bool hl_arg_db(struct hl_call *call, int i, int *out)
+{
+    int64_t index = 0;
+    if (!hl_arg_i64_range(call, i, INT32_MIN, INT32_MAX, &index)) {
+        return false;
+    }
+    if (index < 0 || index >= call->ks->db_count) {
+        hl_reply_error(call, "ERR DB index is out of range");
+        return false;
+    }
+    *out = (int)index;
+    return true;
+}
+
 bool hl_arg_cursor(struct hl_call *call, int i, uint64_t *out)
 {
     struct hl_slice text = call->argv[i];
+    text.len = text.len == 0 ? 0 : strnlen(text.ptr, text.len);
     bool sign = text.len != 0 && (text.ptr[0] == '-' || text.ptr[0] == '+');
     bool valid = !sign || text.len > 1;
     uint64_t v = 0;

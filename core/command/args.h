@@ -28,8 +28,11 @@ bool hl_arg_i64(struct hl_call *call, int i, int64_t *out);
 bool hl_arg_i64_range(struct hl_call *call, int i, int64_t min, int64_t max, int64_t *out);
 
 /* Read argv[i] as the cursor of a scan, as leniently as Redis: a sign, leading zeros, no digits at
- * all; on failure replies "ERR invalid cursor" and returns false. */
+ * all, anything after a NUL; on failure replies "ERR invalid cursor" and returns false. */
 bool hl_arg_cursor(struct hl_call *call, int i, uint64_t *out);
+
+/* Read argv[i] as the number of a database; on failure replies as SELECT does and returns false. */
+bool hl_arg_db(struct hl_call *call, int i, int *out);
 
 /* Read argv[i] as a double; on failure replies HL_ERR_NOT_FLOAT and returns false. */
 bool hl_arg_double(struct hl_call *call, int i, double *out);

@@ -103,16 +103,11 @@ static void cmd_renamenx(struct hl_call *call)
 
 static void cmd_move(struct hl_call *call)
 {
-    int64_t index = 0;
-    if (!hl_parse_i64(call->argv[2], &index) || index < INT32_MIN || index > INT32_MAX) {
-        hl_reply_error(call, "ERR value is not an integer or out of range");
+    int index = 0;
+    if (!hl_arg_db(call, 2, &index)) {
         return;
     }
-    if (index < 0 || index >= call->ks->db_count) {
-        hl_reply_error(call, "ERR DB index is out of range");
-        return;
-    }
-    struct hl_db *to = hl_ks_db(call->ks, (int)index);
+    struct hl_db *to = hl_ks_db(call->ks, index);
     if (to == call->db) {
         hl_reply_error(call, "ERR source and destination objects are the same");
         return;
@@ -125,8 +120,8 @@ static void cmd_move(struct hl_call *call)
     }
     (void)hl_db_rename(call->db, key, to, key);
     hl_call_modified(call, HL_NOTIFY_GENERIC, "move_from", key);
-    hl_ks_notify(call->ks, HL_NOTIFY_GENERIC, "move_to", (int)index, key);
-    call->services->ready(call->services->ctx, (int)index, key);
+    hl_ks_notify(call->ks, HL_NOTIFY_GENERIC, "move_to", index, key);
+    call->services->ready(call->services->ctx, index, key);
     hl_write_int(call->out, 1);
 }
 
@@ -142,16 +137,11 @@ static bool copy_options(struct hl_call *call, struct copy_options *out)
         if (hl_arg_is(call, i, "replace")) {
             out->replace = true;
         } else if (hl_arg_is(call, i, "db") && i + 1 < call->argc) {
-            int64_t index = 0;
-            if (!hl_parse_i64(call->argv[++i], &index) || index < INT32_MIN || index > INT32_MAX) {
-                hl_reply_error(call, "ERR value is not an integer or out of range");
+            int index = 0;
+            if (!hl_arg_db(call, ++i, &index)) {
                 return false;
             }
-            if (index < 0 || index >= call->ks->db_count) {
-                hl_reply_error(call, "ERR DB index is out of range");
-                return false;
-            }
-            out->to = hl_ks_db(call->ks, (int)index);
+            out->to = hl_ks_db(call->ks, index);
         } else {
             hl_reply_error(call, HL_ERR_SYNTAX);
             return false;

@@ -38,16 +38,11 @@ static void cmd_quit(struct hl_call *call)
 
 static void cmd_select(struct hl_call *call)
 {
-    int64_t index = 0;
-    if (!hl_parse_i64(call->argv[1], &index) || index < INT32_MIN || index > INT32_MAX) {
-        hl_reply_error(call, "ERR value is not an integer or out of range");
+    int index = 0;
+    if (!hl_arg_db(call, 1, &index)) {
         return;
     }
-    if (index < 0 || index >= call->ks->db_count) {
-        hl_reply_error(call, "ERR DB index is out of range");
-        return;
-    }
-    call->session->db = (int)index;
+    call->session->db = index;
     hl_write_ok(call->out);
 }
 
@@ -108,8 +103,9 @@ static void reply_hello(struct hl_call *call)
     }
 }
 
-/* HELLO's options after the version; false after replying with an error. */
-static bool hello_options(struct hl_call *call, struct hl_slice *name, bool *named)
+/* HELLO's options after the version, each of which acts at once; false after replying with an
+ * error. */
+static bool hello_options(struct hl_call *call)
 {
     for (int i = 2; i < call->argc; i++) {
         int more = call->argc - i - 1;
@@ -119,9 +115,9 @@ static bool hello_options(struct hl_call *call, struct hl_slice *name, bool *nam
             }
             i += 2;
         } else if (hl_arg_is(call, i, "setname") && more >= 1) {
-            *name = call->argv[i + 1];
-            *named = true;
-            i++;
+            if (!hl_session_set_name(call, call->argv[++i])) {
+                return false;
+            }
         } else {
             hl_reply_errorf(call, "ERR Syntax error in HELLO option '%.*s'",
                             (int)(call->argv[i].len < 128 ? call->argv[i].len : 128),
@@ -145,9 +141,7 @@ static void cmd_hello(struct hl_call *call)
             return;
         }
     }
-    struct hl_slice name = {0};
-    bool named = false;
-    if (!hello_options(call, &name, &named)) {
+    if (!hello_options(call)) {
         return;
     }
     if ((call->session->flags & HL_SESSION_AUTHENTICATED) == 0) {
@@ -155,9 +149,6 @@ static void cmd_hello(struct hl_call *call)
                              "otherwise the HELLO <proto> AUTH <user> <pass> option can be used to "
                              "authenticate the client and select the RESP protocol version at the "
                              "same time");
-        return;
-    }
-    if (named && !hl_session_set_name(call, name)) {
         return;
     }
     call->session->writer.proto = (int)proto;
