@@ -111,3 +111,30 @@ struct hl_entry *hl_arg_find(struct hl_call *call, int i, enum hl_type type, uns
     }
     return entry;
 }
+
+const char *hl_encoding_name(enum hl_encoding encoding)
+{
+    switch (encoding) {
+    case HL_ENC_RAW:
+        return "raw";
+    case HL_ENC_EMBSTR:
+        return "embstr";
+    case HL_ENC_INT:
+        return "int";
+    case HL_ENC_LISTPACK:
+        return "listpack";
+    case HL_ENC_HASHTABLE:
+        return "hashtable";
+    case HL_ENC_INTSET:
+        return "intset";
+    case HL_ENC_SKIPLIST:
+        return "skiplist";
+    case HL_ENC_QUICKLIST:
+        return "quicklist";
+    case HL_ENC_STREAM:
+        return "stream";
+    case HL_ENC_MODULE:
+        break;
+    }
+    return "raw";
+}

@@ -47,4 +47,7 @@ bool hl_arg_is(const struct hl_call *call, int i, const char *word);
 struct hl_entry *hl_arg_find(struct hl_call *call, int i, enum hl_type type, unsigned find_flags,
                              bool *wrong);
 
+/* What OBJECT ENCODING answers. */
+const char *hl_encoding_name(enum hl_encoding encoding);
+
 #endif

@@ -1,6 +1,7 @@
 /* Keys whatever they hold: existence, removal, names, walking, OBJECT. */
 #include "base/glob.h"
 #include "command/args.h"
+#include "command/help.h"
 #include "kit/alloc.h"
 #include "kit/assert.h"
 #include "kit/num.h"
@@ -330,33 +331,6 @@ static void cmd_dbsize(struct hl_call *call)
 
 /* --- OBJECT ----------------------------------------------------------------------------------- */
 
-static const char *encoding_name(enum hl_encoding encoding)
-{
-    switch (encoding) {
-    case HL_ENC_RAW:
-        return "raw";
-    case HL_ENC_EMBSTR:
-        return "embstr";
-    case HL_ENC_INT:
-        return "int";
-    case HL_ENC_LISTPACK:
-        return "listpack";
-    case HL_ENC_HASHTABLE:
-        return "hashtable";
-    case HL_ENC_INTSET:
-        return "intset";
-    case HL_ENC_SKIPLIST:
-        return "skiplist";
-    case HL_ENC_QUICKLIST:
-        return "quicklist";
-    case HL_ENC_STREAM:
-        return "stream";
-    case HL_ENC_MODULE:
-        break;
-    }
-    return "raw";
-}
-
 static struct hl_entry *object_of(struct hl_call *call)
 {
     struct hl_entry *entry = hl_db_find(call->db, call->argv[2], HL_FIND_NOTOUCH | HL_FIND_NOSTATS);
@@ -370,7 +344,7 @@ static void cmd_object_encoding(struct hl_call *call)
 {
     struct hl_entry *entry = object_of(call);
     if (entry != NULL) {
-        hl_write_bulk_text(call->out, encoding_name(hl_entry_encoding(entry)));
+        hl_write_bulk_text(call->out, hl_encoding_name(hl_entry_encoding(entry)));
     }
 }
 
@@ -533,6 +507,7 @@ const struct hl_command_row hl_commands_keys[] = {
         "O(1)", "Answer the number of references to a value.", "key"),
     ROW("object|idletime", cmd_object_idletime, 3, HL_CMD_READONLY, KEYS_AT(HL_KEY_RO, 2), "2.2.3",
         "O(1)", "Answer the seconds since the last access.", "key"),
+    HL_HELP_ROW("object", "generic", "6.2.0"),
     ROW("object|freq", cmd_object_freq, 3, HL_CMD_READONLY, KEYS_AT(HL_KEY_RO, 2), "4.0.0", "O(1)",
         "Answer how often a key is used, on a logarithmic scale.", "key"),
 };

@@ -1,5 +1,6 @@
 /* CLIENT: what connections are and how to steer them. */
 #include "command/args.h"
+#include "command/help.h"
 #include "kit/alloc.h"
 #include "kit/assert.h"
 #include "kit/num.h"
@@ -401,5 +402,6 @@ const struct hl_command_row hl_commands_client[] = {
         "Leave access times alone.", "(ON|OFF)"),
     ROW("client|getredir", cmd_client_getredir, 2, 0, 0, "6.0.0", "O(1)",
         "Answer where tracking messages go.", NULL),
+    HL_HELP_ROW("client", "connection", "5.0.0"),
 };
 const size_t hl_commands_client_count = HL_ARRAY_LEN(hl_commands_client);

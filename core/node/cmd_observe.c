@@ -1,5 +1,6 @@
 /* SLOWLOG, LATENCY, MONITOR, ROLE: looking at the node. */
 #include "command/args.h"
+#include "command/help.h"
 #include "kit/assert.h"
 #include "kit/num.h"
 #include "node/node_internal.h"
@@ -226,6 +227,7 @@ const struct hl_command_row hl_commands_observe[] = {
         NULL),
     ROW("slowlog|reset", cmd_slowlog_reset, 2, FLAGS, 0, "2.2.12",
         "O(N) where N is the number of entries", "Forget the slow requests.", NULL),
+    HL_HELP_ROW("slowlog", "server", "6.2.0"),
     ROW("latency", NULL, -2, 0, 0, "2.8.13", "Depends on the subcommand",
         "Look at latency spikes and distributions.", NULL),
     ROW("latency|latest", cmd_latency_latest, 2, FLAGS | HL_CMD_NOSCRIPT, 0, "2.8.13", "O(1)",
@@ -239,6 +241,7 @@ const struct hl_command_row hl_commands_observe[] = {
         "[command:string...]"),
     ROW("latency|doctor", cmd_latency_doctor, 2, FLAGS | HL_CMD_NOSCRIPT, 0, "2.8.13", "O(1)",
         "Describe the spikes in words.", NULL),
+    HL_HELP_ROW("latency", "server", "2.8.13"),
     ROW("monitor", cmd_monitor, 1, FLAGS | HL_CMD_NOSCRIPT, 0, "1.0.0", "O(1)",
         "Show every request of every connection, secrets hidden.", NULL),
     ROW("role", cmd_role, 1, HL_CMD_NOSCRIPT | HL_CMD_LOADING | HL_CMD_STALE | HL_CMD_FAST,

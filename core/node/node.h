@@ -124,6 +124,10 @@ struct hl_node_hooks {
     void (*loading)(void *ctx, bool ended);
     void (*cron)(void *ctx);
     void (*list_modules)(void *ctx, struct hl_writer *out); /* one array, as MODULE LIST */
+    /* Append modules' INFO sections: the named one ("module" or "module_section"), or all. */
+    void (*info)(void *ctx, const struct hl_slice *section, struct hl_buf *out);
+    /* Append "module:name=…" lines for INFO modules. */
+    void (*info_modules)(void *ctx, const struct hl_slice *section, struct hl_buf *out);
     /* May rewrite argv in place (command filters); returns the new argc. */
     int (*filter)(void *ctx, struct hl_session *session, int argc, struct hl_slice **argv);
 };

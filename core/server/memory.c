@@ -22,6 +22,13 @@ size_t hl_memory_used(void)
     return *allocated > *freed ? (size_t)(*allocated - *freed) : 0;
 }
 
+void hl_memory_purge(void)
+{
+    char name[64];
+    (void)snprintf(name, sizeof name, "arena.%u.purge", (unsigned)MALLCTL_ARENAS_ALL);
+    (void)mallctl(name, NULL, NULL, NULL, 0);
+}
+
 const char *hl_memory_allocator(void)
 {
     static char name[64];
@@ -54,6 +61,11 @@ size_t hl_memory_used(void)
 {
     struct mallinfo2 info = mallinfo2();
     return info.uordblks + info.hblkhd;
+}
+
+void hl_memory_purge(void)
+{
+    (void)malloc_trim(0);
 }
 
 const char *hl_memory_allocator(void)

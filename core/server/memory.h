@@ -10,6 +10,9 @@ size_t hl_memory_used(void);
 /* Resident set size in bytes. */
 size_t hl_memory_rss(void);
 
+/* Give unused pages back to the system. */
+void hl_memory_purge(void);
+
 /* The allocator's name and version, "jemalloc-5.3.0" or "libc". */
 const char *hl_memory_allocator(void);
 

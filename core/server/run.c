@@ -7,6 +7,8 @@
 #include "node/snapshot.h"
 #include "server/config.h"
 #include "server/disk_posix.h"
+#include "server/info.h"
+#include "server/memory.h"
 #include "server/saver.h"
 #include "server/settings.h"
 
@@ -254,8 +256,11 @@ static void close_wal(struct hl_server *server)
 
 static void register_commands(struct hl_server *server)
 {
-    hl_err err =
-        hl_command_register(server->node->commands, hl_commands_save, hl_commands_save_count);
+    hl_err err = hl_command_register(server->node->commands, hl_commands_save,
+                                     hl_commands_save_count);
+    HL_ASSERT(err == HL_OK);
+    err = hl_command_register(server->node->commands, hl_commands_server,
+                              hl_commands_server_count);
     HL_ASSERT(err == HL_OK);
 }
 
@@ -279,6 +284,8 @@ static hl_err start(struct hl_server *server, struct hl_errmsg *msg)
     }
     struct hl_node_config config = hl_settings_node(server->config);
     server->node = hl_node_create(&server->world, server->wal, &config);
+    server->node->stats.startup_memory = hl_memory_used();
+    server->started_us = server->node->now_us;
     hl_settings_watch(server);
     server->saver = hl_saver_create(server);
     hl_node_load_from(server->node, hl_disk_posix(), server->options.dir);

@@ -1,0 +1,454 @@
+/* INFO CONFIG SHUTDOWN DEBUG MEMORY: commands that need the machine. */
+#include "command/args.h"
+#include "command/help.h"
+#include "keyspace/dump.h"
+#include "kit/assert.h"
+#include "kit/num.h"
+#include "node/observe.h"
+#include "server/config.h"
+#include "server/info.h"
+#include "server/memory.h"
+#include "server/run.h"
+#include "server/saver.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+static struct hl_server *server_of(struct hl_call *call)
+{
+    return call->node->world->ctx;
+}
+
+static void cmd_info(struct hl_call *call)
+{
+    struct hl_buf text = {0};
+    hl_info_write(server_of(call), call->argv + 1, (size_t)call->argc - 1, &text);
+    hl_write_verbatim(call->out, "txt", hl_buf_view(&text));
+    hl_buf_fini(&text);
+}
+
+/* --- CONFIG ----------------------------------------------------------------------------------- */
+
+static void write_setting(void *ctx, struct hl_slice name, struct hl_slice value)
+{
+    struct hl_call *call = ctx;
+    hl_write_bulk(call->out, name);
+    hl_write_bulk(call->out, value);
+}
+
+static void cmd_config_get(struct hl_call *call)
+{
+    const struct hl_config *cfg = server_of(call)->config;
+    struct hl_write_mark mark = hl_write_begin(call->out);
+    size_t count = hl_config_get(cfg, call->argv + 2, (size_t)call->argc - 2, write_setting, call);
+    hl_write_end(call->out, mark, HL_MAP, count);
+}
+
+/* Clients of this machine may do what `local` allows. */
+static bool is_local(const struct hl_session *session)
+{
+    return (session->flags & HL_SESSION_UNIX) != 0 || strncmp(session->addr, "127.", 4) == 0 ||
+           strncmp(session->addr, "[::1]", 5) == 0;
+}
+
+static void cmd_config_set(struct hl_call *call)
+{
+    if (call->argc % 2 != 0) {
+        hl_reply_arity(call);
+        return;
+    }
+    struct hl_errmsg msg = {0};
+    if (hl_config_set(server_of(call)->config, call->argv + 2, (size_t)call->argc - 2,
+                      is_local(call->session), &msg) != HL_OK) {
+        hl_reply_error(call, msg.text);
+        return;
+    }
+    hl_write_ok(call->out);
+}
+
+static void cmd_config_rewrite(struct hl_call *call)
+{
+    struct hl_errmsg msg = {0};
+    if (hl_config_rewrite(server_of(call)->config, &msg) != HL_OK) {
+        hl_reply_error(call, msg.text);
+        return;
+    }
+    hl_write_ok(call->out);
+}
+
+static void cmd_config_resetstat(struct hl_call *call)
+{
+    hl_config_resetstat(server_of(call)->config);
+    hl_write_ok(call->out);
+}
+
+/* --- SHUTDOWN --------------------------------------------------------------------------------- */
+
+static void cmd_shutdown(struct hl_call *call)
+{
+    struct hl_server *server = server_of(call);
+    bool save = false;
+    bool nosave = false;
+    bool abort_it = false;
+    for (int i = 1; i < call->argc; i++) {
+        if (hl_arg_is(call, i, "save")) {
+            save = true;
+        } else if (hl_arg_is(call, i, "nosave")) {
+            nosave = true;
+        } else if (hl_arg_is(call, i, "abort")) {
+            abort_it = true;
+        } else if (!hl_arg_is(call, i, "now") && !hl_arg_is(call, i, "force")) {
+            hl_reply_error(call, HL_ERR_SYNTAX);
+            return;
+        }
+    }
+    if ((save && nosave) || (abort_it && call->argc != 2)) {
+        hl_reply_error(call, HL_ERR_SYNTAX);
+        return;
+    }
+    if (abort_it) {
+        hl_reply_error(call, "ERR No shutdown in progress.");
+        return;
+    }
+    if ((call->flags & HL_CALL_DENY_BLOCK) != 0 && (call->flags & HL_CALL_NESTED) != 0) {
+        hl_reply_error(call, "ERR SHUTDOWN without NOW or ABORT isn't allowed for DENY BLOCKING "
+                             "client");
+        return;
+    }
+    server->save_at_end = save || (server->save_at_end && !nosave);
+    hl_run_log(server, 3, "User requested shutdown...");
+    server->stopping = true;
+    uv_stop(&server->loop);
+}
+
+/* --- MEMORY ----------------------------------------------------------------------------------- */
+
+static void cmd_memory_usage(struct hl_call *call)
+{
+    int64_t samples = 5;
+    for (int i = 3; i < call->argc; i += 2) {
+        if (!hl_arg_is(call, i, "samples") || i + 1 >= call->argc) {
+            hl_reply_error(call, HL_ERR_SYNTAX);
+            return;
+        }
+        if (!hl_arg_i64(call, i + 1, &samples)) {
+            return;
+        }
+        if (samples < 0) {
+            hl_reply_error(call, HL_ERR_SYNTAX);
+            return;
+        }
+    }
+    struct hl_entry *entry = hl_db_find(call->db, call->argv[2], HL_FIND_NOTOUCH | HL_FIND_NOSTATS);
+    if (entry == NULL) {
+        hl_write_null(call->out);
+        return;
+    }
+    hl_write_int(call->out, (int64_t)hl_entry_memory(entry, (size_t)samples));
+}
+
+static void stat_int(struct hl_call *call, const char *name, int64_t v)
+{
+    hl_write_bulk_text(call->out, name);
+    hl_write_int(call->out, v);
+}
+
+static void stat_double(struct hl_call *call, const char *name, double v)
+{
+    hl_write_bulk_text(call->out, name);
+    hl_write_double(call->out, v);
+}
+
+static size_t memory_dbs(struct hl_call *call, size_t *keys)
+{
+    size_t shown = 0;
+    for (int i = 0; i < call->ks->db_count; i++) {
+        const struct hl_db *db = hl_ks_db(call->ks, i);
+        if (hl_db_count(db) == 0) {
+            continue;
+        }
+        *keys += hl_db_count(db);
+        hl_write_bulk_printf(call->out, "db.%d", i);
+        hl_write_map(call->out, 3);
+        stat_int(call, "overhead.hashtable.main", (int64_t)(hl_db_count(db) * 10));
+        stat_int(call, "overhead.hashtable.expires", (int64_t)(hl_db_expires_count(db) * 10));
+        stat_int(call, "overhead.hashtable.slot-to-keys", 0);
+        shown++;
+    }
+    return shown;
+}
+
+static void cmd_memory_stats(struct hl_call *call)
+{
+    const struct hl_stats *s = &call->node->stats;
+    size_t used = hl_memory_used();
+    size_t rss = hl_memory_rss();
+    size_t allocated = 0;
+    size_t active = 0;
+    size_t resident = 0;
+    size_t keys = 0;
+    hl_memory_stats(&allocated, &active, &resident);
+    size_t dataset = used > s->startup_memory ? used - s->startup_memory : 0;
+    struct hl_write_mark mark = hl_write_begin(call->out);
+    stat_int(call, "peak.allocated", (int64_t)(s->peak_memory > used ? s->peak_memory : used));
+    stat_int(call, "total.allocated", (int64_t)used);
+    stat_int(call, "startup.allocated", (int64_t)s->startup_memory);
+    stat_int(call, "replication.backlog", 0);
+    stat_int(call, "clients.slaves", 0);
+    stat_int(call, "clients.normal", 0);
+    stat_int(call, "cluster.links", 0);
+    stat_int(call, "aof.buffer",
+             call->node->wal != NULL ? (int64_t)hl_wal_pending_size(call->node->wal) : 0);
+    stat_int(call, "lua.caches", 0);
+    stat_int(call, "functions.caches", 0);
+    size_t dbs = memory_dbs(call, &keys);
+    stat_int(call, "overhead.total", (int64_t)(used - dataset));
+    stat_int(call, "keys.count", (int64_t)keys);
+    stat_int(call, "keys.bytes-per-key", keys != 0 ? (int64_t)(dataset / keys) : 0);
+    stat_int(call, "dataset.bytes", (int64_t)dataset);
+    stat_double(call, "dataset.percentage", 100.0 * (double)dataset / (double)used);
+    stat_double(call, "peak.percentage",
+                100.0 * (double)used / (double)(s->peak_memory > used ? s->peak_memory : used));
+    stat_int(call, "allocator.allocated", (int64_t)allocated);
+    stat_int(call, "allocator.active", (int64_t)active);
+    stat_int(call, "allocator.resident", (int64_t)resident);
+    stat_double(call, "allocator-fragmentation.ratio",
+                allocated != 0 ? (double)active / (double)allocated : 0);
+    stat_int(call, "allocator-fragmentation.bytes", (int64_t)active - (int64_t)allocated);
+    stat_double(call, "allocator-rss.ratio", active != 0 ? (double)resident / (double)active : 0);
+    stat_int(call, "allocator-rss.bytes", (int64_t)resident - (int64_t)active);
+    stat_double(call, "rss-overhead.ratio", resident != 0 ? (double)rss / (double)resident : 0);
+    stat_int(call, "rss-overhead.bytes", (int64_t)rss - (int64_t)resident);
+    stat_double(call, "fragmentation", used != 0 ? (double)rss / (double)used : 0);
+    stat_int(call, "fragmentation.bytes", (int64_t)rss - (int64_t)used);
+    hl_write_end(call->out, mark, HL_MAP, 27 + dbs);
+}
+
+static void cmd_memory_doctor(struct hl_call *call)
+{
+    size_t used = hl_memory_used();
+    size_t rss = hl_memory_rss();
+    struct hl_buf text = {0};
+    if (used < (5u << 20)) {
+        hl_buf_append_text(&text, "Too little memory is in use to say anything useful.\n");
+    } else if (rss > used + used / 2) {
+        hl_buf_printf(&text,
+                      "The process holds %.2f times what it uses: memory is fragmented, or a peak "
+                      "has passed. MEMORY PURGE returns what can be returned.\n",
+                      (double)rss / (double)used);
+    } else {
+        hl_buf_append_text(&text, "Nothing unusual was found.\n");
+    }
+    hl_write_verbatim(call->out, "txt", hl_buf_view(&text));
+    hl_buf_fini(&text);
+}
+
+static void cmd_memory_purge(struct hl_call *call)
+{
+    hl_memory_purge();
+    hl_write_ok(call->out);
+}
+
+/* --- DEBUG ------------------------------------------------------------------------------------ */
+
+static bool debug_allowed(struct hl_call *call)
+{
+    int64_t allow = hl_config_int(server_of(call)->config, HL_CFG_ENABLE_DEBUG_COMMAND);
+    if (allow == HL_ALLOW_YES || (allow == HL_ALLOW_LOCAL && is_local(call->session))) {
+        return true;
+    }
+    hl_reply_error(call, "ERR DEBUG command not allowed. If the enable-debug-command option is set "
+                         "to \"local\", you can run it from a local connection, otherwise you need "
+                         "to set this option in the configuration file, and then restart the "
+                         "server.");
+    return false;
+}
+
+static void debug_sleep(struct hl_call *call)
+{
+    double seconds = 0;
+    if (!hl_arg_double(call, 2, &seconds)) {
+        return;
+    }
+    seconds = seconds < 0 ? 0 : seconds > 60 ? 60 : seconds;
+    struct timespec wait = {.tv_sec = (time_t)seconds,
+                            .tv_nsec = (long)((seconds - (double)(time_t)seconds) * 1e9)};
+    (void)nanosleep(&wait, NULL);
+    hl_write_ok(call->out);
+}
+
+static void debug_digest(struct hl_call *call)
+{
+    unsigned char digest[20];
+    char text[41];
+    hl_ks_digest(call->ks, call->services->modules, digest);
+    for (size_t i = 0; i < sizeof digest; i++) {
+        (void)snprintf(text + 2 * i, 3, "%02x", digest[i]);
+    }
+    hl_write_simple(call->out, text);
+}
+
+static void debug_object(struct hl_call *call)
+{
+    struct hl_entry *entry = hl_db_find(call->db, call->argv[2], HL_FIND_NOTOUCH | HL_FIND_NOSTATS);
+    if (entry == NULL) {
+        hl_reply_error(call, HL_ERR_NO_KEY);
+        return;
+    }
+    struct hl_buf line = {0};
+    hl_buf_printf(&line,
+                  "Value at:%p refcount:1 encoding:%s serializedlength:%zu lru:0 "
+                  "lru_seconds_idle:%u",
+                  (void *)entry, hl_encoding_name(hl_entry_encoding(entry)),
+                  hl_entry_memory(entry, 0), hl_entry_idle(call->ks, entry));
+    hl_write_simple_slice(call->out, hl_buf_view(&line));
+    hl_buf_fini(&line);
+}
+
+static void debug_set_active_expire(struct hl_call *call)
+{
+    call->node->config.active_expire = !hl_slice_is(call->argv[2], "0");
+    hl_write_ok(call->out);
+}
+
+static void debug_log(struct hl_call *call)
+{
+    hl_node_log(call->node, 3, "DEBUG LOG: %.*s",
+                (int)(call->argv[2].len < 512 ? call->argv[2].len : 512), call->argv[2].ptr);
+    hl_write_ok(call->out);
+}
+
+/* One line of the node's own numbers, for tests. */
+static void debug_node(struct hl_call *call)
+{
+    const struct hl_node *node = call->node;
+    struct hl_buf line = {0};
+    hl_buf_printf(&line, "last:%llu commit:%llu term:%llu snapshot:%llu waiting:%d loading:%d",
+                  (unsigned long long)node->last, (unsigned long long)node->commit,
+                  (unsigned long long)node->raft.term, (unsigned long long)node->snapshot_index,
+                  !hl_list_empty(&node->waiting), node->loading);
+    hl_write_simple_slice(call->out, hl_buf_view(&line));
+    hl_buf_fini(&line);
+}
+
+static void debug_protocol(struct hl_call *call)
+{
+    struct hl_writer *out = call->out;
+    struct hl_slice kind = call->argv[2];
+    if (hl_slice_is(kind, "string")) {
+        hl_write_bulk_text(out, "Hello World");
+    } else if (hl_slice_is(kind, "integer")) {
+        hl_write_int(out, 12345);
+    } else if (hl_slice_is(kind, "double")) {
+        hl_write_double(out, 3.141);
+    } else if (hl_slice_is(kind, "null")) {
+        hl_write_null(out);
+    } else if (hl_slice_is(kind, "true") || hl_slice_is(kind, "false")) {
+        hl_write_bool(out, hl_slice_is(kind, "true"));
+    } else if (hl_slice_is(kind, "bignum")) {
+        hl_write_big_number(out, hl_slice_of("1234567999999999999999999999999999999"));
+    } else if (hl_slice_is(kind, "verbatim")) {
+        hl_write_verbatim(out, "txt", hl_slice_of("This is a verbatim\nstring"));
+    } else if (hl_slice_is(kind, "array") || hl_slice_is(kind, "set") || hl_slice_is(kind, "map")) {
+        bool map = hl_slice_is(kind, "map");
+        if (map) {
+            hl_write_map(out, 3);
+        } else if (hl_slice_is(kind, "set")) {
+            hl_write_set(out, 3);
+        } else {
+            hl_write_array(out, 3);
+        }
+        for (int i = 0; i < 3; i++) {
+            hl_write_int(out, i);
+            if (map) {
+                hl_write_bool(out, i == 1);
+            }
+        }
+    } else {
+        hl_reply_error(call, "ERR Wrong protocol type name. Please use one of the following: "
+                             "string|integer|double|null|array|set|map|true|false|bignum|verbatim");
+    }
+}
+
+static const struct {
+    const char *name;
+    int argc;
+    hl_command_fn *run;
+} debug_table[] = {
+    {"sleep", 3, debug_sleep},       {"digest", 2, debug_digest},
+    {"object", 3, debug_object},     {"set-active-expire", 3, debug_set_active_expire},
+    {"log", 3, debug_log},           {"node", 2, debug_node},
+    {"protocol", 3, debug_protocol},
+};
+
+static void cmd_debug(struct hl_call *call)
+{
+    if (!debug_allowed(call)) {
+        return;
+    }
+    for (size_t i = 0; i < HL_ARRAY_LEN(debug_table); i++) {
+        if (hl_arg_is(call, 1, debug_table[i].name) && call->argc == debug_table[i].argc) {
+            debug_table[i].run(call);
+            return;
+        }
+    }
+    hl_reply_errorf(call,
+                    "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try DEBUG "
+                    "HELP.",
+                    (int)(call->argv[1].len < 128 ? call->argv[1].len : 128), call->argv[1].ptr);
+}
+
+#define ROW(cmd_name, fn, n, cmd_flags, cats, version, cost, words, grammar)                       \
+    {                                                                                              \
+        .name = (cmd_name), .run = (fn), .arity = (n), .flags = (cmd_flags), .acl = (cats),        \
+        .group = "server", .since = (version), .complexity = (cost), .summary = (words),           \
+        .args = (grammar)                                                                          \
+    }
+#define ADMIN (HL_CMD_ADMIN | HL_CMD_NOSCRIPT | HL_CMD_LOADING | HL_CMD_STALE)
+
+const struct hl_command_row hl_commands_server[] = {
+    ROW("info", cmd_info, -1, HL_CMD_LOADING | HL_CMD_STALE, HL_ACL_DANGEROUS, "1.0.0", "O(1)",
+        "Tell about the server, in sections.", "[section:string...]"),
+    ROW("config", NULL, -2, 0, 0, "2.0.0", "Depends on the subcommand", "Read and change settings.",
+        NULL),
+    ROW("config|get", cmd_config_get, -3, ADMIN, 0, "2.0.0",
+        "O(N) where N is the number of settings", "Answer the settings that match patterns.",
+        "parameter:string..."),
+    ROW("config|set", cmd_config_set, -4, ADMIN, 0, "2.0.0",
+        "O(N) where N is the number of settings given", "Change settings, all or none.",
+        "(parameter:string value:string)..."),
+    ROW("config|rewrite", cmd_config_rewrite, 2, ADMIN, 0, "2.8.0", "O(1)",
+        "Write the settings into the configuration file.", NULL),
+    ROW("config|resetstat", cmd_config_resetstat, 2, ADMIN, 0, "2.0.0", "O(1)",
+        "Set the statistics to zero.", NULL),
+    HL_HELP_ROW("config", "server", "5.0.0"),
+    ROW("shutdown", cmd_shutdown, -1,
+        HL_CMD_ADMIN | HL_CMD_NOSCRIPT | HL_CMD_LOADING | HL_CMD_STALE | HL_CMD_NO_MULTI |
+            HL_CMD_ALLOW_BUSY,
+        0, "1.0.0", "O(N) when a snapshot is made, where N is the data", "End the server.",
+        "[NOSAVE|SAVE] [NOW] [FORCE] [ABORT]"),
+    ROW("debug", cmd_debug, -2, ADMIN, 0, "1.0.0", "Depends on the subcommand",
+        "Tools for tests; off unless enable-debug-command allows it.", NULL),
+    ROW("memory", NULL, -2, 0, 0, "4.0.0", "Depends on the subcommand", "Look at memory.", NULL),
+    {.name = "memory|usage",
+     .run = cmd_memory_usage,
+     .arity = -3,
+     .flags = HL_CMD_READONLY,
+     .keys = {{.flags = HL_KEY_RO, .first = 2, .last = 0, .step = 1}},
+     .group = "server",
+     .since = "4.0.0",
+     .complexity = "O(N) where N is the number of samples",
+     .summary = "Estimate the bytes that a key and its value take.",
+     .args = "key [SAMPLES count:integer]"},
+    ROW("memory|stats", cmd_memory_stats, 2, 0, 0, "4.0.0", "O(1)", "Answer where memory is used.",
+        NULL),
+    ROW("memory|doctor", cmd_memory_doctor, 2, 0, 0, "4.0.0", "O(1)",
+        "Say in words whether memory looks right.", NULL),
+    ROW("memory|purge", cmd_memory_purge, 2, 0, 0, "4.0.0", "O(1)",
+        "Return unused memory to the system.", NULL),
+    HL_HELP_ROW("memory", "server", "4.0.0"),
+};
+const size_t hl_commands_server_count = HL_ARRAY_LEN(hl_commands_server);
