@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -69,11 +70,26 @@ int64_t hl_saver_running_ms(const struct hl_saver *saver)
     return saver->state == RUNNING ? saver->server->node->now_ms - saver->started_ms : -1;
 }
 
+/* In the child: let go of all that a server which starts after our parent's death needs, the lock of
+ * the directory and the ports above all, and do not outlive the parent for long. */
+static void leave_parent(int words, pid_t parent)
+{
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent) {
+        _exit(1);
+    }
+    if (words > 3) {
+        (void)close_range(3, (unsigned)words - 1, 0);
+    }
+    (void)close_range((unsigned)words + 1, ~0U, 0);
+}
+
 /* In the child: only this thread exists, so nothing but the disk may be waited for. */
-static void child_main(struct hl_saver *saver, int words)
+static void child_main(struct hl_saver *saver, int words, pid_t parent)
 {
     struct hl_server *server = saver->server;
     struct hl_errmsg msg = {0};
+    leave_parent(words, parent);
     (void)signal(SIGTERM, SIG_DFL);
     (void)signal(SIGINT, SIG_DFL);
     hl_err err = hl_snapshot_write(server->node, hl_disk_posix(), server->options.dir,
@@ -101,9 +117,10 @@ bool hl_saver_start(struct hl_saver *saver, struct hl_errmsg *msg)
     saver->started_ms = node->now_ms;
     saver->changes_at_fork = node->stats.changes_since_save;
     uint64_t before_us = node->world->mono_us(node->world->ctx);
+    pid_t parent = getpid();
     pid_t pid = fork();
     if (pid == 0) {
-        child_main(saver, ends[1]);
+        child_main(saver, ends[1], parent);
     }
     (void)close(ends[1]);
     if (pid < 0) {
