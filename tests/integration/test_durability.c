@@ -37,6 +37,7 @@
 #define RECORD_LEN 10   /* of a number in a lane's log */
 #define TAIL_CHECKED 16 /* last records of a lane's log, after each crash */
 #define PROGRESS_MS_MAX 30000
+#define SAVED_KEYS 200000 /* a child needs some tenths of a second for them */
 #define TEXT_MAX 1024
 
 enum kind { SET_ONE = 0, PUSH = 1, BLOCK = 2, COUNT = 3, KINDS = 4 };
@@ -366,6 +367,18 @@ static void await_progress(struct run *run, unsigned *seed)
     nanosleep(&spin, NULL);
 }
 
+/* So that the crash meets a child that writes a snapshot, or the log being cut after it. */
+static void start_snapshot(const struct server *server)
+{
+    redisContext *c = server_connect(server);
+    redisReply *reply = redisCommand(c, "BGSAVE");
+    cr_assert_not_null(reply);
+    bool started = reply->type != REDIS_REPLY_ERROR;
+    cr_assert(started || strstr(reply->str, "already in progress") != NULL, "%s", reply->str);
+    freeReplyObject(reply);
+    redisFree(c);
+}
+
 /* Traffic, a crash in the middle of it, a start, a check. */
 static void crash_once(struct run *run, int round, unsigned *seed)
 {
@@ -377,10 +390,8 @@ static void crash_once(struct run *run, int round, unsigned *seed)
         void *arg = n < LANES ? (void *)&run->lanes[n] : (void *)run;
         cr_assert_eq(pthread_create(&threads[n], NULL, body, arg), 0);
     }
-    if (round % 7 == 3) {
-        redisContext *c = server_connect(run->server);
-        freeReplyObject(redisCommand(c, "BGREWRITEAOF")); /* crash while the log is compacted */
-        redisFree(c);
+    if (round % 3 == 1) {
+        start_snapshot(run->server);
     }
     await_progress(run, seed);
     server_kill(run->server);
@@ -440,4 +451,31 @@ Test(durability, nothing_acknowledged_is_lost_when_the_process_is_killed)
     struct run *run = crash_run(&options, crashes(200));
     cr_assert_str_eq(run->violation, "");
     free(run);
+}
+
+/* Goal: the child that writes a snapshot holds nothing (lock, port) that a new server needs. */
+Test(durability, a_server_killed_while_it_saves_starts_again_at_once)
+{
+    struct server_options options = {.flags = {DURABLE, NULL}};
+    struct server *server = server_start(&options);
+    for (int round = 0; round < 3; round++) {
+        redisContext *c = server_connect(server);
+        redisReply *reply = NULL;
+        for (int i = 0; i < SAVED_KEYS; i++) {
+            redisAppendCommand(c, "SET saved:%d %0100d", i, round);
+        }
+        for (int i = 0; i < SAVED_KEYS; i++) {
+            cr_assert_eq(redisGetReply(c, (void **)&reply), REDIS_OK);
+            freeReplyObject(reply);
+        }
+        redisFree(c);
+        start_snapshot(server);
+        server_kill(server);
+        server_restart(server);
+        c = server_connect(server);
+        cr_assert_eq(ask_number(c, "DBSIZE", 0, true), SAVED_KEYS);
+        cr_assert_eq(ask_number(c, "STRLEN saved:%d", round, true), 100);
+        redisFree(c);
+    }
+    server_close(server);
 }
