@@ -30,6 +30,7 @@ struct options {
     uint64_t seed;
     size_t count;
     size_t findings_max;
+    bool crash; /* kill the server after each episode and compare what it kept */
 };
 
 struct run {
@@ -48,7 +49,7 @@ static void shrink(struct run *run, struct stream *s, struct finding *f)
 {
     s->count = f->op + 1;
     struct finding repeated = {0};
-    bool repeats = !play(run->sides, s, &repeated);
+    bool repeats = !play(run->sides, s, run->options.crash, &repeated);
     finding_fini(&repeated);
     if (!repeats) {
         printf("the following does not repeat: it depends on timing\n");
@@ -66,8 +67,8 @@ static void shrink(struct run *run, struct stream *s, struct finding *f)
                 s->ops[i].skip = true;
             }
             struct finding again = {0};
-            bool kept =
-                any && !play(run->sides, s, &again) && strcmp(again.signature, f->signature) == 0;
+            bool kept = any && !play(run->sides, s, run->options.crash, &again) &&
+                        strcmp(again.signature, f->signature) == 0;
             runs += any;
             for (size_t i = from; i < to && !kept; i++) {
                 s->ops[i].skip = was[i - from];
@@ -127,7 +128,7 @@ static void play_episode(struct run *run, uint64_t seed)
     generate(&g, &s, left < EPISODE_OPS ? left : EPISODE_OPS);
     struct finding f = {0};
     run->played += s.count;
-    if (!play(run->sides, &s, &f) && is_new(run, f.signature)) {
+    if (!play(run->sides, &s, run->options.crash, &f) && is_new(run, f.signature)) {
         shrink(run, &s, &f);
         report(run, &s, &f, seed);
     }
@@ -140,6 +141,7 @@ static void usage(void)
     fprintf(stderr,
             "usage: differential --server PATH [--reference PATH] [--seed N] [--count N]\n"
             "                    [--family NAME[,NAME]] [--episode SEED] [--max-findings N]\n"
+            "                    [--crash]\n"
             "       differential --families\n");
     exit(2);
 }
@@ -171,6 +173,9 @@ static struct options parse_options(int argc, char **argv, uint64_t *episode)
         const char *value = i + 1 < argc ? argv[i + 1] : NULL;
         if (strcmp(argv[i], "--families") == 0) {
             list_families();
+        } else if (strcmp(argv[i], "--crash") == 0) {
+            o.crash = true;
+            continue;
         }
         if (value == NULL) {
             usage();
@@ -209,8 +214,8 @@ int main(int argc, char **argv)
            (unsigned long long)run.options.seed, run.options.count, run.options.server,
            run.options.reference);
     (void)fflush(stdout);
-    side_start(&run.sides[0], run.options.reference);
-    side_start(&run.sides[1], run.options.server);
+    side_start(&run.sides[0], run.options.reference, false);
+    side_start(&run.sides[1], run.options.server, run.options.crash);
     struct hl_rng seeds;
     hl_rng_seed(&seeds, run.options.seed);
     if (episode != 0) {

@@ -403,8 +403,63 @@ static bool play_special(struct side sides[2], const struct op *op, size_t index
     return true;
 }
 
+/* Ask both sides `command key` on connection 0 and compare. */
+static bool ask(struct side sides[2], const char *command, struct hl_slice key, size_t index,
+                struct finding *f)
+{
+    static struct judge judge;
+    struct stream steps = {0};
+    struct op *op = stream_add(&steps, OP_COMMAND, 0);
+    op_add(op, hl_slice_of(command));
+    op_add(op, key);
+    bool same = play_one(sides, op, index, &judge, f);
+    if (!same) {
+        char what[SIGNATURE_BYTES];
+        (void)snprintf(what, sizeof what, "after a crash, %.80s", f->signature);
+        memcpy(f->signature, what, sizeof what);
+    }
+    stream_clear(&steps);
+    return same;
+}
+
+/* Compare every key of the database that connection 0 has selected. */
+static bool same_keys(struct side sides[2], size_t index, struct finding *f)
+{
+    if (!ask(sides, "KEYS", hl_slice_of("*"), index, f)) {
+        return false;
+    }
+    struct hl_buf raw = {0};
+    struct hl_reply *keys = NULL;
+    hl_buf_append_slice(&raw, wire_reply(&sides[0].wires[0], 0));
+    bool same = hl_reply_parse(hl_buf_view(&raw), &keys) == HL_OK;
+    HL_ASSERT(same);
+    for (size_t i = 0; same && i < keys->count; i++) {
+        static const char *const looks[] = {"TYPE", "GET", "HGETALL", "PEXPIRETIME"};
+        for (size_t look = 0; same && look < HL_ARRAY_LEN(looks); look++) {
+            same = ask(sides, looks[look], keys->children[i].text, index, f);
+        }
+    }
+    hl_free(keys);
+    hl_buf_fini(&raw);
+    return same;
+}
+
+/* Kill the server under test, start it again, and compare all it holds with the reference. */
+static bool survives(struct side sides[2], size_t index, struct finding *f)
+{
+    static const char *const databases[] = {"0", "1", "2", "15"};
+    bool same = true;
+    side_crash(&sides[1]);
+    side_reconnect(&sides[0]);
+    for (size_t i = 0; same && i < HL_ARRAY_LEN(databases); i++) {
+        same =
+            ask(sides, "SELECT", hl_slice_of(databases[i]), index, f) && same_keys(sides, index, f);
+    }
+    return same;
+}
+
 /* Play the episode on fresh servers; false, with a finding, at the first difference. */
-bool play(struct side sides[2], const struct stream *s, struct finding *f)
+bool play(struct side sides[2], const struct stream *s, bool crash, struct finding *f)
 {
     static struct judge judges[CONNECTION_COUNT];
     memset(judges, 0, sizeof judges);
@@ -440,5 +495,5 @@ bool play(struct side sides[2], const struct stream *s, struct finding *f)
         }
     }
     hl_buf_fini(&bytes);
-    return same;
+    return same && (!crash || survives(sides, s->count - 1, f));
 }

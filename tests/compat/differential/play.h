@@ -16,9 +16,10 @@ struct finding {
     struct hl_buf replies[2];        /* of the reference, of the server under test */
 };
 
-/* Play the operations of `s` that are not skipped on sides[0] and sides[1], both reset first.
- * False, with *f set, at the first difference. */
-bool play(struct side sides[2], const struct stream *s, struct finding *f);
+/* Play the operations of `s` that are not skipped on sides[0] and sides[1], both reset first; then,
+ * if `crash`, kill and restart sides[1] and compare every key.  False, with *f set, at the first
+ * difference. */
+bool play(struct side sides[2], const struct stream *s, bool crash, struct finding *f);
 
 /* Release the replies. */
 void finding_fini(struct finding *f);

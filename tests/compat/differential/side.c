@@ -18,12 +18,12 @@
 #define READ_BYTES (64 * 1024)
 #define LOG_PRINTED_MAX 3000 /* bytes of a dead server's log */
 
-void side_start(struct side *side, const char *program)
+void side_start(struct side *side, const char *program, bool logged)
 {
-    *side = (struct side){.program = program};
+    *side = (struct side){.program = program, .logged = logged};
     struct server_options options = {
         .program = program,
-        .flags = {"--save", "", "--appendonly", "no"},
+        .flags = {"--save", "", "--appendonly", logged ? "yes" : "no"},
     };
     side->server = server_start(&options);
     for (int i = 0; i < CONNECTION_COUNT; i++) {
@@ -65,7 +65,7 @@ bool side_revive(struct side *side)
     server_close(side->server);
     struct wire wires[CONNECTION_COUNT];
     memcpy(wires, side->wires, sizeof wires);
-    side_start(side, side->program);
+    side_start(side, side->program, side->logged);
     memcpy(side->wires, wires, sizeof wires);
     return true;
 }
@@ -194,6 +194,23 @@ static void run_lines(struct wire *wire, const char *const *lines, size_t count)
     hl_buf_fini(&bytes);
 }
 
+void side_reconnect(struct side *side)
+{
+    for (int i = 0; i < CONNECTION_COUNT; i++) {
+        if (side->wires[i].fd >= 0) {
+            close(side->wires[i].fd);
+        }
+        side->wires[i].fd = connect_to(side);
+    }
+}
+
+void side_crash(struct side *side)
+{
+    server_kill(side->server);
+    server_restart(side->server);
+    side_reconnect(side);
+}
+
 void side_reset(struct side *side)
 {
     static const char *const clean[] = {
@@ -209,12 +226,7 @@ void side_reset(struct side *side)
         "CONFIG SET proto-max-bulk-len 512mb",
     };
     static const char *const resp3[] = {"HELLO 3"};
-    for (int i = 0; i < CONNECTION_COUNT; i++) {
-        if (side->wires[i].fd >= 0) {
-            close(side->wires[i].fd);
-        }
-        side->wires[i].fd = connect_to(side);
-    }
+    side_reconnect(side);
     run_lines(&side->wires[0], clean, HL_ARRAY_LEN(clean));
     run_lines(&side->wires[1], resp3, HL_ARRAY_LEN(resp3));
 }

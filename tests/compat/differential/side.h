@@ -30,13 +30,14 @@ struct wire {
 
 struct side {
     const char *program;
+    bool logged; /* started with --appendonly yes */
     struct server *server;
     struct wire wires[CONNECTION_COUNT];
 };
 
 /* Start `program` (absolute path, borrowed for as long as the side is used), without connections.
- */
-void side_start(struct side *side, const char *program);
+ * `logged` asks for a log on disk, so that side_crash() loses nothing. */
+void side_start(struct side *side, const char *program, bool logged);
 
 /* Start it afresh when it has ended; prints the end of its log then.  True when it had. */
 bool side_revive(struct side *side);
@@ -44,6 +45,12 @@ bool side_revive(struct side *side);
 /* Close all connections and open new ones; the server starts each episode from nothing: no key, no
  * user but default, settings as at start. */
 void side_reset(struct side *side);
+
+/* Close all connections and open new ones, and nothing else. */
+void side_reconnect(struct side *side);
+
+/* Kill the server, start it again on its data, and open new connections. */
+void side_crash(struct side *side);
 
 /* End the server and release everything. */
 void side_close(struct side *side);
