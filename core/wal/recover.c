@@ -367,7 +367,7 @@ static hl_err start_meta(struct scan *scan, const struct hl_wal_options *options
 {
     struct hl_wal *wal = scan->wal;
     hl_err err = hl_wal_meta_load(wal->disk, wal->dir, &wal->meta, msg);
-    if (err == HL_ENOENT && options->repair != HL_WAL_READ_ONLY) {
+    if (err == HL_ENOENT && wal->lock != -1) {
         if (scan->names_count > 0) { /* C9 */
             return hl_fail(msg, HL_ECORRUPT, "%s/%s: offset 0: missing, but there are segments",
                            wal->dir, HL_WAL_META_NAME);
@@ -397,7 +397,8 @@ static hl_err recover(struct scan *scan, const struct hl_wal_options *options,
     }
     scan->found->watermark = scan->found->highest = wal->meta.watermark;
     err = scan_all(scan, msg);
-    bool accepts = err == HL_ECORRUPT && options->repair == HL_WAL_REPAIR_LOSSY;
+    bool accepts = err == HL_ECORRUPT &&
+                   (options->repair == HL_WAL_REPAIR_LOSSY || options->repair == HL_WAL_READ_GOOD);
     if (err == HL_OK || accepts) {
         const struct hl_wal_segment *tail = hl_wal_segments_tail(&wal->segments);
         if (accepts && tail != NULL && scan->good < scan->names_count &&
@@ -405,7 +406,7 @@ static hl_err recover(struct scan *scan, const struct hl_wal_options *options,
             scan->good++; /* the damaged one: what is before the damage stays */
         }
         drop_below_base(scan);
-        err = options->repair == HL_WAL_READ_ONLY ? HL_OK : repair(scan, msg);
+        err = wal->lock == -1 ? HL_OK : repair(scan, msg);
     }
     scan->found->first = wal->segments.count > 0 ? wal->segments.at[0].first : scan->expect;
     scan->found->last = scan->expect - 1;

@@ -86,7 +86,7 @@ hl_err hl_wal_open(struct hl_wal **out, const struct hl_disk *disk,
                                              options->segment_size <= HL_WAL_SEGMENT_SIZE_MAX));
     struct hl_wal *wal = new_wal(disk, options);
     hl_err err = HL_OK;
-    if (options->repair != HL_WAL_READ_ONLY) {
+    if (options->repair != HL_WAL_READ_ONLY && options->repair != HL_WAL_READ_GOOD) {
         err = disk->lock(disk->ctx, wal->dir, &wal->lock, msg);
         if (err != HL_OK) {
             goto fail_free;

@@ -31,6 +31,7 @@ enum hl_wal_sync {
 enum hl_wal_repair {
     HL_WAL_REPAIR_TORN,  /* the ordinary way: a torn tail is cut, leftovers are removed */
     HL_WAL_READ_ONLY,    /* nothing: takes no lock, so the log may be another process's */
+    HL_WAL_READ_GOOD,    /* nothing either, and what is before a damage can be read */
     HL_WAL_REPAIR_LOSSY, /* even damage is cut, and acknowledged entries with it */
 };
 
@@ -42,7 +43,7 @@ struct hl_wal_options {
     uint64_t salt; /* random and secret, used when the log is new: format.h, V1 */
 };
 
-/* What opening found, and did unless read-only.  Valid also when opening failed with
+/* What opening found, and did unless it was for reading only.  Valid also when opening failed with
  * HL_ECORRUPT. */
 struct hl_wal_findings {
     hl_index first, last;        /* of the entries that are good; last + 1 == first when none */

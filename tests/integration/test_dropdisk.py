@@ -1,5 +1,5 @@
-"""Goal: under dropdisk a killed process loses exactly what it did not sync, or else no crash test over
-it means anything.
+"""Goal: under dropdisk a killed process loses exactly what it did not sync, or else no crash test
+over it means anything.
 
 Method: a small program writes in every way, syncs some of it, and kills itself; the next run of it
 prints what it found.
