@@ -15,6 +15,7 @@
 #define FIRE_BUDGET 2000 /* overdue things that one firing of the timer clears */
 #define QUEUE_BUDGET 500 /* of them in one queue */
 #define EMPTY_COST 10    /* what opening a queue in vain counts as */
+#define PAUSED_MS 50     /* how often a paused server is asked whether it still is */
 #define DB_LEN 4
 
 struct entry {
@@ -157,12 +158,23 @@ static size_t serve(RedisModuleCtx *ctx, struct entry *entry)
     return cost;
 }
 
+/* Clients are paused for a failover or a shutdown: nothing may be replicated now. */
+static bool must_wait(void)
+{
+    return RedisModule_AvoidReplicaTraffic != NULL && RedisModule_AvoidReplicaTraffic() != 0;
+}
+
 static void fire(RedisModuleCtx *ctx, void *data)
 {
     (void)data;
     armed_ms = 0;
     if (!may_decide(ctx)) {
         return; /* whoever becomes master arms it again */
+    }
+    if (must_wait()) {
+        timer = RedisModule_CreateTimer(ctx, PAUSED_MS, fire, NULL);
+        armed_ms = world_now_ms() + PAUSED_MS;
+        return;
     }
     int home = RedisModule_GetSelectedDb(ctx);
     int64_t now_ms = world_now_ms();

@@ -549,7 +549,7 @@ def test_replica(server):
         job_id = push(c, "lease", "x", "VIS", 1)
         job = pull_one(c, "lease")
         c("WAIT", 1, 5000)
-        server.stop()
+        expect(server.stop(), 0)
         expect(r("REPLICAOF NO ONE"), "OK")
         expect(get(r, job_id)["status"], "leased")
         wait_for(lambda: get(r, job_id)["status"] != "leased")
@@ -613,6 +613,17 @@ def quiet(c):
             if job["status"] in ("leased", "scheduled", "ready"):
                 c("JOB.CANCEL", job["id"])
     wait_for(calm)
+
+
+@stock_only
+def test_pause(server):
+    """While writes are paused, as before a failover, the timer waits; then it goes on."""
+    c = server.client()
+    job_id = push(c, "q", "x", "DELAY", 200)
+    c("CLIENT PAUSE 700 WRITE")
+    time.sleep(0.5)
+    expect(get(c, job_id)["status"], "scheduled")
+    wait_for(lambda: get(c, job_id)["status"] == "ready")
 
 
 @stock_only
