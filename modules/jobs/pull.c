@@ -11,6 +11,8 @@
 #include "type.h"
 
 #define COUNT_MAX 1000
+#define PORTION 16                      /* jobs leased at once, before looking at their bytes */
+#define ANSWER_BYTES (8u * 1024 * 1024) /* of payloads: no more jobs once there are as many */
 #define QUEUES_MAX 64
 #define BLOCK_MAX_MS (INT64_C(365) * 24 * 3600 * 1000)
 
@@ -116,28 +118,43 @@ static bool is_promising(RedisModuleCtx *ctx, RedisModuleString *name, bool *wro
     return promising;
 }
 
+/* How much of an answer is made, so that it can be ended when it is large. */
+struct answer {
+    size_t count;
+    size_t bytes;
+};
+
+static bool is_full(const struct answer *answer, const struct pull_args *args)
+{
+    return answer->count >= (size_t)args->count || answer->bytes >= ANSWER_BYTES;
+}
+
 /* Lease from one queue and reply the jobs, inside an array that the first of all jobs opens. */
 static void pull_from(RedisModuleCtx *ctx, RedisModuleString *name, const struct pull_args *args,
-                      size_t *given)
+                      struct answer *answer)
 {
     struct work work;
     if (!work_begin(&work, ctx, name, WORK_EXISTING)) {
         return;
     }
-    static uint64_t seqs[COUNT_MAX];
-    size_t count = 0;
-    if (work.queue != NULL) {
-        count = jobs_pull(work.queue, &work.env, args->worker, seqs, (size_t)args->count - *given);
-    }
-    for (size_t i = 0; i < count; i++) {
-        if (*given == 0) {
-            RedisModule_ReplyWithArray(ctx, REDISMODULE_POSTPONED_LEN);
+    size_t before = answer->count;
+    size_t count = work.queue == NULL ? 0 : 1;
+    while (count != 0 && !is_full(answer, args)) {
+        uint64_t seqs[PORTION];
+        size_t left = (size_t)args->count - answer->count;
+        count =
+            jobs_pull(work.queue, &work.env, args->worker, seqs, left < PORTION ? left : PORTION);
+        for (size_t i = 0; i < count; i++) {
+            if (answer->count == 0) {
+                RedisModule_ReplyWithArray(ctx, REDISMODULE_POSTPONED_LEN);
+            }
+            reply_job(&work, seqs[i]);
+            answer->count++;
+            answer->bytes += jobs_payload(jobs_find(work.queue, seqs[i])).len;
         }
-        reply_job(&work, seqs[i]);
-        (*given)++;
     }
     work_end(&work);
-    if (count != 0) {
+    if (answer->count != before) {
         world_notify(ctx, name, "job.pull");
     }
 }
@@ -145,17 +162,17 @@ static void pull_from(RedisModuleCtx *ctx, RedisModuleString *name, const struct
 /* Lease and reply.  False, with nothing replied, when no queue has a job. */
 static bool pull(RedisModuleCtx *ctx, const struct pull_args *args)
 {
-    size_t given = 0;
-    for (int i = 0; i < args->queue_count && given < (size_t)args->count; i++) {
+    struct answer answer = {0};
+    for (int i = 0; i < args->queue_count && !is_full(&answer, args); i++) {
         bool wrong_type = false;
         if (is_promising(ctx, args->queues[i], &wrong_type)) {
-            pull_from(ctx, args->queues[i], args, &given);
+            pull_from(ctx, args->queues[i], args, &answer);
         }
     }
-    if (given != 0) {
-        RedisModule_ReplySetArrayLength(ctx, (long)given);
+    if (answer.count != 0) {
+        RedisModule_ReplySetArrayLength(ctx, (long)answer.count);
     }
-    return given != 0;
+    return answer.count != 0;
 }
 
 static int on_ready(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)

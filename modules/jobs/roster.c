@@ -259,6 +259,9 @@ static void see(RedisModuleCtx *ctx, RedisModuleString *name)
 static int on_key_event(RedisModuleCtx *ctx, int type, const char *event, RedisModuleString *name)
 {
     (void)type;
+    if (entries == NULL) {
+        return REDISMODULE_OK; /* after roster_fini() */
+    }
     static const char *const gone[] = {"del", "expired", "evicted", "rename_from", "move_from"};
     static const char *const come[] = {"rename_to", "move_to", "copy_to", "restore"};
     for (size_t i = 0; i < HL_ARRAY_LEN(gone); i++) {
@@ -327,6 +330,9 @@ static void flush_db(int db)
 
 static void on_server_event(RedisModuleCtx *ctx, RedisModuleEvent event, uint64_t sub, void *data)
 {
+    if (entries == NULL) {
+        return; /* after roster_fini() */
+    }
     if (event.id == REDISMODULE_EVENT_FLUSHDB && sub == REDISMODULE_SUBEVENT_FLUSHDB_START) {
         flush_db(((const RedisModuleFlushInfo *)data)->dbnum);
     } else if (event.id == REDISMODULE_EVENT_SWAPDB) {

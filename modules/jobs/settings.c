@@ -3,7 +3,10 @@
 #include "event.h"
 #include "kit/assert.h"
 
+#define PAYLOAD_LIMIT (INT64_C(256) * 1024 * 1024) /* one argument of RESP must hold its event */
 #define TEN_YEARS_S (INT64_C(10) * 365 * 24 * 3600)
+
+HL_STATIC(PAYLOAD_LIMIT < JOBS_PAYLOAD_MAX);
 
 struct settings jobs_settings;
 
@@ -13,7 +16,7 @@ static const struct setting {
     int64_t fallback, min, max;
     unsigned flags;
 } table[] = {
-    {"max-payload", &jobs_settings.max_payload, 1048576, 1, JOBS_PAYLOAD_MAX,
+    {"max-payload", &jobs_settings.max_payload, 1048576, 1, PAYLOAD_LIMIT,
      REDISMODULE_CONFIG_MEMORY},
     {"default-visibility", &jobs_settings.visibility_s, 300, 1, JOBS_SPAN_MAX / 1000, 0},
     {"default-max-attempts", &jobs_settings.max_attempts, 3, 1, JOBS_TRIES_MAX, 0},

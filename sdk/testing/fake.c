@@ -26,7 +26,7 @@ static int get_api(const char *full_name, void *target)
 {
     static void *(*const tables[])(const char *) = {
         fake_lookup_basic, fake_lookup_string, fake_lookup_reply,  fake_lookup_key,
-        fake_lookup_type,  fake_lookup_server, fake_lookup_config,
+        fake_lookup_type,  fake_lookup_server, fake_lookup_config, fake_lookup_dict,
     };
     static const char prefix[] = "RedisModule_";
     if (strncmp(full_name, prefix, sizeof prefix - 1) != 0) {
@@ -222,6 +222,15 @@ static const char *text_of(struct hl_buf *buf)
 }
 
 /* ---- Loading and running ---- */
+
+int fake_unload(struct fake *fake, int (*onunload)(RedisModuleCtx *ctx))
+{
+    RedisModuleCtx ctx;
+    fake_ctx_init(&ctx, fake);
+    int result = onunload(&ctx);
+    fake_ctx_fini(&ctx);
+    return result;
+}
 
 int fake_load(struct fake *fake, fake_onload onload, const char *args)
 {

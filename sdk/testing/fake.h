@@ -34,6 +34,9 @@ void fake_destroy(struct fake *fake);
  * REDISMODULE_ERR when the module registered settings and did not load them. */
 int fake_load(struct fake *fake, fake_onload onload, const char *args);
 
+/* Run `onunload` as MODULE UNLOAD does; returns its result.  Values stay until fake_destroy(). */
+int fake_unload(struct fake *fake, int (*onunload)(RedisModuleCtx *ctx));
+
 /* Set a setting before fake_load(), as the configuration file does.  `name` without the module. */
 void fake_preset(struct fake *fake, const char *name, const char *value);
 

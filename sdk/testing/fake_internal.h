@@ -110,7 +110,7 @@ struct RedisModuleBlockedClient {
     mstime_t deadline; /* 0: none */
     RedisModuleString **argv;
     int argc;
-    bool unblocked, aborted;
+    bool unblocked, aborted, on_keys;
     struct RedisModuleBlockedClient *next;
 };
 
@@ -195,6 +195,9 @@ void *fake_lookup_server(const char *name);
 
 /* As fake_lookup_basic(). */
 void *fake_lookup_config(const char *name);
+
+/* As fake_lookup_basic(). */
+void *fake_lookup_dict(const char *name);
 
 /* One row of a table of functions, and the search in it. */
 struct fake_row {

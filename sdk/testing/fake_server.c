@@ -246,6 +246,30 @@ static RedisModuleBlockedClient *fake_BlockClient(RedisModuleCtx *ctx, RedisModu
     return bc;
 }
 
+/* The keys do not matter here: every client that waits on keys is asked again each time. */
+static RedisModuleBlockedClient *
+fake_BlockClientOnKeys(RedisModuleCtx *ctx, RedisModuleCmdFunc reply, RedisModuleCmdFunc timeout,
+                       RedisModuleFreePrivdataFunc free_privdata, long long timeout_ms,
+                       RedisModuleString **keys, int numkeys, void *privdata)
+{
+    HL_ASSERT(keys != NULL && numkeys > 0);
+    RedisModuleBlockedClient *bc = fake_BlockClient(ctx, reply, timeout, free_privdata, timeout_ms);
+    bc->on_keys = true;
+    bc->privdata = privdata;
+    return bc;
+}
+
+static void fake_SignalKeyAsReady(RedisModuleCtx *ctx, RedisModuleString *key)
+{
+    HL_ASSERT(ctx != NULL && key != NULL);
+}
+
+static int fake_SubscribeToKeyspaceEvents(RedisModuleCtx *ctx, int types,
+                                          RedisModuleNotificationFunc run)
+{
+    return ctx == NULL || types == 0 || run == NULL ? REDISMODULE_ERR : REDISMODULE_OK;
+}
+
 static int fake_UnblockClient(RedisModuleBlockedClient *bc, void *privdata)
 {
     HL_ASSERT(!bc->unblocked && !bc->aborted);
@@ -275,8 +299,9 @@ static int fake_IsBlockedTimeoutRequest(RedisModuleCtx *ctx)
     return ctx->serving != NULL && ctx->timed_out;
 }
 
-/* Run the callback that ends a wait, and append what it answers. */
-static void finish(struct fake *fake, RedisModuleBlockedClient *bc, bool timed_out)
+/* Run the callback that ends a wait, and append what it answers.  False when a client that waits
+ * on keys is not served: it waits on. */
+static bool finish(struct fake *fake, RedisModuleBlockedClient *bc, bool timed_out)
 {
     RedisModuleCmdFunc callback = timed_out ? bc->timeout : bc->reply;
     RedisModuleCtx ctx;
@@ -286,7 +311,12 @@ static void finish(struct fake *fake, RedisModuleBlockedClient *bc, bool timed_o
     ctx.argv = bc->argv;
     ctx.argc = bc->argc;
     if (callback != NULL && !bc->aborted) {
-        callback(&ctx, bc->argv, bc->argc);
+        int result = callback(&ctx, bc->argv, bc->argc);
+        if (bc->on_keys && !timed_out && result != REDISMODULE_OK) {
+            HL_ASSERT(ctx.reply == NULL);
+            fake_ctx_fini(&ctx);
+            return false;
+        }
         RedisModuleCallReply *reply = fake_reply_take(&ctx);
         hl_buf_append_text(&fake->answer, fake->answer.len == 0 ? "" : "\n");
         fake_reply_print(&fake->answer, reply);
@@ -296,6 +326,7 @@ static void finish(struct fake *fake, RedisModuleBlockedClient *bc, bool timed_o
         bc->free_privdata(&ctx, bc->privdata);
     }
     fake_ctx_fini(&ctx);
+    return true;
 }
 
 /* Serve those who were unblocked or ran out of time, and forget them. */
@@ -304,12 +335,12 @@ static void serve_blocked(struct fake *fake)
     for (RedisModuleBlockedClient **at = &fake->blocked; *at != NULL;) {
         RedisModuleBlockedClient *bc = *at;
         bool late = !bc->unblocked && bc->deadline != 0 && bc->deadline <= fake->now_ms;
-        if (!bc->unblocked && !bc->aborted && !late) {
+        bool ends = bc->unblocked || bc->aborted || late || bc->on_keys;
+        if (!ends || !finish(fake, bc, late)) {
             at = &bc->next;
             continue;
         }
         *at = bc->next;
-        finish(fake, bc, late);
         unref_all(bc->argv, bc->argc);
         hl_free(bc->argv);
         hl_free(bc);
@@ -478,6 +509,9 @@ void *fake_lookup_server(const char *name)
         FAKE_ROW(StopTimer),
         FAKE_ROW(GetTimerInfo),
         FAKE_ROW(BlockClient),
+        FAKE_ROW(BlockClientOnKeys),
+        FAKE_ROW(SignalKeyAsReady),
+        FAKE_ROW(SubscribeToKeyspaceEvents),
         FAKE_ROW(UnblockClient),
         FAKE_ROW(AbortBlock),
         FAKE_ROW(GetBlockedClientPrivateData),
