@@ -10,6 +10,7 @@
  */
 #include "commands.h"
 
+#include "live.h"
 #include "pool.h"
 #include "settings.h"
 #include "store.h"
@@ -24,7 +25,7 @@
 #define SYNC_PER_SECOND_MAX 4 /* hashes on the server's thread */
 #define ADDRESS_MAX 46
 
-enum job_kind { JOB_REGISTER, JOB_LOGIN, JOB_PASSWD };
+enum job_kind { JOB_REGISTER, JOB_LOGIN, JOB_PASSWD, JOB_NATIVE };
 
 struct secret {
     size_t len;
@@ -57,7 +58,7 @@ static void compute(struct job *job)
 {
     struct hl_slice given = {job->given.text, job->given.len};
     struct hl_slice fresh = {job->fresh.text, job->fresh.len};
-    bool wants_hash = job->kind != JOB_LOGIN;
+    bool wants_hash = job->kind == JOB_REGISTER;
     if (job->kind != JOB_REGISTER) {
         job->matches = password_matches(job->hash, given) && job->known;
         wants_hash =
@@ -217,14 +218,6 @@ static void list_session(RedisModuleCtx *ctx, struct user_record *user,
     memcpy(user->sessions[user->session_count++], sid, TOKEN_ID_LEN);
 }
 
-/* Make the connection act as the ACL user of the same name, if the settings want it. */
-static void act_as(RedisModuleCtx *ctx, const char *name)
-{
-    if (settings()->acl_login && RedisModule_AuthenticateClientWithACLUser != NULL) {
-        RedisModule_AuthenticateClientWithACLUser(ctx, name, strlen(name), NULL, NULL, NULL);
-    }
-}
-
 /* Open a session for an admitted user and reply its first pair. */
 static int open_session(RedisModuleCtx *ctx, struct user_record *user)
 {
@@ -246,7 +239,9 @@ static int open_session(RedisModuleCtx *ctx, struct user_record *user)
         err = store_put_user(ctx, user);
     }
     if (err == HL_OK) {
-        act_as(ctx, user->name);
+        if (settings()->acl_login) {
+            live_login(ctx, user, session->sid);
+        }
         reply_pair(ctx, session, &refresh, hl_buf_view(&access), now_ms);
     } else {
         reply_error(ctx, "ERR", "cannot open a session");
@@ -266,8 +261,7 @@ static int finish_login(RedisModuleCtx *ctx, struct job *job)
         return REDISMODULE_OK;
     }
     if (access_ready(ctx, &msg) != HL_OK) {
-        RedisModule_Log(ctx, "warning", "%s", msg.text);
-        return reply_error(ctx, "AUTHKEYS", msg.text);
+        return reply_no_key(ctx, &msg);
     }
     if (job->hashed) {
         memcpy(user.hash, job->new_hash, sizeof user.hash); /* the cost was changed */
@@ -286,6 +280,7 @@ static int finish_passwd(RedisModuleCtx *ctx, struct job *job)
     }
     memcpy(user.hash, job->new_hash, sizeof user.hash);
     end_sessions(ctx, &user);
+    live_keep(ctx, &user);
     if (store_put_user(ctx, &user) != HL_OK) {
         return reply_error(ctx, "ERR", "cannot store the user");
     }
@@ -305,6 +300,8 @@ static int finish(RedisModuleCtx *ctx, struct job *job)
         return finish_login(ctx, job);
     case JOB_PASSWD:
         return finish_passwd(ctx, job);
+    case JOB_NATIVE:
+        break; /* has an end of its own */
     }
     HL_ASSERT(!"a kind of the enum");
     return REDISMODULE_ERR;
@@ -335,7 +332,8 @@ static void note_address(RedisModuleCtx *ctx, struct job *job)
     if (RedisModule_GetClientInfoById == NULL ||
         RedisModule_GetClientInfoById(&info, RedisModule_GetClientId(ctx)) != REDISMODULE_OK ||
         (info.flags & REDISMODULE_CLIENTINFO_FLAG_UNIXSOCKET) != 0 ||
-        strncmp(info.addr, "127.", 4) == 0 || strcmp(info.addr, "::1") == 0) {
+        strncmp(info.addr, "127.", 4) == 0 || strcmp(info.addr, "::1") == 0 ||
+        strncmp(info.addr, "::ffff:127.", 11) == 0) {
         return;
     }
     size_t len = strnlen(info.addr, sizeof job->address - 1);
@@ -508,4 +506,102 @@ int cmd_passwd(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
     }
     free_job(ctx, job);
     return result;
+}
+
+/* ---- AUTH and HELLO AUTH of the server itself --------------------------------------------------
+ */
+
+/* Judge the verified password of a job.  A wrong one is left to the server, whose ACL user may
+ * have a password of its own. */
+static int end_native(RedisModuleCtx *ctx, RedisModuleString *name, RedisModuleString *password,
+                      RedisModuleString **err)
+{
+    (void)name;
+    (void)password;
+    (void)err;
+    const struct job *job = RedisModule_GetBlockedClientPrivateData(ctx);
+    int64_t now_ms = RedisModule_Milliseconds();
+    bool leads = (RedisModule_GetContextFlags(ctx) & REDISMODULE_CTX_FLAGS_MASTER) != 0;
+    struct user_record user;
+    if (job == NULL || job->late || wait_of(ctx, job, now_ms) > 0) {
+        return REDISMODULE_AUTH_NOT_HANDLED;
+    }
+    if (!job->matches || store_get_user(ctx, job->name, &user) != HL_OK ||
+        strcmp(user.hash, job->hash) != 0) {
+        if (leads) { /* a follower cannot write */
+            count_failure(ctx, job, now_ms);
+        }
+        return REDISMODULE_AUTH_NOT_HANDLED;
+    }
+    if (leads) {
+        store_drop_failure(ctx, false, job->name);
+    }
+    return !user.disabled && live_login(ctx, &user, NULL) ? REDISMODULE_AUTH_HANDLED
+                                                          : REDISMODULE_AUTH_NOT_HANDLED;
+}
+
+/* An access token as the password: no hash, no thread. */
+static int native_token(RedisModuleCtx *ctx, const char *name, struct hl_slice token)
+{
+    struct access *access = hl_calloc(1, sizeof *access);
+    bool good = access_check(ctx, token, access) == NULL && strcmp(access->user.name, name) == 0 &&
+                live_login(ctx, &access->user, access->session.sid);
+    hl_free(access);
+    return good ? REDISMODULE_AUTH_HANDLED : REDISMODULE_AUTH_NOT_HANDLED;
+}
+
+/* A password: verified on a thread while the client is blocked. */
+static int native_password(RedisModuleCtx *ctx, const struct user_record *user,
+                           struct hl_slice text)
+{
+    struct job *job = hl_calloc(1, sizeof *job);
+    job->kind = JOB_NATIVE;
+    job->known = true;
+    job->cost = password_hash_cost(user->hash); /* verify only */
+    job->give_up_ms = RedisModule_Milliseconds() + settings()->hash_timeout_s * 1000;
+    memcpy(job->name, user->name, sizeof job->name);
+    memcpy(job->hash, user->hash, sizeof job->hash);
+    memcpy(job->given.text, text.ptr, text.len);
+    job->given.len = text.len;
+    note_address(ctx, job);
+    if (wait_of(ctx, job, RedisModule_Milliseconds()) > 0) {
+        free_job(ctx, job);
+        return REDISMODULE_AUTH_NOT_HANDLED;
+    }
+    job->client = RedisModule_BlockClientOnAuth(ctx, end_native, free_job);
+    if (!pool_submit(pool, job, (size_t)settings()->queue_max)) {
+        RedisModule_AbortBlock(job->client);
+        free_job(ctx, job);
+        return REDISMODULE_AUTH_NOT_HANDLED;
+    }
+    return REDISMODULE_AUTH_HANDLED;
+}
+
+static int on_native(RedisModuleCtx *ctx, RedisModuleString *name, RedisModuleString *password,
+                     RedisModuleString **err)
+{
+    const int denied = REDISMODULE_CTX_FLAGS_DENY_BLOCKING | REDISMODULE_CTX_FLAGS_MULTI |
+                       REDISMODULE_CTX_FLAGS_LUA;
+    char user_name[USER_NAME_MAX + 1];
+    struct hl_slice text = arg_slice(password);
+    struct user_record user;
+    (void)err;
+    if (!settings()->acl_login || read_name(name, user_name) != NULL) {
+        return REDISMODULE_AUTH_NOT_HANDLED;
+    }
+    if (text.len > PASSWORD_LEN_MAX) {
+        return native_token(ctx, user_name, text);
+    }
+    if ((RedisModule_GetContextFlags(ctx) & denied) != 0 ||
+        store_get_user(ctx, user_name, &user) != HL_OK) {
+        return REDISMODULE_AUTH_NOT_HANDLED;
+    }
+    return native_password(ctx, &user, text);
+}
+
+void native_auth_load(RedisModuleCtx *ctx)
+{
+    if (RedisModule_RegisterAuthCallback != NULL && RedisModule_BlockClientOnAuth != NULL) {
+        RedisModule_RegisterAuthCallback(ctx, on_native);
+    }
 }

@@ -38,6 +38,20 @@ int cmd_verify(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
     return REDISMODULE_OK;
 }
 
+/* Take a session out of its user's list, which closes the connections that it opened (L1). */
+static hl_err unlist(RedisModuleCtx *ctx, struct user_record *user,
+                     const unsigned char sid[TOKEN_ID_LEN])
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < user->session_count; i++) {
+        if (memcmp(user->sessions[i], sid, TOKEN_ID_LEN) != 0) {
+            memmove(user->sessions[kept++], user->sessions[i], TOKEN_ID_LEN);
+        }
+    }
+    user->session_count = kept;
+    return store_put_user(ctx, user);
+}
+
 /* ---- REFRESH ----------------------------------------------------------------------------------
  */
 
@@ -55,8 +69,7 @@ static int give_next(RedisModuleCtx *ctx, struct refresh *r, int64_t now_ms)
     unsigned char secret[RECORD_SECRET_LEN];
     struct hl_errmsg msg = {0};
     if (access_ready(ctx, &msg) != HL_OK) {
-        RedisModule_Log(ctx, "warning", "%s", msg.text);
-        return reply_error(ctx, "AUTHKEYS", msg.text);
+        return reply_no_key(ctx, &msg);
     }
     hl_err err = seal_random(secret, sizeof secret);
     if (err == HL_OK) {
@@ -88,7 +101,8 @@ static int give_again(RedisModuleCtx *ctx, struct refresh *r)
 static int revoke(RedisModuleCtx *ctx, struct refresh *r)
 {
     session_revoke(&r->session);
-    if (store_put_session(ctx, &r->session) != HL_OK) {
+    if (store_put_session(ctx, &r->session) != HL_OK ||
+        unlist(ctx, &r->user, r->session.sid) != HL_OK) {
         return reply_error(ctx, "ERR", "cannot revoke the session");
     }
     RedisModule_Log(ctx, "warning", "a refresh token of user %s was used twice: session revoked",
@@ -187,20 +201,6 @@ static const char *find_session(RedisModuleCtx *ctx, struct hl_slice text, struc
                                                         : "TOKENREVOKED the session has ended";
 }
 
-/* End one session: its record, and its place in the user's list. */
-static void end_one(RedisModuleCtx *ctx, struct user_record *user,
-                    const unsigned char sid[TOKEN_ID_LEN])
-{
-    size_t kept = 0;
-    store_drop_session(ctx, sid);
-    for (size_t i = 0; i < user->session_count; i++) {
-        if (memcmp(user->sessions[i], sid, TOKEN_ID_LEN) != 0) {
-            memmove(user->sessions[kept++], user->sessions[i], TOKEN_ID_LEN);
-        }
-    }
-    user->session_count = kept;
-}
-
 int cmd_logout(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
 {
     if (argc != 2 && argc != 3) {
@@ -213,12 +213,15 @@ int cmd_logout(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
     size_t ended = 1;
     const char *error = find_session(ctx, arg_slice(argv[1]), r);
     if (error == NULL) {
+        hl_err err = HL_OK;
         if (argc == 3) {
             ended = end_sessions(ctx, &r->user);
+            err = store_put_user(ctx, &r->user);
         } else {
-            end_one(ctx, &r->user, r->session.sid);
+            store_drop_session(ctx, r->session.sid);
+            err = unlist(ctx, &r->user, r->session.sid);
         }
-        error = store_put_user(ctx, &r->user) == HL_OK ? NULL : "ERR cannot store the user";
+        error = err == HL_OK ? NULL : "ERR cannot store the user";
     }
     free_refresh(r);
     return error == NULL ? RedisModule_ReplyWithLongLong(ctx, (long long)ended)

@@ -17,6 +17,9 @@ static inline struct hl_slice arg_slice(RedisModuleString *arg)
 /* Start the threads of the password commands.  In OnLoad only; false, after logging why. */
 bool password_commands_load(RedisModuleCtx *ctx);
 
+/* Take part in AUTH and HELLO AUTH, where the server offers it (7.2).  In OnLoad only. */
+void native_auth_load(RedisModuleCtx *ctx);
+
 /* Wait for the threads and end them. */
 void password_commands_unload(void);
 
@@ -42,6 +45,9 @@ int reply_pair(RedisModuleCtx *ctx, const struct session_record *session,
 /* End all sessions of `user` at once: drop their records and raise the credential version.  The
  * caller writes the user's record afterwards.  Returns how many were listed. */
 size_t end_sessions(RedisModuleCtx *ctx, struct user_record *user);
+
+/* Reply that there is no key to sign with, and log `msg`, which is not for everybody's eyes. */
+int reply_no_key(RedisModuleCtx *ctx, const struct hl_errmsg *msg);
 
 /* AUTH.REGISTER user password */
 int cmd_register(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);

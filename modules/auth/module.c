@@ -1,5 +1,6 @@
 /* auth: what the module registers, in one table.  See README.md for the commands. */
 #include "commands.h"
+#include "live.h"
 #include "settings.h"
 #include "store.h"
 
@@ -272,12 +273,14 @@ int RedisModule_OnLoad(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
         settings_unload(ctx);
         return REDISMODULE_ERR;
     }
+    native_auth_load(ctx);
     return REDISMODULE_OK;
 }
 
 int RedisModule_OnUnload(RedisModuleCtx *ctx)
 {
     password_commands_unload();
+    live_unload();
     access_unload();
     settings_unload(ctx);
     return REDISMODULE_OK;

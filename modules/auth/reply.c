@@ -29,6 +29,12 @@ int reply_error(RedisModuleCtx *ctx, const char *code, const char *text)
     return RedisModule_ReplyWithError(ctx, line);
 }
 
+int reply_no_key(RedisModuleCtx *ctx, const struct hl_errmsg *msg)
+{
+    RedisModule_Log(ctx, "warning", "%s", msg->text);
+    return reply_error(ctx, "AUTHKEYS", "no key to sign with: the server's log says why");
+}
+
 void reply_text(RedisModuleCtx *ctx, const char *name, const char *text)
 {
     RedisModule_ReplyWithCString(ctx, name);

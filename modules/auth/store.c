@@ -2,6 +2,8 @@
  * when it is written, loaded, restored or applied. */
 #include "store.h"
 
+#include "live.h"
+
 #include "kit/assert.h"
 #include "kit/base64.h"
 
@@ -229,6 +231,10 @@ int cmd_put(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
     if (err != HL_OK) {
         return RedisModule_ReplyWithError(ctx, REDISMODULE_ERRORMSG_WRONGTYPE);
     }
+    struct user_record user;
+    if (user_decode(&user, (struct hl_slice){bytes, len}) == HL_OK) {
+        live_check(ctx, &user);
+    }
     RedisModule_ReplicateVerbatim(ctx);
     return RedisModule_ReplyWithSimpleString(ctx, "OK");
 }
@@ -279,7 +285,11 @@ hl_err store_put_user(RedisModuleCtx *ctx, const struct user_record *user)
     struct hl_buf bytes = {0};
     user_key(key, user->name);
     user_encode(&bytes, user);
-    return put(ctx, key, 0, &bytes);
+    hl_err err = put(ctx, key, 0, &bytes);
+    if (err == HL_OK) {
+        live_check(ctx, user);
+    }
+    return err;
 }
 
 hl_err store_list_user(RedisModuleCtx *ctx, const char *name)

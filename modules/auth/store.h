@@ -32,7 +32,7 @@ bool store_register(RedisModuleCtx *ctx);
 /* Read a user's record. */
 HL_MUST_USE hl_err store_get_user(RedisModuleCtx *ctx, const char *name, struct user_record *out);
 
-/* Write a user's record. */
+/* Write a user's record, and close the connections that it no longer allows. */
 HL_MUST_USE hl_err store_put_user(RedisModuleCtx *ctx, const struct user_record *user);
 
 /* Add a name to the list of users. */

@@ -139,20 +139,21 @@ def test_bad_passwords_and_names_are_refused(server):
     expect(c.error("AUTH.LOGIN", "max", "x" * 73), FAILED)
 
 
-@settings(bcrypt_cost=9)
+@settings(bcrypt_cost=8, lockout_threshold=100)
 def test_an_unknown_user_takes_as_long(server):
     """The time of a refusal does not say whether a user exists."""
     c = registered(server)
 
-    def fastest(name):
-        times = []
-        for _ in range(5):
+    best = {"ada": 9.0, "bob": 9.0}
+    for attempt in range(30):  # a busy machine only adds time, so the best of many is the truth
+        for name in best:
             begin = time.monotonic()
-            c.error("AUTH.LOGIN", name, "wrong password")
-            times.append(time.monotonic() - begin)
-        return min(times)
-    known, unknown = fastest("ada"), fastest("bob")
-    assert 0.5 < known / unknown < 2, f"known {known:.4f} s, unknown {unknown:.4f} s"
+            expect(c.error("AUTH.LOGIN", name, "wrong password"), FAILED)
+            best[name] = min(best[name], time.monotonic() - begin)
+        ratio = best["ada"] / best["bob"]
+        if attempt >= 4 and 0.67 < ratio < 1.5:
+            return
+    raise AssertionError(f"known and unknown users take different times: {best}")
 
 
 @settings(refresh_leeway=10)
@@ -453,12 +454,16 @@ def test_the_kek_file(server):
         server.start()
         mine = server.client()
         mine("AUTH.VERIFY", access)
-        error = mine.error("AUTH.LOGIN", "ada", PASSWORD)
-        if error:
-            starts(error, "AUTHKEYS")
-            starts(mine.error("AUTH.ROTATE"), "AUTHKEYS")
+        refused = mine.error("AUTH.LOGIN", "ada", PASSWORD)
+        if refused is None:
+            return None
+        expect(refused, "AUTHKEYS no key to sign with: the server's log says why")
+        error = mine.error("AUTH.ROTATE")
+        starts(error, "AUTHKEYS")
+        assert error[9:] in server.log(), "the reason is logged"
         expect([pairs(k)["kid"] for k in mine("AUTH.KEYS")], [kid])
         return error
+    starts(c.error("AUTH.ROTATE", "LATER"), "ERR")
     assert "missing" in signs(None)
     assert not os.path.exists(kek(server)), "a lost KEK is never replaced"
     assert "not the one" in signs("ab" * 32 + "\n")
@@ -613,6 +618,84 @@ def test_acl_login(server):
     login(c)
     expect(c("ACL", "WHOAMI"), "ada")
     expect(pairs(c("AUTH.WHOAMI"))["name"], "ada")
+
+
+def closed(client):
+    """Whether the server ends the connection, within a second."""
+    client.sock.settimeout(1)
+    try:
+        client("PING")
+        client("PING")
+    except (ConnectionError, BrokenPipeError):
+        return True
+    return False
+
+
+@settings(acl_login="yes", refresh_leeway=0)
+def test_revoking_closes_live_connections(server):
+    """A connection that logged in lives no longer than its session and its user's credentials."""
+    c = registered(server)
+    c("AUTH.REGISTER", "bob", PASSWORD)
+    for name in ("ada", "bob"):
+        c("ACL", "SETUSER", name, "on", "~*", "+@all")
+    one, two, bob = server.client(), server.client(), server.client()
+    first, second = login(one), login(two)
+    login(bob, "bob")
+    expect(c("AUTH.LOGOUT", first["access"]), 1)
+    assert closed(one) and not closed(two)
+    again = pairs(c("AUTH.REFRESH", second["refresh"]))
+    assert not closed(two)
+    time.sleep(0.01)
+    starts(c.error("AUTH.REFRESH", second["refresh"]), "TOKENREUSED")
+    assert closed(two), "reuse ends the session's connections too"
+    starts(c.error("AUTH.VERIFY", again["access"]), "TOKENREVOKED")
+
+    one, two = server.client(), server.client()
+    login(one), login(two)
+    expect(one("AUTH.PASSWD", "ada", PASSWORD, "another password"), "OK")
+    assert closed(two) and not closed(one), "who changed the password may stay"
+    login(two := server.client(), password="another password")
+    expect(one("AUTH.LOGOUT", login(one, password="another password")["session"], "ALL"), 2)
+    assert closed(one) and closed(two)
+    one = server.client()
+    login(one, password="another password")
+    c("AUTH.DISABLE", "ada")
+    assert closed(one) and not closed(bob)
+    bob.close()
+    c("AUTH.DISABLE", "bob")
+    c("PING")
+
+
+def offers_native(c):
+    """Whether the server lets modules take part in AUTH."""
+    version = c("INFO", "server").split("redis_version:")[1].split(".")[:2]
+    return not STOCK or tuple(map(int, version)) >= (7, 2)
+
+
+@settings(acl_login="yes")
+def test_native_auth(server):
+    """Where the server offers it, AUTH and HELLO AUTH take a user's password or access token."""
+    c = registered(server)
+    if not offers_native(c):
+        return
+    c("ACL", "SETUSER", "ada", "on", ">native-password", "~*", "+@all")
+    access = login(server.client())["access"]
+    for password in (PASSWORD, access, "native-password"):
+        mine = server.client()
+        expect(mine("AUTH", "ada", password), "OK")
+        expect(mine("ACL", "WHOAMI"), "ada")
+        mine("HELLO", "3", "AUTH", "ada", password)
+    mine = server.client()
+    starts(mine.error("AUTH", "ada", "wrong password"), "WRONGPASS")
+    starts(mine.error("AUTH", "ada", access[:-4] + "AAAA"), "WRONGPASS")
+    c("AUTH.REGISTER", "bob", PASSWORD)
+    c("ACL", "SETUSER", "bob", "on", "~*", "+@all")
+    starts(mine.error("AUTH", "bob", access), "WRONGPASS")
+    expect(mine("ACL", "WHOAMI"), "default")
+    expect(mine("AUTH", "bob", PASSWORD), "OK")
+    c("AUTH.DISABLE", "bob")
+    assert closed(mine)
+    starts(server.client().error("AUTH", "bob", PASSWORD), "WRONGPASS")
 
 
 def test_replicas(server):
