@@ -25,7 +25,6 @@ static void on_expired(void *ctx, int db, struct hl_slice key)
     struct hl_node *node = ctx;
     struct hl_slice argv[2] = {hl_slice_of("DEL"), key};
     hl_unit_effect(node, db, 2, argv);
-    hl_ks_notify(&node->ks, HL_NOTIFY_EXPIRED, "expired", db, key);
 }
 
 static void on_notify(void *ctx, uint32_t classes, const char *event, int db, struct hl_slice key)

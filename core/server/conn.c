@@ -8,6 +8,7 @@
 
 #include "kit/alloc.h"
 #include "kit/assert.h"
+#include "resp/peek.h"
 #include "server/sockets.h"
 
 #include <errno.h>
@@ -107,12 +108,31 @@ static void postpone(struct hl_conn *conn, int argc, const struct hl_slice *argv
     conn->postponed = (struct hl_postponed){.argc = argc, .argv = copy};
 }
 
+/* Bring the keys of the next requests of a pipeline into the cache; returns how many requests that
+ * covers.  A single request has nothing to overlap. */
+static int prefetch(const struct hl_conn *conn, const char *bytes, size_t len)
+{
+    struct hl_slice keys[HL_PREFETCH_MAX];
+    struct hl_node *node = conn->server->node;
+    int count = hl_peek_words(bytes, len, keys, HL_PREFETCH_MAX);
+    if (count > 1) {
+        hl_db_prefetch(hl_ks_db(&node->ks, conn->session->db), keys, (size_t)count);
+    }
+    return count;
+}
+
 /* Run what bytes[parser.pos..len) holds; afterwards parser.pos is where the rest starts. */
 static void run_requests(struct hl_conn *conn, const char *bytes, size_t len)
 {
     struct hl_session *session = conn->session;
     struct hl_node *node = conn->server->node;
+    int prefetched = 0;
     while (takes_input(conn)) {
+        if (prefetched > 0) {
+            prefetched--;
+        } else if (!hl_parser_is_partial(&conn->parser)) {
+            prefetched = prefetch(conn, bytes + conn->parser.pos, len - conn->parser.pos) - 1;
+        }
         enum hl_parse_result result = hl_parser_next(&conn->parser, bytes, len);
         if (result == HL_PARSE_MORE) {
             return;
