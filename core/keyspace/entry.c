@@ -161,3 +161,10 @@ void *hl_entry_module_value(const struct hl_entry *entry)
     memcpy(&value, hl_entry_value(entry) + sizeof value, sizeof value);
     return value;
 }
+
+void *hl_entry_module_swap(struct hl_entry *entry, void *value)
+{
+    void *old = hl_entry_module_value(entry);
+    memcpy(hl_entry_value(entry) + sizeof value, &value, sizeof value);
+    return old;
+}

@@ -305,4 +305,8 @@ void *hl_entry_module_type(const struct hl_entry *entry);
 /* The module value itself; the entry keeps it. */
 void *hl_entry_module_value(const struct hl_entry *entry);
 
+/* Put `value`, of the same type, in place of the module value; returns the old one, which the caller
+ * owns. */
+void *hl_entry_module_swap(struct hl_entry *entry, void *value);
+
 #endif

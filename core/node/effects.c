@@ -22,6 +22,10 @@ void hl_unit_effect(struct hl_node *node, int db, int argc, const struct hl_slic
     if (node->wal == NULL || node->ks.expiry != HL_EXPIRY_DELETE) {
         return; /* no log, or these changes come from it */
     }
+    if (node->unit.muted && node->hooks.effect_muted != NULL) {
+        node->hooks.effect_muted(node->hooks.ctx, db, argc, argv);
+        return;
+    }
     if (node->unit.body == NULL) {
         node->unit.body = hl_wal_append_begin(node->wal);
         node->unit.body_start = node->unit.body->len;

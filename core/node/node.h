@@ -110,6 +110,7 @@ struct hl_unit {
     size_t body_start;   /* where it starts in there */
     uint32_t effects;
     uint64_t gate; /* highest gate of what the unit looked at */
+    bool muted;    /* effects go to hooks.effect_muted instead of the entry (RM_Call without "!") */
 };
 
 /* Told to other layers of the core.  Any may be NULL. */
@@ -118,6 +119,8 @@ struct hl_node_hooks {
     void (*session_ended)(void *ctx, struct hl_session *session);
     /* An execution unit is over; `changed` when it made an entry. */
     void (*unit_ended)(void *ctx, bool changed);
+    /* What a muted part of the unit would have recorded. */
+    void (*effect_muted)(void *ctx, int db, int argc, const struct hl_slice *argv);
     void (*notify)(void *ctx, uint32_t classes, const char *event, int db, struct hl_slice key);
     void (*key_ready)(void *ctx, int db, struct hl_slice key);
     void (*flushed)(void *ctx, int db, bool after); /* db -1: all */

@@ -99,7 +99,7 @@ def free_port():
 
 
 class Server:
-    """A server process in a directory of its own; `with Server(binary) as server: server.client()`."""
+    """A server process in a directory of its own: `with Server(binary) as s: s.client()`."""
 
     def __init__(self, binary, *args, directory=None):
         self.binary, self.args = binary, args

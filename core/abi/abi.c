@@ -1,0 +1,127 @@
+/* The module ABI as one thing: made on a node, driven by the loop. */
+#include "abi/unit.h"
+
+/* One round of hl_abi_service() takes no more mails than this, so that threads cannot keep the loop
+ * from its clients. */
+#define MAILS_PER_ROUND 1000
+
+static void on_session_ended(void *ctx, struct hl_session *session)
+{
+    (void)ctx;
+    (void)session;
+}
+
+static void on_unit_ended(void *ctx, bool changed)
+{
+    (void)changed;
+    hl_blocked_serve_ready(ctx);
+}
+
+static void on_key_ready(void *ctx, int db, struct hl_slice key)
+{
+    hl_blocked_key_ready(ctx, db, key);
+}
+
+static void *on_copy(void *ctx, void *type, void *value, struct hl_slice from, struct hl_slice to)
+{
+    (void)ctx;
+    return hl_type_copy_value(hl_abi_current, type, value, from, to);
+}
+
+static const char *on_type_name(void *ctx, void *type)
+{
+    (void)ctx;
+    return hl_type_name(type);
+}
+
+static void on_list_modules(void *ctx, struct hl_writer *out)
+{
+    hl_module_list(ctx, out);
+}
+
+/* Hang into what the node and its keyspace tell. */
+static void hang_in(struct hl_abi *abi)
+{
+    struct hl_node *node = abi->node;
+    node->hooks.ctx = abi;
+    node->hooks.session_ended = on_session_ended;
+    node->hooks.unit_ended = on_unit_ended;
+    node->hooks.effect_muted = hl_frame_muted;
+    node->hooks.key_ready = on_key_ready;
+    node->hooks.list_modules = on_list_modules;
+    node->ks.hooks.module_free = hl_type_free_value;
+    node->services.module_copy = on_copy;
+    node->services.module_type_name = on_type_name;
+    hl_rdb_fill(abi, &node->modules);
+}
+
+struct hl_abi *hl_abi_create(struct hl_node *node, const struct hl_abi_services *services)
+{
+    struct hl_abi *abi = hl_calloc(1, sizeof *abi);
+    abi->node = node;
+    abi->ks = &node->ks;
+    abi->table = node->commands;
+    abi->services = services;
+    struct hl_list_node *lists[] = {&abi->modules,   &abi->exports, &abi->timers, &abi->watches,
+                                    &abi->listeners, &abi->jobs,    &abi->events, &abi->configs,
+                                    &abi->filters,   &abi->users,   &abi->auths,  &abi->blocked};
+    for (size_t i = 0; i < HL_ARRAY_LEN(lists); i++) {
+        hl_list_init(lists[i]);
+    }
+    hl_inbox_init(abi);
+    hang_in(abi);
+    hl_err err = hl_command_register(node->commands, hl_commands_module, hl_commands_module_count);
+    HL_ASSERT(err == HL_OK); /* nobody else has a command of that name */
+    hl_abi_current = abi;
+    return abi;
+}
+
+void hl_abi_destroy(struct hl_abi *abi)
+{
+    if (abi == NULL) {
+        return;
+    }
+    hl_abi_current = abi;
+    hl_modules_end(abi);
+    hl_command_unregister(abi->table, "module");
+    if (abi->caller != NULL) {
+        hl_session_destroy(abi->node, abi->caller);
+    }
+    abi->node->hooks = (struct hl_node_hooks){0};
+    hl_inbox_fini(abi);
+    hl_frame_free(abi);
+    hl_free(abi);
+    hl_abi_current = NULL;
+}
+
+void hl_abi_enter(struct hl_abi *abi)
+{
+    if (hl_abi_current != abi) { /* threads read it: do not write what is there already */
+        hl_abi_current = abi;
+    }
+}
+
+int64_t hl_abi_service(struct hl_abi *abi)
+{
+    enum hl_mail kind;
+    void *ptr = NULL;
+    void *argument = NULL;
+    hl_abi_enter(abi);
+    for (int i = 0; i < MAILS_PER_ROUND && hl_inbox_take(abi, &kind, &ptr, &argument); i++) {
+        switch (kind) {
+        case HL_MAIL_UNBLOCK:
+            hl_blocked_serve(abi, ptr);
+            break;
+        case HL_MAIL_ONESHOT:
+            hl_oneshot_run(abi, ptr, argument);
+            break;
+        }
+    }
+    hl_blocked_serve_ready(abi);
+    return hl_timers_run(abi);
+}
+
+const struct hl_dump_modules *hl_abi_dump_modules(struct hl_abi *abi)
+{
+    return &abi->node->modules;
+}
