@@ -185,6 +185,8 @@ struct hl_command *hl_command_of(const struct hl_command_table *table, const str
 
 /* The command with this id, or NULL; ids run below hl_command_id_end(). */
 struct hl_command *hl_command_by_id(const struct hl_command_table *table, uint32_t id);
+
+/* One more than the highest id in use. */
 uint32_t hl_command_id_end(const struct hl_command_table *table);
 
 /* Number of commands without subcommands. */
@@ -221,6 +223,10 @@ struct hl_call_services {
     /* A copy of a module value for COPY, or NULL when its type cannot. */
     void *(*module_copy)(void *ctx, void *type, void *value, struct hl_slice from,
                          struct hl_slice to);
+    /* The table the running command came from, for COMMAND. */
+    const struct hl_command_table *commands;
+    /* True when a module of this name registered the command.  May be NULL. */
+    bool (*command_is_of)(void *ctx, const struct hl_command *cmd, struct hl_slice module);
     /* The nine-letter name of a module type, for TYPE. */
     const char *(*module_type_name)(void *ctx, void *type);
 };

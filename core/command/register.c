@@ -13,6 +13,7 @@ hl_err hl_command_register_all(struct hl_command_table *table)
         {hl_commands_keys, hl_commands_keys_count},
         {hl_commands_expire, hl_commands_expire_count},
         {hl_commands_dump, hl_commands_dump_count},
+        {hl_commands_command, hl_commands_command_count},
     };
     for (size_t i = 0; i < HL_ARRAY_LEN(families); i++) {
         hl_err err = hl_command_register(table, families[i].rows, families[i].count);

@@ -35,9 +35,11 @@ struct hl_ttl_options {
  * syntax error. */
 bool hl_ttl_options(struct hl_call *call, int first, unsigned allowed, struct hl_ttl_options *out);
 
-/* Log "SET key value PXAT when" or "PEXPIREAT key when": relative times never reach the log. */
+/* Log "SET key value PXAT when": relative times never reach the log. */
 void hl_effect_set_at(struct hl_call *call, struct hl_slice key, struct hl_slice value,
                       int64_t when_ms);
+
+/* Log "PEXPIREAT key when". */
 void hl_effect_expire_at(struct hl_call *call, struct hl_slice key, int64_t when_ms);
 
 #endif

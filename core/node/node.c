@@ -109,6 +109,7 @@ struct hl_node *hl_node_create(const struct hl_world *world, struct hl_wal *wal,
     hl_watch_init(node);
     hl_observe_init(node);
     node->commands = hl_command_table_create();
+    node->services.commands = node->commands;
     register_rows(node);
     node->stats.last_save_ok = true;
     hl_node_begin(node);

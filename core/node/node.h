@@ -259,6 +259,8 @@ void hl_session_unblock(struct hl_node *node, struct hl_session *session);
  * cycle); asserts N2.  hl_unit_end() makes its entry and returns the gate that bytes which depend
  * on it must wait for. */
 void hl_unit_begin(struct hl_node *node);
+
+/* Close the open unit: makes its entry if it changed anything, returns the gate. */
 uint64_t hl_unit_end(struct hl_node *node);
 
 /* Record an effect of the open unit.  Does nothing without a log or while applying. */

@@ -62,8 +62,10 @@ struct hl_histogram {
     uint32_t buckets[HL_HISTOGRAM_BUCKETS];
 };
 
-/* Make and release what the node keeps of all this. */
+/* Make what the node keeps of all this. */
 void hl_observe_init(struct hl_node *node);
+
+/* Release it. */
 void hl_observe_fini(struct hl_node *node);
 
 /* Drop all slow requests. */
@@ -78,15 +80,19 @@ struct hl_latency_event *hl_latency_find(struct hl_latency *latency, struct hl_s
 /* Forget one event's spikes, or all when `name` is NULL; returns how many events. */
 int hl_latency_reset(struct hl_latency *latency, const struct hl_slice *name);
 
-/* Upper bound in microseconds of a bucket, and the value below which `percent` of calls lie. */
+/* Upper bound of a bucket, in microseconds. */
 uint64_t hl_histogram_bound(uint32_t bucket);
+
+/* The microseconds below which `percent` of calls lie; 0 when there are none. */
 double hl_histogram_percentile(const struct hl_histogram *histogram, double percent);
 
 /* Zero all command counters, error counts and statistics that CONFIG RESETSTAT resets. */
 void hl_observe_reset(struct hl_node *node);
 
-/* Show or stop showing requests to a session. */
+/* Show every request to a session. */
 void hl_monitor_add(struct hl_node *node, struct hl_session *session);
+
+/* Stop showing them.  Allowed for a session that is no monitor. */
 void hl_monitor_remove(struct hl_node *node, struct hl_session *session);
 
 /* True when argument i of a request must not be shown: a password, a token. */

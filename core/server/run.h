@@ -19,10 +19,16 @@ void hl_server_fini_loop(struct hl_server *server);
 /* A line for the log file: level 0 debug … 3 warning. */
 void hl_run_log(struct hl_server *server, int level, const char *line);
 
-/* Called `hz` times a second, while loading, when loading is done, and for a signal. */
+/* Called `hz` times a second. */
 void hl_run_cron(struct hl_server *server);
+
+/* Called between slices of loading. */
 void hl_run_load_progress(struct hl_server *server);
+
+/* Called once everything is loaded. */
 void hl_run_ready(struct hl_server *server);
+
+/* Called for SIGTERM, SIGINT, SIGHUP. */
 void hl_run_signal(struct hl_server *server, int number);
 
 /* The whole program: returns the exit code. */

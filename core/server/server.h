@@ -105,8 +105,10 @@ void hl_conns_cron(struct hl_server *server);
 /* The options in force. */
 const struct hl_server_options *hl_server_options(const struct hl_server *server);
 
-/* world->output and world->resume. */
+/* world->output: look at this session before the next poll. */
 void hl_conn_output(void *ctx, struct hl_session *session);
+
+/* world->resume: take its input again. */
 void hl_conn_resume(void *ctx, struct hl_session *session);
 
 /* --- the log thread --------------------------------------------------------------------------- */

@@ -6,9 +6,10 @@
 
 #include <sys/types.h>
 
-/* As read(2) and write(2) of the connection's plain bytes: -1 and errno on failure, EAGAIN when the
- * socket is not ready. */
+/* As read(2) of the connection's plain bytes: -1 and errno on failure, EAGAIN when nothing waits. */
 ssize_t hl_socket_read(struct hl_conn *conn, char *into, size_t room);
+
+/* As write(2) of the connection's plain bytes. */
 ssize_t hl_socket_write(struct hl_conn *conn, const char *bytes, size_t len);
 
 /* Spell the peer's and our address as "ip:port" ("path:0" for a Unix socket) into two buffers of
