@@ -23,6 +23,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define LOCK_TRIES_MAX 100 /* for the lock of the data directory */
+#define LOCK_STEP_NS 10000000
 #define PROGRESS_PERIOD_US 2000000
 
 static struct hl_log server_log;
@@ -114,7 +116,9 @@ static void give_identity(struct hl_wal *wal)
     hl_wal_set_identity(wal, cluster_id, node_id, meta->incarnation + 1, boot_id);
 }
 
-/* With `appendonly no` a log that is there is still read, but nothing is made. */
+/* A server that was killed a moment ago may have a child that has yet to notice, so a lock that is
+ * held is asked for again, for a second.
+ * With `appendonly no` a log that is there is still read, but nothing is made. */
 static hl_err open_wal(struct hl_server *server, struct hl_errmsg *msg)
 {
     const struct hl_config *cfg = server->config;
@@ -134,6 +138,11 @@ static hl_err open_wal(struct hl_server *server, struct hl_errmsg *msg)
     HL_ASSERT(got == (ssize_t)sizeof options.salt);
     struct hl_wal_findings findings = {0};
     hl_err err = hl_wal_open(&server->wal, hl_disk_posix(), &options, &findings, msg);
+    for (int i = 0; err == HL_EBUSY && i < LOCK_TRIES_MAX; i++) {
+        const struct timespec step = {.tv_nsec = LOCK_STEP_NS};
+        (void)nanosleep(&step, NULL);
+        err = hl_wal_open(&server->wal, hl_disk_posix(), &options, &findings, msg);
+    }
     if (err != HL_OK) {
         return err;
     }
@@ -256,11 +265,10 @@ static void close_wal(struct hl_server *server)
 
 static void register_commands(struct hl_server *server)
 {
-    hl_err err = hl_command_register(server->node->commands, hl_commands_save,
-                                     hl_commands_save_count);
+    hl_err err =
+        hl_command_register(server->node->commands, hl_commands_save, hl_commands_save_count);
     HL_ASSERT(err == HL_OK);
-    err = hl_command_register(server->node->commands, hl_commands_server,
-                              hl_commands_server_count);
+    err = hl_command_register(server->node->commands, hl_commands_server, hl_commands_server_count);
     HL_ASSERT(err == HL_OK);
 }
 
