@@ -30,6 +30,7 @@ struct server {
     char *env[SERVER_ENV_MAX + 1];
     char dir[64];
     char log_path[80];
+    bool forgetful_disk;
     int port;
     pid_t pid; /* 0 when it does not run */
     int pidfd; /* readable when the process has ended */
@@ -100,6 +101,10 @@ __attribute__((noreturn)) static void become(const struct server *server, pid_t 
     }
     for (int i = 0; server->env[i] != NULL; i++) {
         putenv(server->env[i]);
+    }
+    if (server->forgetful_disk) {
+        setenv("LD_PRELOAD", DROPDISK_LIBRARY, 1);
+        setenv("DROPDISK_DIR", server->dir, 1);
     }
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     int log = open(server->log_path, O_WRONLY | O_CREAT | O_APPEND, 0600);
@@ -200,6 +205,7 @@ struct server *server_start(const struct server_options *options)
         server->flags[i] = copy(options->flags[i]);
     }
     set_env(server, options->env);
+    server->forgetful_disk = options->forgetful_disk;
     snprintf(server->dir, sizeof server->dir, "/tmp/helios-test-XXXXXX");
     if (mkdtemp(server->dir) == NULL) {
         die("mkdtemp: %s", strerror(errno));

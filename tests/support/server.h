@@ -24,6 +24,7 @@ struct server_options {
     const char *program;                     /* NULL: server_program() */
     const char *flags[SERVER_FLAGS_MAX + 1]; /* ends with NULL */
     const char *env[SERVER_ENV_MAX + 1];     /* "NAME=value", ends with NULL */
+    bool forgetful_disk;                     /* what it did not sync is lost when it is killed */
 };
 
 /* Opaque: one server and its directory. */
