@@ -5,6 +5,7 @@
 #include "keyring.h"
 #include "settings.h"
 #include "store.h"
+#include "token_cache.h"
 
 #include "kit/assert.h"
 #include "kit/base64.h"
@@ -16,12 +17,16 @@ static struct hl_buf loaded; /* the stored ring that `keys` was made of */
 static hl_err found;         /* how reading it ended: HL_OK, HL_ENOENT or a failure */
 static hl_err made;          /* how making keys of it ended; HL_OK or HL_ECORRUPT */
 static bool stale = true;    /* make the keys again even if the bytes are the same */
+static struct token_cache cache;
+static int64_t cache_until_ms;     /* a key that may have signed what it holds ends then */
+static struct settings cache_with; /* whose issuer and audience its tokens were checked with */
 static unsigned char kek[SEAL_KEY_LEN];
 static bool have_kek;
 
 void access_unload(void)
 {
     keyset_fini(&keys);
+    token_cache_fini(&cache);
     hl_buf_fini(&loaded);
     seal_wipe(kek, sizeof kek);
     have_kek = false;
@@ -43,6 +48,7 @@ static void follow(RedisModuleCtx *ctx)
     hl_buf_fini(&loaded);
     loaded = stored;
     keyset_fini(&keys);
+    token_cache_fini(&cache);
     if (err == HL_OK) {
         err = keyring_decode(&ring, hl_buf_view(&stored));
     }
@@ -190,18 +196,55 @@ static const char *refusal(enum token_verdict verdict, const char *reason)
     return text;
 }
 
-const char *access_check(RedisModuleCtx *ctx, struct hl_slice token, struct access *out)
+/* Empty the cache when what it was checked against is not what is in force (C2). */
+static void trust_cache(const struct settings *now, int64_t now_ms)
+{
+    bool same = strcmp(cache_with.issuer, now->issuer) == 0 &&
+                strcmp(cache_with.audience, now->audience) == 0;
+    if (cache.slots != NULL && same && now_ms < cache_until_ms) {
+        return;
+    }
+    token_cache_fini(&cache);
+    cache_with = *now;
+    cache_until_ms = INT64_MAX;
+    for (size_t i = 0; i < keys.count; i++) {
+        if (keys.verify_until_ms[i] > now_ms && keys.verify_until_ms[i] < cache_until_ms) {
+            cache_until_ms = keys.verify_until_ms[i];
+        }
+    }
+}
+
+/* The token's own checks: signature, claims, times. */
+static enum token_verdict check_token(struct hl_slice token, struct token_claims *claims,
+                                      const char **reason, int64_t now_ms)
 {
     struct jws_key *view[RECORD_KEYS_MAX];
     struct token_policy policy = settings_policy();
+    unsigned char digest[SEAL_DIGEST_LEN];
+    if (token.len <= JWS_TOKEN_MAX) { /* a longer one is refused without looking at it */
+        trust_cache(settings(), now_ms);
+        seal_digest(digest, token);
+        if (token_cache_get(&cache, digest, claims)) {
+            return token_judge_time(claims, reason, &policy, now_ms / 1000);
+        }
+    }
+    size_t count = keyset_view(&keys, now_ms, view);
+    enum token_verdict verdict =
+        token_check(claims, reason, token, view, count, &policy, now_ms / 1000);
+    if (verdict == TOKEN_GOOD) {
+        token_cache_put(&cache, digest, claims);
+    }
+    return verdict;
+}
+
+const char *access_check(RedisModuleCtx *ctx, struct hl_slice token, struct access *out)
+{
     const char *reason = NULL;
     int64_t now_ms = RedisModule_Milliseconds();
     unsigned char sid[TOKEN_ID_LEN];
     unsigned char id[TOKEN_ID_LEN];
     follow(ctx);
-    size_t count = keyset_view(&keys, now_ms, view);
-    enum token_verdict verdict =
-        token_check(&out->claims, &reason, token, view, count, &policy, now_ms / 1000);
+    enum token_verdict verdict = check_token(token, &out->claims, &reason, now_ms);
     if (verdict != TOKEN_GOOD) {
         return refusal(verdict, reason);
     }

@@ -262,14 +262,91 @@ int cmd_help(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
     return REDISMODULE_OK;
 }
 
+/* Refuse a server that lacks a function which the module calls without looking: a clear refusal
+ * instead of a crash later. */
+static bool server_suffices(RedisModuleCtx *ctx)
+{
+    const struct {
+        const char *name;
+        bool there;
+    } needed[] = {
+#define NEEDED(name) {#name, RedisModule_##name != NULL}
+        NEEDED(AbortBlock),
+        NEEDED(Alloc),
+        NEEDED(BlockClient),
+        NEEDED(CloseKey),
+        NEEDED(CreateCommand),
+        NEEDED(CreateDataType),
+        NEEDED(CreateString),
+        NEEDED(CreateStringPrintf),
+        NEEDED(DeleteKey),
+        NEEDED(EmitAOF),
+        NEEDED(Free),
+        NEEDED(FreeString),
+        NEEDED(GetClientId),
+        NEEDED(GetContextFlags),
+        NEEDED(GetSelectedDb),
+        NEEDED(KeyType),
+        NEEDED(LoadConfigs),
+        NEEDED(LoadStringBuffer),
+        NEEDED(Milliseconds),
+        NEEDED(ModuleTypeGetType),
+        NEEDED(ModuleTypeGetValue),
+        NEEDED(ModuleTypeSetValue),
+        NEEDED(OpenKey),
+        NEEDED(RegisterBoolConfig),
+        NEEDED(RegisterEnumConfig),
+        NEEDED(RegisterNumericConfig),
+        NEEDED(Replicate),
+        NEEDED(RegisterStringConfig),
+        NEEDED(ReplicateVerbatim),
+        NEEDED(ReplyWithArray),
+        NEEDED(ReplyWithCString),
+        NEEDED(ReplyWithError),
+        NEEDED(ReplyWithLongLong),
+        NEEDED(ReplyWithMap),
+        NEEDED(ReplyWithNull),
+        NEEDED(ReplyWithSimpleString),
+        NEEDED(ReplyWithString),
+        NEEDED(ReplyWithStringBuffer),
+        NEEDED(SaveStringBuffer),
+        NEEDED(SelectDb),
+        NEEDED(SetAbsExpire),
+        NEEDED(SetExpire),
+        NEEDED(StringPtrLen),
+        NEEDED(StringToLongLong),
+        NEEDED(UnblockClient),
+        NEEDED(WrongArity),
+        NEEDED(ZsetAdd),
+        NEEDED(GetBlockedClientPrivateData),
+        NEEDED(ZsetRangeStop),
+        NEEDED(ZsetFirstInLexRange),
+        NEEDED(ZsetRangeNext),
+        NEEDED(ZsetRangeCurrentElement),
+        NEEDED(LogIOError),
+        NEEDED(ZsetRangeEndReached),
+        NEEDED(DigestEndSequence),
+        NEEDED(DigestAddStringBuffer),
+#undef NEEDED
+    };
+    bool good = true;
+    for (size_t i = 0; i < HL_ARRAY_LEN(needed); i++) {
+        if (!needed[i].there) {
+            RedisModule_Log(ctx, "warning", "the server lacks RedisModule_%s", needed[i].name);
+            good = false;
+        }
+    }
+    return good;
+}
+
 int RedisModule_OnLoad(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
 {
     if (RedisModule_Init(ctx, "auth", AUTH_VERSION, REDISMODULE_APIVER_1) != REDISMODULE_OK) {
         return REDISMODULE_ERR; /* nothing can be logged yet */
     }
     /* The threads come last, so that nothing can fail once they run. */
-    if (!settings_load(ctx, argv, argc) || !store_register(ctx) || !register_commands(ctx) ||
-        !password_commands_load(ctx)) {
+    if (!server_suffices(ctx) || !settings_load(ctx, argv, argc) || !store_register(ctx) ||
+        !register_commands(ctx) || !password_commands_load(ctx)) {
         settings_unload(ctx);
         return REDISMODULE_ERR;
     }

@@ -151,10 +151,6 @@ static bool register_all(RedisModuleCtx *ctx)
 
 bool settings_load(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
 {
-    if (RedisModule_RegisterNumericConfig == NULL || RedisModule_LoadConfigs == NULL) {
-        RedisModule_Log(ctx, "warning", "needs a server with module settings (Redis 7.0)");
-        return false;
-    }
     if (!register_all(ctx) || RedisModule_LoadConfigs(ctx) != REDISMODULE_OK) {
         RedisModule_Log(ctx, "warning", "a setting was refused");
         return false;

@@ -121,6 +121,22 @@ static bool lies_ahead(int64_t at_s, int64_t now_s, int64_t skew_s)
     return at_s > now_s && at_s - now_s > skew_s;
 }
 
+enum token_verdict token_judge_time(const struct token_claims *claims, const char **reason,
+                                    const struct token_policy *policy, int64_t now_s)
+{
+    if (lies_ahead(claims->nbf_s, now_s, policy->skew_s) ||
+        lies_ahead(claims->iat_s, now_s, policy->skew_s)) {
+        *reason = "not valid yet";
+        return TOKEN_NOT_YET;
+    }
+    if (now_s >= claims->exp_s && now_s - claims->exp_s >= policy->skew_s) {
+        *reason = "expired";
+        return TOKEN_EXPIRED;
+    }
+    *reason = "good";
+    return TOKEN_GOOD;
+}
+
 /* Judge a parsed payload; the order of the tests is the order of the answers' usefulness. */
 static enum token_verdict judge(struct token_claims *claims, const char **reason,
                                 const json_t *payload, const struct token_policy *policy,
@@ -134,17 +150,7 @@ static enum token_verdict judge(struct token_claims *claims, const char **reason
         *reason = "issued by or for somebody else";
         return TOKEN_WRONG_ISSUER;
     }
-    if (lies_ahead(claims->nbf_s, now_s, policy->skew_s) ||
-        lies_ahead(claims->iat_s, now_s, policy->skew_s)) {
-        *reason = "not valid yet";
-        return TOKEN_NOT_YET;
-    }
-    if (now_s >= claims->exp_s && now_s - claims->exp_s >= policy->skew_s) {
-        *reason = "expired";
-        return TOKEN_EXPIRED;
-    }
-    *reason = "good";
-    return TOKEN_GOOD;
+    return token_judge_time(claims, reason, policy, now_s);
 }
 
 enum token_verdict token_judge(struct token_claims *claims, const char **reason,

@@ -57,6 +57,12 @@ HL_MUST_USE enum token_verdict token_check(struct token_claims *claims, const ch
                                            size_t count, const struct token_policy *policy,
                                            int64_t now_s);
 
+/* What of token_judge() depends on the moment, for claims that were good before: TOKEN_GOOD,
+ * TOKEN_EXPIRED or TOKEN_NOT_YET. */
+HL_MUST_USE enum token_verdict token_judge_time(const struct token_claims *claims,
+                                                const char **reason,
+                                                const struct token_policy *policy, int64_t now_s);
+
 /* The half of token_check() behind the signature: judge a payload's JSON.  Public for fuzzing. */
 HL_MUST_USE enum token_verdict token_judge(struct token_claims *claims, const char **reason,
                                            struct hl_slice payload,

@@ -111,6 +111,21 @@ def test_other_libraries_verify_our_tokens(server):
         expect(pairs(c("AUTH.VERIFY", access))["jti"], claims["jti"])
 
 
+def test_issuer_and_audience_are_judged_as_they_are_set_now(server):
+    """A token that verified a moment ago does not when it is for somebody else."""
+    c = registered(server)
+    access = login(c)["access"]
+    for name in ("issuer", "audience"):
+        c("AUTH.VERIFY", access)
+        c("CONFIG", "SET", "auth." + name, "another")
+        starts(c.error("AUTH.VERIFY", access), "TOKENINVALID")
+        c("CONFIG", "SET", "auth." + name, "helios")
+    c("AUTH.VERIFY", access)
+    assert c.error("CONFIG", "SET", "auth.issuer", "")
+    assert c.error("CONFIG", "SET", "auth.issuer", "x" * 129)
+    assert c.error("CONFIG", "SET", "auth.kek-file", "elsewhere")
+
+
 def test_hs256_on_request(server):
     """HS256 keys sign and verify, and have no public half to publish."""
     c = registered(server)
