@@ -238,7 +238,7 @@ bool hl_hash_set(struct hl_keyspace *ks, struct hl_entry *entry, struct hl_slice
         return table_set(hl_entry_pointer(entry), field, value);
     }
     bool added = listpack_set(entry, field, value);
-    if (added && hl_hash_len(entry) > limits->hash_max_listpack_entries) {
+    if (hl_hash_len(entry) > limits->hash_max_listpack_entries) { /* the limit may have sunk */
         convert(ks, entry);
     }
     return added;

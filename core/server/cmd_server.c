@@ -56,10 +56,6 @@ static bool is_local(const struct hl_session *session)
 
 static void cmd_config_set(struct hl_call *call)
 {
-    if (call->argc % 2 != 0) {
-        hl_reply_arity(call);
-        return;
-    }
     struct hl_errmsg msg = {0};
     if (hl_config_set(server_of(call)->config, call->argv + 2, (size_t)call->argc - 2,
                       is_local(call->session), &msg) != HL_OK) {

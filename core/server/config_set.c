@@ -203,25 +203,37 @@ size_t hl_config_get(const struct hl_config *cfg, const struct hl_slice *pattern
 
 /* One CONFIG SET on its way. */
 struct set_run {
-    struct config_staged *staged;
-    size_t staged_count;
+    struct config_staged *staged;         /* resolved; parsed as far as parsed_count */
+    const struct hl_slice **staged_pairs; /* name and value of each */
+    size_t staged_count, parsed_count;
     struct hl_config_external **externals;
     const struct hl_slice **external_values;
     size_t external_count;
 };
 
-static hl_err set_failed(struct hl_errmsg *msg, struct hl_slice name, const char *reason)
+/* The pair itself cannot be: the name is repeated as the client typed it. */
+static hl_err pair_refused(struct hl_errmsg *msg, struct hl_slice name, const char *reason)
 {
     struct hl_buf quoted = {0};
     config_quote(name, &quoted);
-    for (size_t i = 0; i < quoted.len; i++) {
-        char c = quoted.ptr[i];
-        quoted.ptr[i] = c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
-    }
     hl_err err =
         hl_fail(msg, HL_EINVAL, "ERR CONFIG SET failed (possibly related to argument '%.*s') - %s",
                 (int)quoted.len, quoted.ptr, reason);
     hl_buf_fini(&quoted);
+    return err;
+}
+
+/* The value does not fit the setting, which is named by its own name, in small letters. */
+static hl_err set_failed(struct hl_errmsg *msg, struct hl_slice name, const char *reason)
+{
+    struct hl_buf small = {0};
+    hl_buf_append_slice(&small, name);
+    for (size_t i = 0; i < small.len; i++) {
+        char c = small.ptr[i];
+        small.ptr[i] = c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
+    }
+    hl_err err = pair_refused(msg, hl_buf_view(&small), reason);
+    hl_buf_fini(&small);
     return err;
 }
 
@@ -236,8 +248,9 @@ static const char *why_not(const struct hl_config *cfg, const struct config_row 
     return config_flag(row, 'I') ? "can't set immutable config" : NULL;
 }
 
-static hl_err stage_pair(struct hl_config *cfg, struct set_run *run, const struct hl_slice *pair,
-                         bool local, struct hl_errmsg *msg)
+/* Find the setting that a pair names.  Every pair is found before any value is looked at. */
+static hl_err resolve_pair(struct hl_config *cfg, struct set_run *run, const struct hl_slice *pair,
+                           bool local, struct hl_errmsg *msg)
 {
     int id = config_find(CONFIG_SPACE_NAME, pair[0]);
     struct hl_config_external *external = id == CONFIG_NONE ? find_external(cfg, pair[0]) : NULL;
@@ -253,11 +266,11 @@ static hl_err stage_pair(struct hl_config *cfg, struct set_run *run, const struc
     if (external != NULL) {
         for (size_t i = 0; i < run->external_count; i++) {
             if (run->externals[i] == external) {
-                return set_failed(msg, pair[0], "duplicate parameter");
+                return pair_refused(msg, pair[0], "duplicate parameter");
             }
         }
         if (external->immutable) {
-            return set_failed(msg, pair[0], "can't set immutable config");
+            return pair_refused(msg, pair[0], "can't set immutable config");
         }
         run->externals[run->external_count] = external;
         run->external_values[run->external_count++] = &pair[1];
@@ -265,23 +278,32 @@ static hl_err stage_pair(struct hl_config *cfg, struct set_run *run, const struc
     }
     const char *refusal = why_not(cfg, &config_rows[id], local);
     if (refusal != NULL) {
-        return set_failed(msg, pair[0], refusal);
+        return pair_refused(msg, pair[0], refusal);
     }
     for (size_t i = 0; i < run->staged_count; i++) {
         if ((int)run->staged[i].id == id) {
-            return set_failed(msg, pair[0], "duplicate parameter");
+            return pair_refused(msg, pair[0], "duplicate parameter");
         }
     }
-    struct config_staged *staged = &run->staged[run->staged_count];
-    struct hl_errmsg reason = {0};
-    hl_err err =
-        config_parse((enum hl_cfg)id, pair[1], false, &cfg->values[id], &staged->value, &reason);
-    if (err != HL_OK) {
-        return set_failed(msg, pair[0], reason.text);
+    run->staged_pairs[run->staged_count] = pair;
+    run->staged[run->staged_count++].id = (enum hl_cfg)id;
+    return HL_OK;
+}
+
+static hl_err parse_staged(struct hl_config *cfg, struct set_run *run, struct hl_errmsg *msg)
+{
+    for (size_t i = 0; i < run->staged_count; i++) {
+        struct config_staged *staged = &run->staged[i];
+        const struct hl_slice *pair = run->staged_pairs[i];
+        struct hl_errmsg reason = {0};
+        hl_err err = config_parse(staged->id, pair[1], false, &cfg->values[staged->id],
+                                  &staged->value, &reason);
+        if (err != HL_OK) {
+            return set_failed(msg, pair[0], reason.text);
+        }
+        staged->value.source = HL_CFG_FROM_CLIENT;
+        run->parsed_count++;
     }
-    staged->id = (enum hl_cfg)id;
-    staged->value.source = HL_CFG_FROM_CLIENT;
-    run->staged_count++;
     return HL_OK;
 }
 
@@ -330,12 +352,16 @@ hl_err hl_config_set(struct hl_config *cfg, const struct hl_slice *words, size_t
     }
     struct set_run run = {
         .staged = hl_calloc(count / 2, sizeof *run.staged),
+        .staged_pairs = hl_calloc(count / 2, sizeof(struct hl_slice *)),
         .externals = hl_calloc(count / 2, sizeof *run.externals),
         .external_values = hl_calloc(count / 2, sizeof *run.external_values),
     };
     hl_err err = HL_OK;
     for (size_t i = 0; i < count && err == HL_OK; i += 2) {
-        err = stage_pair(cfg, &run, &words[i], local, msg);
+        err = resolve_pair(cfg, &run, &words[i], local, msg);
+    }
+    if (err == HL_OK) {
+        err = parse_staged(cfg, &run, msg);
     }
     if (err == HL_OK && run.external_count != 0) {
         err = set_externals(&run, msg);
@@ -348,11 +374,12 @@ hl_err hl_config_set(struct hl_config *cfg, const struct hl_slice *words, size_t
             err = set_failed(msg, hl_slice_of(config_rows[failed].name), reason.text);
         }
     } else {
-        for (size_t i = 0; i < run.staged_count; i++) {
+        for (size_t i = 0; i < run.parsed_count; i++) {
             hl_free(run.staged[i].value.text);
         }
     }
     hl_free(run.staged);
+    hl_free(run.staged_pairs);
     hl_free(run.externals);
     hl_free(run.external_values);
     return err;

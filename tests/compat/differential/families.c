@@ -152,7 +152,7 @@ static const char *const config[] = {
     "!CONFIG GET maxmemory [timeout] [hash-max-listpack-*]",
     "CONFIG SET hash-max-listpack-entries <2|4|128|-1|x>",
     "CONFIG SET hash-max-listpack-value <8|64|x>",
-    "CONFIG SET maxmemory <0|100mb|1gb|-1|x|100000000>",
+    "!CONFIG SET maxmemory <0|100mb|1gb|-1|x|100000000>",
     "CONFIG SET maxmemory-policy <allkeys-lru|volatile-ttl|noeviction|allkeys-random|nosuch>",
     "CONFIG SET notify-keyspace-events <KEA|Kg|%e|?>",
     "CONFIG SET slowlog-log-slower-than <0|10000|-1|x>",

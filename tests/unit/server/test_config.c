@@ -227,7 +227,7 @@ Test(config, several_settings_change_together_or_not_at_all)
     cr_assert_eq(hl_config_source(cfg, HL_CFG_TIMEOUT), HL_CFG_FROM_CLIENT);
     words[2] = hl_slice_of("MaxMemory");
     cr_assert_neq(hl_config_set(cfg, words, 4, false, &msg), HL_OK);
-    cr_assert_str_eq(msg.text, "ERR CONFIG SET failed (possibly related to argument 'maxmemory') "
+    cr_assert_str_eq(msg.text, "ERR CONFIG SET failed (possibly related to argument 'MaxMemory') "
                                "- duplicate parameter");
 }
 
