@@ -203,9 +203,37 @@ static inline void **hl_db_slot(const struct hl_db *db, struct hl_slice name, ui
     return hl_table_find(&db->table, hash, hl_entry_has_key, &name);
 }
 
+/* Hashes that hl_db_prefetch() computed, in the order in which they are likely to be asked for.  A
+ * slot holds the bytes of its name: what it answers is right whatever happened since. */
+#define HL_MEMO_LEN_MAX 24
+
+struct hl_hash_memo {
+    uint32_t next; /* 1..HL_PREFETCH_MAX + 1: slots[next] is likely; slots[next - 1] came last */
+    struct hl_memo_slot {
+        uint64_t hash;
+        size_t len; /* SIZE_MAX: empty, as the first and the last slot always are */
+        unsigned char bytes[HL_MEMO_LEN_MAX];
+    } slots[HL_PREFETCH_MAX + 2];
+};
+
+static inline bool hl_memo_has(const struct hl_memo_slot *slot, struct hl_slice key)
+{
+    return slot->len == key.len &&
+           hl_bytes_equal(slot->bytes, (const unsigned char *)key.ptr, key.len);
+}
+
+/* The hash of a name that is not the next one of the memo. */
+uint64_t hl_db_hash_other(const struct hl_db *db, struct hl_slice key);
+
 static inline uint64_t hl_db_hash(const struct hl_db *db, struct hl_slice key)
 {
-    return hl_hash(db->ks->seed, key.ptr, key.len);
+    struct hl_hash_memo *memo = db->ks->memo;
+    const struct hl_memo_slot *slot = &memo->slots[memo->next];
+    if (hl_memo_has(slot, key)) {
+        memo->next++;
+        return slot->hash;
+    }
+    return hl_db_hash_other(db, key);
 }
 
 /* --- entry.c ---------------------------------------------------------------------------------- */

@@ -2,6 +2,14 @@
 
 #define RANDOM_TRIES 100 /* dead keys hl_db_random() may draw before it gives up */
 
+static void clear_memo(struct hl_hash_memo *memo)
+{
+    memo->next = 1;
+    for (size_t i = 0; i < HL_ARRAY_LEN(memo->slots); i++) {
+        memo->slots[i].len = SIZE_MAX;
+    }
+}
+
 void hl_ks_init(struct hl_keyspace *ks, int db_count, const uint64_t seed[2], struct hl_rng *rng)
 {
     HL_ASSERT(db_count >= 1 && db_count <= HL_DB_MAX);
@@ -16,6 +24,8 @@ void hl_ks_init(struct hl_keyspace *ks, int db_count, const uint64_t seed[2], st
     };
     ks->dbs = hl_calloc((size_t)db_count, sizeof *ks->dbs);
     ks->gate = hl_calloc(HL_GATE_SLOTS, sizeof *ks->gate);
+    ks->memo = hl_malloc(sizeof *ks->memo);
+    clear_memo(ks->memo);
     for (int i = 0; i < db_count; i++) {
         ks->dbs[i].ks = ks;
         ks->dbs[i].index = i;
@@ -42,6 +52,7 @@ void hl_ks_fini(struct hl_keyspace *ks)
     hl_evict_pool_destroy(ks->pool);
     hl_free(ks->dbs);
     hl_free(ks->gate);
+    hl_free(ks->memo);
     *ks = (struct hl_keyspace){0};
 }
 
@@ -151,18 +162,32 @@ struct hl_entry *hl_db_find(struct hl_db *db, struct hl_slice key, unsigned flag
     return entry;
 }
 
+uint64_t hl_db_hash_other(const struct hl_db *db, struct hl_slice key)
+{
+    const struct hl_memo_slot *last = &db->ks->memo->slots[db->ks->memo->next - 1];
+    return hl_memo_has(last, key) ? last->hash : hl_hash(db->ks->seed, key.ptr, key.len);
+}
+
 void hl_db_prefetch(const struct hl_db *db, const struct hl_slice *keys, size_t count)
 {
-    uint64_t hashes[HL_PREFETCH_MAX];
+    struct hl_hash_memo *memo = db->ks->memo;
+    struct hl_memo_slot *slots = &memo->slots[1];
     size_t limit = count < HL_PREFETCH_MAX ? count : HL_PREFETCH_MAX;
     for (size_t i = 0; i < limit; i++) {
-        hashes[i] = hl_db_hash(db, keys[i]);
-        __builtin_prefetch(hl_table_bucket(&db->table, hashes[i]));
-        __builtin_prefetch(hl_ks_gate(db->ks, hashes[i]));
+        slots[i].hash = hl_hash(db->ks->seed, keys[i].ptr, keys[i].len);
+        __builtin_prefetch(hl_table_bucket(&db->table, slots[i].hash));
+        __builtin_prefetch(hl_ks_gate(db->ks, slots[i].hash));
+        slots[i].len = SIZE_MAX;
+        if (keys[i].len != 0 && keys[i].len <= HL_MEMO_LEN_MAX) {
+            slots[i].len = keys[i].len;
+            memcpy(slots[i].bytes, keys[i].ptr, keys[i].len);
+        }
     }
+    slots[limit].len = SIZE_MAX;
+    memo->next = 1;
     for (size_t i = 0; i < limit; i++) {
-        const struct hl_bucket *bucket = hl_table_bucket(&db->table, hashes[i]);
-        uint64_t hits = hl_bucket_match(bucket->tags, hl_table_tag(hashes[i]));
+        const struct hl_bucket *bucket = hl_table_bucket(&db->table, slots[i].hash);
+        uint64_t hits = hl_bucket_match(bucket->tags, hl_table_tag(slots[i].hash));
         if (hits != 0) {
             const char *entry = bucket->slot[__builtin_ctzll(hits) / 8 - 1];
             __builtin_prefetch(entry);

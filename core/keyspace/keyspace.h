@@ -113,7 +113,8 @@ struct hl_keyspace {
     uint64_t expired;      /* keys removed because their deadline passed */
 
     uint64_t seed[2];           /* of the tables; set by hl_ks_init() */
-    struct hl_evict_pool *pool; /* the keyspace's own */
+    struct hl_evict_pool *pool; /* the keyspace's own, as is: */
+    struct hl_hash_memo *memo;
 };
 
 /*

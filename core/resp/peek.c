@@ -2,8 +2,8 @@
 
 #define DIGITS_MAX 6 /* of the length of an argument: longer requests hide misses by themselves */
 
-/* The number in the line "<mark><digits>\r\n" at `p`; NULL when it is no such line. */
-static const char *read_line(const char *p, const char *end, char mark, size_t *out)
+/* The number in a line "<mark><digits>\r\n" at `p`; NULL when it is no such line. */
+static const char *read_long(const char *p, const char *end, char mark, size_t *out)
 {
     size_t v = 0;
     if (p == end || *p++ != mark) {
@@ -18,6 +18,24 @@ static const char *read_line(const char *p, const char *end, char mark, size_t *
     }
     *out = v;
     return p + 2;
+}
+
+/* The same, with lines of one and of two digits first: they are nearly all. */
+static inline const char *read_line(const char *p, const char *end, char mark, size_t *out)
+{
+    if (end - p >= 5 && p[0] == mark) {
+        size_t first = (size_t)(unsigned char)p[1] - '0';
+        size_t second = (size_t)(unsigned char)p[2] - '0';
+        if (p[2] == '\r' && first <= 9) {
+            *out = first;
+            return p + 4;
+        }
+        if (p[3] == '\r' && first <= 9 && second <= 9) {
+            *out = 10 * first + second;
+            return p + 5;
+        }
+    }
+    return read_long(p, end, mark, out);
 }
 
 int hl_peek_words(const char *bytes, size_t len, struct hl_slice *words, int max)

@@ -474,6 +474,44 @@ Test(keyspace, prefetching_changes_nothing)
     cr_assert_eq(ks.misses + ks.hits, 0);
 }
 
+/* Goal: hashes that prefetching remembers are never those of another name.  Method: prefetch names
+ * in a buffer, change the buffer, look up in every order, and compare with the names themselves. */
+Test(keyspace, remembered_hashes_belong_to_their_names)
+{
+    for (int round = 0; round < 20000; round++) {
+        char names[HL_PREFETCH_MAX][40];
+        struct hl_slice keys[HL_PREFETCH_MAX];
+        size_t count = hl_rng_below(&rng, HL_PREFETCH_MAX + 1);
+        for (size_t i = 0; i < count; i++) {
+            unsigned n = (unsigned)hl_rng_below(&rng, 500);
+            int len = n % 3 == 0   ? snprintf(names[i], sizeof names[i], "%u", n)
+                      : n % 3 == 1 ? snprintf(names[i], sizeof names[i], "key:%04u", n)
+                                   : snprintf(names[i], sizeof names[i], "a long name: %015u", n);
+            keys[i] = (struct hl_slice){.ptr = names[i], .len = (size_t)len};
+        }
+        hl_db_prefetch(db, keys, count);
+        for (size_t i = 0; i < count; i++) {
+            size_t j = hl_rng_below(&rng, 4) == 0 ? hl_rng_below(&rng, count) : i;
+            if (hl_rng_below(&rng, 8) == 0) {
+                names[j][keys[j].len - 1] ^= 1;
+            }
+            struct hl_entry *entry = hl_db_find(db, keys[j], 0);
+            cr_assert(entry == NULL || hl_slice_equal(hl_entry_key(entry), keys[j]));
+            cr_assert_eq(hl_db_hash(db, keys[j]), hl_hash(ks.seed, keys[j].ptr, keys[j].len));
+            if (entry == NULL) {
+                hl_db_set_string(db, keys[j], keys[j], false);
+            } else if (hl_rng_below(&rng, 4) == 0) {
+                cr_assert(hl_db_delete(db, keys[j]));
+            }
+        }
+    }
+    uint64_t position[3] = {0};
+    const struct hl_entry *entry;
+    while ((entry = hl_table_walk(&db->table, position)) != NULL) {
+        cr_assert_eq(hl_db_find(db, hl_entry_key(entry), 0), entry);
+    }
+}
+
 Test(keyspace, a_key_of_16_and_a_value_of_64_bytes_take_96)
 {
     struct hl_entry *entry = hl_db_set_string(
