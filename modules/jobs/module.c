@@ -32,6 +32,9 @@ static const struct command {
     {"job.queues", cmd_queues, "readonly", 0},
     {"job.help", cmd_help, "readonly fast", 0},
     {"job._apply", cmd_apply, "write", 1},
+    {"job_deq", cmd_pull, "write fast blocking getkeys-api", 1}, /* names of the first HELIOS */
+    {"job_ack", cmd_ack, "write fast", 1},
+    {"job_nack", cmd_nack, "write fast", 1},
 };
 
 static void add_info(RedisModuleInfoCtx *ctx, int for_crash_report)

@@ -1,6 +1,6 @@
 /* world: the clock, chance and the open queue behind a command; the edge of the module. */
-#ifndef JOBS_WORLD_H_
-#define JOBS_WORLD_H_
+#ifndef WORLD_H
+#define WORLD_H
 
 #include "decide.h"
 #include "helios/module.h"

@@ -96,4 +96,36 @@ static inline bool world_equal(const struct jobs_queue *a, const struct jobs_que
     return equal;
 }
 
+/* Every field of a job, one by one: what a snapshot forgot, two snapshots of it forget alike. */
+static inline bool world_same_job(const struct jobs_job *a, const struct jobs_job *b)
+{
+    bool keeps_token = a->state == JOBS_LEASED || a->state == JOBS_DONE;
+    return a->state == b->state && a->when.due_ms == b->when.due_ms &&
+           a->created_ms == b->created_ms && a->changed_ms == b->changed_ms &&
+           a->expires_ms == b->expires_ms && a->fence == b->fence && a->vis_ms == b->vis_ms &&
+           a->base_ms == b->base_ms && a->cap_ms == b->cap_ms && a->attempts == b->attempts &&
+           a->tries == b->tries && a->pri == b->pri && a->backoff == b->backoff &&
+           a->jitter == b->jitter && hl_slice_equal(jobs_payload(a), jobs_payload(b)) &&
+           hl_slice_equal(jobs_dedup_id(a), jobs_dedup_id(b)) &&
+           hl_slice_equal(jobs_worker(a), jobs_worker(b)) &&
+           hl_slice_equal(jobs_note_text(a), jobs_note_text(b)) &&
+           (!keeps_token || memcmp(a->token, b->token, JOBS_TOKEN_LEN) == 0);
+}
+
+static inline bool world_same_jobs(const struct jobs_queue *a, const struct jobs_queue *b)
+{
+    const struct jobs_job *job = jobs_next(a, JOBS_ANY, 1);
+    while (job != NULL) {
+        const struct jobs_job *other = jobs_find(b, job->when.tie);
+        if (other == NULL || !world_same_job(job, other)) {
+            return false;
+        }
+        job = jobs_next(a, JOBS_ANY, job->when.tie + 1);
+    }
+    return jobs_total(a) == jobs_total(b) && a->epoch == b->epoch && a->fence == b->fence &&
+           a->next_seq == b->next_seq && a->clock_ms == b->clock_ms &&
+           a->created_ms == b->created_ms &&
+           memcmp(a->counters, b->counters, sizeof a->counters) == 0;
+}
+
 #endif

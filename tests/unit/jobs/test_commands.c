@@ -178,6 +178,37 @@ Test(jobs, are_lost_to_their_worker_at_the_deadline_even_if_no_timer_ran)
     cr_assert_eq(state_of(seq), JOBS_SCHEDULED);
 }
 
+Test(jobs, are_lost_at_the_deadline_however_many_others_are)
+{
+    uint64_t seqs[JOBS_TICK_COMMAND * 3];
+    for (size_t i = 0; i < HL_ARRAY_LEN(seqs); i++) {
+        push("a");
+    }
+    cr_assert_eq(jobs_pull(queue, &w.env, (struct hl_slice){0}, seqs, HL_ARRAY_LEN(seqs)),
+                 HL_ARRAY_LEN(seqs));
+    uint64_t last = seqs[HL_ARRAY_LEN(seqs) - 1];
+    struct token token = token_of(last);
+    w.env.now_ms += 30000;
+    cr_assert_eq(ack(last, token), JOBS_LEASE_LOST);
+    cr_assert_eq(state_of(last), JOBS_SCHEDULED);
+}
+
+Test(jobs, remember_when_they_last_changed)
+{
+    uint64_t seq = push("a");
+    w.env.now_ms += 5;
+    pull();
+    cr_assert_eq(jobs_find(queue, seq)->created_ms, T0);
+    cr_assert_eq(jobs_find(queue, seq)->changed_ms, T0 + 5);
+    struct token token = token_of(seq);
+    w.env.now_ms += 5;
+    cr_assert_eq(jobs_extend(queue, &w.env, seq, view(&token), 50), JOBS_OK);
+    cr_assert_eq(jobs_find(queue, seq)->changed_ms, T0 + 10);
+    w.env.now_ms += 5;
+    cr_assert_eq(ack(seq, token), JOBS_OK);
+    cr_assert_eq(jobs_find(queue, seq)->changed_ms, T0 + 15);
+}
+
 Test(jobs, live_longer_when_extended)
 {
     uint64_t seq = push("a");

@@ -17,7 +17,7 @@ enum { MODEL_MAX = 64, IDS = 6, STEPS = 1000000 };
 struct model_job {
     bool used;
     enum jobs_state state;
-    uint64_t seq, order;
+    uint64_t seq, order, fence;
     int64_t due_ms, expires_ms;
     int pri, attempts, tries;
     int64_t vis_ms;
@@ -32,7 +32,7 @@ struct model {
     uint64_t next_seq, next_order;
     int64_t id_until[IDS];
     uint64_t id_seq[IDS];
-    uint64_t pulled, tokens_seen;
+    uint64_t pulled, fence;
 };
 
 static uint64_t draw(struct model *m, uint64_t below)
@@ -226,6 +226,7 @@ static void do_pull(struct model *m)
         cr_assert_eq(job->seq, seqs[i], "first in, first out, by priority");
         job->state = JOBS_LEASED;
         job->attempts++;
+        job->fence = ++m->fence;
         cr_assert_leq(job->attempts, job->tries);
         job->due_ms = m->w.env.now_ms + job->vis_ms;
         memcpy(job->token, jobs_find(m->queue, job->seq)->token, JOBS_TOKEN_LEN);
@@ -393,6 +394,7 @@ static void compare_all(struct model *m, int step)
         cr_assert_eq(real->state, job->state, "step %d", step);
         cr_assert_eq(real->attempts, job->attempts, "step %d", step);
         cr_assert_eq(real->when.due_ms, job->due_ms, "step %d", step);
+        cr_assert_eq(real->fence, job->fence, "step %d", step);
     }
     cr_assert(world_equal(m->queue, m->follower), "step %d: the follower differs", step);
 }
@@ -404,6 +406,7 @@ static void restart_follower(struct model *m)
     jobs_destroy(m->follower);
     m->follower = world_follower();
     cr_assert_eq(jobs_apply_bytes(m->follower, hl_buf_view(&dump)), HL_OK);
+    cr_assert(world_same_jobs(m->queue, m->follower), "the snapshot forgot something");
     hl_buf_fini(&dump);
 }
 
