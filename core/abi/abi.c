@@ -82,6 +82,7 @@ void hl_abi_destroy(struct hl_abi *abi)
         return;
     }
     hl_abi_current = abi;
+    hl_ks_flush(abi->ks); /* values of module types end while their types are there */
     hl_modules_end(abi);
     hl_command_unregister(abi->table, "module");
     if (abi->caller != NULL) {
@@ -119,6 +120,17 @@ int64_t hl_abi_service(struct hl_abi *abi)
     }
     hl_blocked_serve_ready(abi);
     return hl_timers_run(abi);
+}
+
+bool hl_abi_has_threads(const struct hl_abi *abi)
+{
+    HL_LIST_EACH(m, &abi->modules)
+    {
+        if (atomic_load(&HL_LIST_ENTRY(m, struct hl_module, node)->contexts) != 0) {
+            return true;
+        }
+    }
+    return atomic_load(&abi->contexts) != 0;
 }
 
 const struct hl_dump_modules *hl_abi_dump_modules(struct hl_abi *abi)

@@ -60,6 +60,9 @@ HL_MUST_USE hl_err hl_abi_unload(struct hl_abi *abi, struct hl_slice name, struc
  * until services.wake. */
 int64_t hl_abi_service(struct hl_abi *abi);
 
+/* True while a module holds a thread-safe context: its threads may want the lock. */
+bool hl_abi_has_threads(const struct hl_abi *abi);
+
 /* A watched descriptor is ready for `mask` (REDISMODULE_EVENTLOOP_*). */
 void hl_abi_fd_ready(struct hl_abi *abi, int fd, int mask);
 

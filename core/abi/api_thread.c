@@ -9,9 +9,8 @@ static RedisModuleCtx *create(struct hl_abi *abi, struct hl_module *module, uint
     RedisModuleCtx *ctx = hl_malloc(sizeof *ctx);
     hl_ctx_init(ctx, abi, module);
     ctx->flags |= HL_CTX_THREAD | flags;
-    if (module != NULL) {
-        atomic_fetch_add(&module->contexts, 1);
-    }
+    atomic_fetch_add(module != NULL ? &module->contexts : &abi->contexts, 1);
+    abi->services->wake(abi->services->ctx); /* from now on the loop polls without the lock */
     return ctx;
 }
 
@@ -42,11 +41,10 @@ void hl_rm_FreeThreadSafeContext(RedisModuleCtx *ctx)
         hl_rm_ThreadSafeContextUnlock(ctx); /* a forgotten unlock would stop the server for ever */
     }
     struct hl_module *module = ctx->module;
+    struct hl_abi *abi = ctx->abi;
     hl_ctx_fini(ctx);
     hl_free(ctx);
-    if (module != NULL) {
-        atomic_fetch_sub(&module->contexts, 1);
-    }
+    atomic_fetch_sub(module != NULL ? &module->contexts : &abi->contexts, 1);
 }
 
 /* The lock is ours: begin what this section is, one unit. */

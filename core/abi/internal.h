@@ -144,6 +144,7 @@ struct hl_abi {
     bool keys_ready, serving;  /* api_block.c */
     int notify_depth;          /* notifications being delivered, to stop loops */
     int call_depth;            /* RM_Call within RM_Call */
+    atomic_uint contexts;      /* thread-safe contexts of no module */
     struct hl_inbox *inbox;    /* inbox.c: what threads handed over */
     struct hl_session *caller; /* api_call.c: the session that calls run on */
     struct hl_frame *frame;    /* unit.c */

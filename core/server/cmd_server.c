@@ -48,7 +48,7 @@ static void cmd_config_get(struct hl_call *call)
 }
 
 /* Clients of this machine may do what `local` allows. */
-static bool is_local(const struct hl_session *session)
+bool hl_server_session_is_local(const struct hl_session *session)
 {
     return (session->flags & HL_SESSION_UNIX) != 0 || strncmp(session->addr, "127.", 4) == 0 ||
            strncmp(session->addr, "[::1]", 5) == 0;
@@ -58,7 +58,7 @@ static void cmd_config_set(struct hl_call *call)
 {
     struct hl_errmsg msg = {0};
     if (hl_config_set(server_of(call)->config, call->argv + 2, (size_t)call->argc - 2,
-                      is_local(call->session), &msg) != HL_OK) {
+                      hl_server_session_is_local(call->session), &msg) != HL_OK) {
         hl_reply_error(call, msg.text);
         return;
     }
@@ -253,7 +253,7 @@ static void cmd_memory_purge(struct hl_call *call)
 static bool debug_allowed(struct hl_call *call)
 {
     int64_t allow = hl_config_int(server_of(call)->config, HL_CFG_ENABLE_DEBUG_COMMAND);
-    if (allow == HL_ALLOW_YES || (allow == HL_ALLOW_LOCAL && is_local(call->session))) {
+    if (allow == HL_ALLOW_YES || (allow == HL_ALLOW_LOCAL && hl_server_session_is_local(call->session))) {
         return true;
     }
     hl_reply_error(call, "ERR DEBUG command not allowed. If the enable-debug-command option is set "

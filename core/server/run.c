@@ -7,6 +7,7 @@
 #include "node/snapshot.h"
 #include "server/config.h"
 #include "server/disk_posix.h"
+#include "server/modules.h"
 #include "server/info.h"
 #include "server/memory.h"
 #include "server/saver.h"
@@ -298,6 +299,11 @@ static hl_err start(struct hl_server *server, struct hl_errmsg *msg)
     server->saver = hl_saver_create(server);
     hl_node_load_from(server->node, hl_disk_posix(), server->options.dir);
     register_commands(server);
+    server->modules = hl_modules_create(server);
+    err = hl_modules_load(server->modules, msg);
+    if (err != HL_OK) {
+        return err;
+    }
     err = hl_listen(server, &server->options, msg);
     if (err == HL_OK) {
         hl_run_log(server, 2, "Server initialized");
@@ -328,6 +334,7 @@ static int serve(struct hl_config *cfg)
         hl_saver_destroy(server->saver);
     }
     close_wal(server);
+    hl_modules_destroy(server->modules);
     hl_node_destroy(server->node);
     int code = server->exit_code;
     free(server->options.bind_text);

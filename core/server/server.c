@@ -4,6 +4,7 @@
 #include "kit/assert.h"
 #include "server/config.h"
 #include "server/memory.h"
+#include "server/modules.h"
 #include "server/run.h"
 
 #include <stdio.h>
@@ -107,6 +108,7 @@ static void on_prepare(uv_prepare_t *handle)
         return;
     }
     hl_server_enter(server);
+    hl_modules_service(server->modules);
     hl_conns_flush(server);
     hl_node_end(server->node);
     hl_conns_flush(server); /* without a log, or when it was already durable */
@@ -204,7 +206,7 @@ void hl_server_run(struct hl_server *server)
     (void)uv_prepare_start(&server->prepare, on_prepare);
     (void)uv_timer_start(&server->cron, on_cron, period_ms, period_ms);
     (void)uv_idle_start(&server->loader, on_load);
-    (void)uv_run(&server->loop, UV_RUN_DEFAULT);
+    hl_modules_run_loop(server->modules);
 }
 
 static void close_handle(uv_handle_t *handle, void *arg)
@@ -220,6 +222,9 @@ void hl_server_fini_loop(struct hl_server *server)
     hl_listen_stop(server);
     hl_conns_close_all(server);
     hl_log_thread_stop(server->log_thread);
+    if (server->modules != NULL) {
+        hl_modules_stop(server->modules);
+    }
     uv_walk(&server->loop, close_handle, NULL);
     (void)uv_run(&server->loop, UV_RUN_DEFAULT);
     int rc = uv_loop_close(&server->loop);

@@ -18,6 +18,7 @@
 
 struct hl_log_thread;
 struct hl_saver;
+struct hl_modules;
 struct hl_config;
 struct hl_server;
 
@@ -52,6 +53,7 @@ struct hl_server {
     struct hl_wal *wal;
     struct hl_log_thread *log_thread;
     struct hl_saver *saver;
+    struct hl_modules *modules;
     bool entered; /* an iteration of the node is open */
     bool stopping;
     bool save_at_end; /* SHUTDOWN may change it */
@@ -95,6 +97,9 @@ void hl_conns_flush(struct hl_server *server);
 
 /* True when anybody may act as the default user: what protected mode guards. */
 bool hl_server_is_open(const struct hl_server *server);
+
+/* True for a client on this machine: a Unix socket or a loopback address. */
+bool hl_server_session_is_local(const struct hl_session *session);
 
 /* Close every connection at once. */
 void hl_conns_close_all(struct hl_server *server);

@@ -102,7 +102,7 @@ class Server:
     """A server process in a directory of its own: `with Server(binary) as s: s.client()`."""
 
     def __init__(self, binary, *args, directory=None):
-        self.binary, self.args = binary, args
+        self.binary, self.args = os.path.abspath(binary) if "/" in binary else binary, args
         self.temp = None if directory else tempfile.TemporaryDirectory()
         self.dir = directory or self.temp.name
         self.port = free_port()

@@ -3,7 +3,7 @@
 
 Usage: test_modules.py [SERVER MODULES_DIR [NAME...]]
 
-SERVER is redis-server or ours (the default, from the environment); both must pass, since modules
+SERVER is redis-server or ours, by default that of the environment; both must pass, since modules
 must not see a difference.  Each test_ function gets a fresh server; its docstring is what must hold.
 """
 import os
