@@ -208,10 +208,18 @@ hl_err hl_wal_truncate_from(struct hl_wal *wal, hl_index index, struct hl_errmsg
     return HL_OK;
 }
 
+void hl_wal_note_watermark(struct hl_wal *wal)
+{
+    if (wal->meta.watermark < wal->synced) {
+        wal->meta.watermark = wal->synced;
+        hl_wal_pending(wal)->has_meta = true;
+    }
+}
+
 void hl_wal_drop_before(struct hl_wal *wal, hl_index index, hl_term term)
 {
     HL_ASSERT(wal->lock != -1);
-    HL_ASSERT(index <= wal->durable + 1);
+    HL_ASSERT(index <= wal->last + 1);
     if (index <= wal->meta.base + 1) {
         return;
     }
@@ -223,8 +231,8 @@ void hl_wal_drop_before(struct hl_wal *wal, hl_index index, hl_term term)
     plan->has_meta = true;
 
     size_t count = 0;
-    while (count + 1 < wal->segments.count && wal->segments.at[count + 1].first <= index) {
-        HL_ASSERT(wal->segments.at[count].written == wal->segments.at[count].planned);
+    while (count + 1 < wal->segments.count && wal->segments.at[count + 1].first <= index &&
+           wal->segments.at[count].written == wal->segments.at[count].planned) {
         hl_buf_append(&plan->drops, &wal->segments.at[count].first, sizeof(hl_index));
         count++;
     }

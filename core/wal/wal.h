@@ -147,9 +147,14 @@ void hl_wal_append_cancel(struct hl_wal *wal);
 HL_MUST_USE hl_err hl_wal_truncate_from(struct hl_wal *wal, hl_index index, struct hl_errmsg *msg);
 
 /* State that a durable snapshot holds all entries before `index`, the last of them of `term`:
- * segments wholly before it go with the next batch.  `index` is at most hl_wal_durable() + 1; a
- * lower one than before changes nothing. */
+ * segments wholly before it go with the next batch.  `index` is at most hl_wal_last() + 1 (a
+ * follower's snapshot may be ahead of what its log has synced); a lower one than before changes
+ * nothing. */
 void hl_wal_drop_before(struct hl_wal *wal, hl_index index, hl_term term);
+
+/* Store with the next batch that all entries synced so far were acknowledged, so that losing one of
+ * them is seen as damage at the next start: for a clean end, after hl_wal_flush(). */
+void hl_wal_note_watermark(struct hl_wal *wal);
 
 /* Empty the log, so that the next entry is `base` + 1: for a snapshot received from a leader, which
  * must be durable.  Blocks on the disk; no batch may be in flight.  Errors as hl_wal_batch_write():

@@ -102,6 +102,21 @@ Test(recover, a_torn_tail_below_the_watermark_is_damage)
     fake_disk_destroy(fake);
 }
 
+Test(recover, after_a_clean_end_a_lost_tail_is_damage)
+{
+    struct fake_disk *fake = fake_disk_create();
+    struct hl_disk disk = fake_disk_seam(fake);
+    struct hl_wal *wal = open_good(&disk, &small_segments);
+    cr_assert_eq(append_synced(wal, 5), HL_OK);
+    hl_wal_note_watermark(wal);
+    cr_assert_eq(hl_wal_flush(wal, NULL), HL_OK);
+    cr_assert_eq(hl_wal_meta(wal)->watermark, 5);
+    hl_wal_close(wal);
+    fake_disk_resize(fake, FIRST, 500);
+    cr_assert_eq(hl_wal_open(&wal, &disk, &small_segments, NULL, NULL), HL_ECORRUPT);
+    fake_disk_destroy(fake);
+}
+
 Test(recover, a_missing_segment_is_damage)
 {
     struct fake_disk *good = fake_disk_create();
