@@ -267,9 +267,12 @@ static inline uint32_t hl_access_fresh(const struct hl_keyspace *ks)
     return ks->lfu ? hl_access_fresh_lfu(ks) : ks->lru_clock & 0xffffffu;
 }
 
-/* Note an access now. */
+/* Note an access now; not while a child shares the page, which writing would copy. */
 static inline void hl_entry_touch(const struct hl_keyspace *ks, struct hl_entry *entry)
 {
+    if (ks->forked) {
+        return;
+    }
     if (ks->lfu) {
         hl_entry_touch_lfu(ks, entry);
     } else {

@@ -95,6 +95,7 @@ struct hl_keyspace {
     int64_t now_ms;             /* wall clock of the execution unit, milliseconds since the epoch */
     uint32_t lru_clock;         /* seconds, for access times; advanced by the owner */
     bool lfu;                   /* keep access frequencies instead of access times */
+    bool forked;                /* a child shares our pages: lookups leave access times alone */
     uint32_t lfu_log_factor;    /* 10: the larger, the more accesses one step takes */
     uint32_t lfu_decay_minutes; /* 1; 0: never */
     struct hl_rng *rng;         /* borrowed; for LFU increments and sampling */
@@ -306,8 +307,8 @@ void *hl_entry_module_type(const struct hl_entry *entry);
 /* The module value itself; the entry keeps it. */
 void *hl_entry_module_value(const struct hl_entry *entry);
 
-/* Put `value`, of the same type, in place of the module value; returns the old one, which the caller
- * owns. */
+/* Put `value`, of the same type, in place of the module value; returns the old one, which the
+ * caller owns. */
 void *hl_entry_module_swap(struct hl_entry *entry, void *value);
 
 #endif

@@ -50,6 +50,7 @@ void hl_saver_stop(struct hl_saver *saver)
         (void)kill(saver->child, SIGKILL);
         (void)waitpid(saver->child, NULL, 0);
         (void)close(saver->pipe);
+        saver->server->node->ks.forked = false;
     }
     saver->state = IDLE;
 }
@@ -70,8 +71,8 @@ int64_t hl_saver_running_ms(const struct hl_saver *saver)
     return saver->state == RUNNING ? saver->server->node->now_ms - saver->started_ms : -1;
 }
 
-/* In the child: let go of all that a server which starts after our parent's death needs, the lock of
- * the directory and the ports above all, and do not outlive the parent for long. */
+/* In the child: let go of all that a server which starts after our parent's death needs, the lock
+ * of the directory and the ports above all, and do not outlive the parent for long. */
 static void leave_parent(int words, pid_t parent)
 {
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -135,6 +136,7 @@ bool hl_saver_start(struct hl_saver *saver, struct hl_errmsg *msg)
     saver->child = pid;
     saver->pipe = ends[0];
     saver->state = RUNNING;
+    node->ks.forked = true;
     hl_node_log(node, 2, "Background saving started by pid %d", (int)pid);
     return true;
 }
@@ -203,6 +205,7 @@ static void reap(struct hl_saver *saver)
     if (pid == 0) {
         return;
     }
+    saver->server->node->ks.forked = false;
     char words[256] = "the child was killed";
     ssize_t got = read(saver->pipe, words, sizeof words - 1);
     if (got > 0) {

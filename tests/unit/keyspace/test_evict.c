@@ -156,3 +156,15 @@ Test(evict, idle_time_is_since_the_last_access)
     hl_entry_set_idle(&ks, entry, 500);
     cr_assert_eq(hl_entry_idle(&ks, entry), 500);
 }
+
+Test(evict, lookups_write_nothing_while_a_child_shares_the_memory)
+{
+    struct hl_entry *entry = add(0, 1);
+    ks.lru_clock += 50;
+    ks.forked = true;
+    cr_assert_eq(hl_db_find(hl_ks_db(&ks, 0), hl_slice_of("k1"), 0), entry);
+    cr_assert_eq(hl_entry_idle(&ks, entry), 50);
+    ks.forked = false;
+    cr_assert_eq(hl_db_find(hl_ks_db(&ks, 0), hl_slice_of("k1"), 0), entry);
+    cr_assert_eq(hl_entry_idle(&ks, entry), 0);
+}
