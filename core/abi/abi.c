@@ -1,4 +1,5 @@
 /* The module ABI as one thing: made on a node, driven by the loop. */
+#include "abi/durable.h"
 #include "abi/unit.h"
 
 /* One round of hl_abi_service() takes no more mails than this, so that threads cannot keep the loop
@@ -72,6 +73,7 @@ struct hl_abi *hl_abi_create(struct hl_node *node, const struct hl_abi_services 
     hang_in(abi);
     hl_err err = hl_command_register(node->commands, hl_commands_module, hl_commands_module_count);
     HL_ASSERT(err == HL_OK); /* nobody else has a command of that name */
+    hl_durable_register(abi);
     hl_abi_current = abi;
     return abi;
 }

@@ -85,6 +85,8 @@ struct hl_module {
     char *name; /* NULL until SetModuleAttribs */
     int version, apiver;
     char *path;
+    char *asked;  /* the path as it was given to MODULE LOAD or loadmodule */
+    bool durable; /* MODULE LOAD loaded it: part of the state (durable.c) */
     RedisModuleString **argv;
     int argc;
     struct hl_object_file *object; /* NULL for a module that is linked in (tests) */

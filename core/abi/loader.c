@@ -78,6 +78,7 @@ static void end_module(struct hl_module *module)
     }
     hl_free(module->argv);
     hl_free(module->path);
+    hl_free(module->asked);
     hl_free(module->name);
     hl_free(module);
 }
@@ -127,6 +128,7 @@ hl_err hl_abi_load(struct hl_abi *abi, const char *path, const struct hl_slice *
     }
     struct hl_module *module = create_module(abi, hl_object_path(object), argv, argc);
     module->object = object;
+    module->asked = hl_strndup(path, strlen(path));
     onload_fn onload = (onload_fn)symbol(module, "OnLoad");
     abi->settings = settings;
     abi->setting_count = setting_count;

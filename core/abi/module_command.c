@@ -1,4 +1,5 @@
 /* The MODULE command. */
+#include "abi/durable.h"
 #include "abi/internal.h"
 
 #define LOAD_FAILED "ERR Error loading the extension. Please check the server logs."
@@ -11,7 +12,7 @@
 static bool allowed(struct hl_call *call)
 {
     const struct hl_abi_services *services = hl_abi_current->services;
-    if (services->module_allowed != NULL &&
+    if ((call->flags & HL_CALL_REPLICATED) == 0 && services->module_allowed != NULL &&
         !services->module_allowed(services->ctx, call->session)) {
         hl_reply_error(call, NOT_ALLOWED);
         return false;
@@ -23,11 +24,18 @@ static bool allowed(struct hl_call *call)
 static void load(struct hl_call *call, int first_arg, const struct hl_abi_setting *settings,
                  int setting_count)
 {
+    if ((call->flags & HL_CALL_REPLICATED) != 0 && hl_durable_has(hl_abi_current, call->argv[2])) {
+        hl_durable_mark(hl_abi_current, call->argv[2]);
+        hl_write_ok(call->out); /* the configuration file or a snapshot loaded it already */
+        return;
+    }
     char *path = hl_strndup(call->argv[2].ptr, call->argv[2].len);
     hl_err err = hl_abi_load(hl_abi_current, path, call->argv + first_arg, call->argc - first_arg,
                              settings, setting_count, NULL);
     hl_free(path);
     if (err == HL_OK) {
+        hl_durable_mark(hl_abi_current, call->argv[2]);
+        call->changes++; /* an entry of the log: a replay loads it before it needs it */
         hl_write_ok(call->out);
     } else {
         hl_reply_error(call, LOAD_FAILED);
@@ -71,7 +79,12 @@ static void module_unload(struct hl_call *call)
     if (!allowed(call)) {
         return;
     }
-    if (hl_abi_unload(hl_abi_current, call->argv[2], &msg) == HL_OK) {
+    hl_err err = hl_abi_unload(hl_abi_current, call->argv[2], &msg);
+    if (err == HL_ENOENT && (call->flags & HL_CALL_REPLICATED) != 0) {
+        err = HL_OK;
+    }
+    if (err == HL_OK) {
+        call->changes++;
         hl_write_ok(call->out);
     } else {
         hl_reply_errorf(call, "ERR Error unloading module: %s", msg.text);
