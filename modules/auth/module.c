@@ -262,76 +262,80 @@ int cmd_help(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
     return REDISMODULE_OK;
 }
 
-/* Refuse a server that lacks a function which the module calls without looking: a clear refusal
- * instead of a crash later. */
+/* What the module calls without looking whether the server has it. */
+static const struct {
+    const char *name;
+    void *function; /* where its pointer is */
+} needed[] = {
+#define NEEDED(name)                                                                               \
+    {                                                                                              \
+#name, (void *)&RedisModule_##name                                                         \
+    }
+    NEEDED(AbortBlock),
+    NEEDED(Alloc),
+    NEEDED(BlockClient),
+    NEEDED(CloseKey),
+    NEEDED(CreateCommand),
+    NEEDED(CreateDataType),
+    NEEDED(CreateString),
+    NEEDED(CreateStringPrintf),
+    NEEDED(DeleteKey),
+    NEEDED(DigestAddStringBuffer),
+    NEEDED(DigestEndSequence),
+    NEEDED(EmitAOF),
+    NEEDED(Free),
+    NEEDED(FreeString),
+    NEEDED(GetBlockedClientPrivateData),
+    NEEDED(GetClientId),
+    NEEDED(GetContextFlags),
+    NEEDED(GetSelectedDb),
+    NEEDED(KeyType),
+    NEEDED(LoadConfigs),
+    NEEDED(LoadStringBuffer),
+    NEEDED(LogIOError),
+    NEEDED(Milliseconds),
+    NEEDED(ModuleTypeGetType),
+    NEEDED(ModuleTypeGetValue),
+    NEEDED(ModuleTypeSetValue),
+    NEEDED(OpenKey),
+    NEEDED(RegisterBoolConfig),
+    NEEDED(RegisterEnumConfig),
+    NEEDED(RegisterNumericConfig),
+    NEEDED(RegisterStringConfig),
+    NEEDED(Replicate),
+    NEEDED(ReplicateVerbatim),
+    NEEDED(ReplyWithArray),
+    NEEDED(ReplyWithCString),
+    NEEDED(ReplyWithError),
+    NEEDED(ReplyWithLongLong),
+    NEEDED(ReplyWithMap),
+    NEEDED(ReplyWithNull),
+    NEEDED(ReplyWithSimpleString),
+    NEEDED(ReplyWithString),
+    NEEDED(ReplyWithStringBuffer),
+    NEEDED(SaveStringBuffer),
+    NEEDED(SelectDb),
+    NEEDED(SetAbsExpire),
+    NEEDED(SetExpire),
+    NEEDED(StringPtrLen),
+    NEEDED(StringToLongLong),
+    NEEDED(UnblockClient),
+    NEEDED(WrongArity),
+    NEEDED(ZsetAdd),
+    NEEDED(ZsetFirstInLexRange),
+    NEEDED(ZsetRangeCurrentElement),
+    NEEDED(ZsetRangeEndReached),
+    NEEDED(ZsetRangeNext),
+    NEEDED(ZsetRangeStop),
+#undef NEEDED
+};
+
+/* Refuse a server that lacks one of them: a line in the log instead of a crash later. */
 static bool server_suffices(RedisModuleCtx *ctx)
 {
-    const struct {
-        const char *name;
-        bool there;
-    } needed[] = {
-#define NEEDED(name) {#name, RedisModule_##name != NULL}
-        NEEDED(AbortBlock),
-        NEEDED(Alloc),
-        NEEDED(BlockClient),
-        NEEDED(CloseKey),
-        NEEDED(CreateCommand),
-        NEEDED(CreateDataType),
-        NEEDED(CreateString),
-        NEEDED(CreateStringPrintf),
-        NEEDED(DeleteKey),
-        NEEDED(EmitAOF),
-        NEEDED(Free),
-        NEEDED(FreeString),
-        NEEDED(GetClientId),
-        NEEDED(GetContextFlags),
-        NEEDED(GetSelectedDb),
-        NEEDED(KeyType),
-        NEEDED(LoadConfigs),
-        NEEDED(LoadStringBuffer),
-        NEEDED(Milliseconds),
-        NEEDED(ModuleTypeGetType),
-        NEEDED(ModuleTypeGetValue),
-        NEEDED(ModuleTypeSetValue),
-        NEEDED(OpenKey),
-        NEEDED(RegisterBoolConfig),
-        NEEDED(RegisterEnumConfig),
-        NEEDED(RegisterNumericConfig),
-        NEEDED(Replicate),
-        NEEDED(RegisterStringConfig),
-        NEEDED(ReplicateVerbatim),
-        NEEDED(ReplyWithArray),
-        NEEDED(ReplyWithCString),
-        NEEDED(ReplyWithError),
-        NEEDED(ReplyWithLongLong),
-        NEEDED(ReplyWithMap),
-        NEEDED(ReplyWithNull),
-        NEEDED(ReplyWithSimpleString),
-        NEEDED(ReplyWithString),
-        NEEDED(ReplyWithStringBuffer),
-        NEEDED(SaveStringBuffer),
-        NEEDED(SelectDb),
-        NEEDED(SetAbsExpire),
-        NEEDED(SetExpire),
-        NEEDED(StringPtrLen),
-        NEEDED(StringToLongLong),
-        NEEDED(UnblockClient),
-        NEEDED(WrongArity),
-        NEEDED(ZsetAdd),
-        NEEDED(GetBlockedClientPrivateData),
-        NEEDED(ZsetRangeStop),
-        NEEDED(ZsetFirstInLexRange),
-        NEEDED(ZsetRangeNext),
-        NEEDED(ZsetRangeCurrentElement),
-        NEEDED(LogIOError),
-        NEEDED(ZsetRangeEndReached),
-        NEEDED(DigestEndSequence),
-        NEEDED(DigestAddStringBuffer),
-#undef NEEDED
-    };
     bool good = true;
     for (size_t i = 0; i < HL_ARRAY_LEN(needed); i++) {
-        if (!needed[i].there) {
+        if (*(void *const *)needed[i].function == NULL) {
             RedisModule_Log(ctx, "warning", "the server lacks RedisModule_%s", needed[i].name);
             good = false;
         }
