@@ -241,6 +241,21 @@ Test(jws, zeros_and_ones_are_no_signature)
     }
 }
 
+Test(jws, a_signature_is_exactly_as_long_as_it_must_be)
+{
+    struct jws_material material;
+    for (size_t i = 0; i < 3; i++) {
+        struct jws_key *key = make(all[i], &material);
+        unsigned char signature[JWS_SIGNATURE_MAX + 1] = {0};
+        size_t len = 0;
+        cr_assert_eq(jws_key_sign(key, hl_slice_of("a.b"), signature, &len), HL_OK);
+        for (size_t n = 0; n <= sizeof signature; n++) {
+            cr_assert_eq(jws_key_verify(key, hl_slice_of("a.b"), signature, n), n == len, "%zu", n);
+        }
+        jws_key_destroy(key);
+    }
+}
+
 Test(jws, a_broken_key_is_refused)
 {
     struct jws_material good;

@@ -177,6 +177,19 @@ Test(token, time_forgives_the_skew_and_no_second_more)
     }
 }
 
+#define WHOLE                                                                                      \
+    "{\"iss\":\"helios\",\"aud\":\"helios\",\"sub\":\"" ID "\",\"name\":\"ada\",\"jti\":\"" ID     \
+    "\",\"sid\":\"" ID "\",\"roles\":[],\"iat\":1,\"nbf\":1,\"exp\":1800000000,\"cv\":1"
+
+Test(token, a_member_said_twice_is_refused)
+{
+    struct token_claims claims = {0};
+    const char *reason = NULL;
+    cr_assert_eq(token_judge(&claims, &reason, hl_slice_of(WHOLE "}"), &policy, NOW), TOKEN_GOOD);
+    cr_assert_eq(token_judge(&claims, &reason, hl_slice_of(WHOLE ",\"cv\":1}"), &policy, NOW),
+                 TOKEN_BAD_CLAIMS);
+}
+
 Test(token, json_that_is_not_one_object_without_duplicates_is_refused)
 {
     static const char *const bad[] = {"",
