@@ -13,6 +13,7 @@
 #include "live.h"
 #include "pool.h"
 #include "settings.h"
+#include "stats.h"
 #include "store.h"
 
 #include "kit/alloc.h"
@@ -126,6 +127,7 @@ static int64_t wait_of(RedisModuleCtx *ctx, const struct job *job, int64_t now_m
 
 static void count_failure(RedisModuleCtx *ctx, const struct job *job, int64_t now_ms)
 {
+    stats()->login_failures++;
     for (int address = 0; address <= (job->address[0] != '\0'); address++) {
         struct lockout_policy policy = settings_lockout(address);
         struct failure_record failure = {0};
@@ -143,6 +145,7 @@ static void count_failure(RedisModuleCtx *ctx, const struct job *job, int64_t no
 
 static int reply_locked(RedisModuleCtx *ctx, int64_t wait_ms)
 {
+    stats()->login_lockouts++;
     char text[96];
     snprintf(text, sizeof text, "too many failed attempts, try again in %lld seconds",
              (long long)((wait_ms + 999) / 1000));
@@ -168,6 +171,7 @@ static int finish_register(RedisModuleCtx *ctx, struct job *job)
         store_list_user(ctx, user.name) != HL_OK || store_put_user(ctx, &user) != HL_OK) {
         return reply_error(ctx, "ERR", "cannot store the user: a key of the module is in use");
     }
+    stats()->registrations++;
     hl_hex_format(id, user.id, sizeof user.id);
     RedisModule_ReplyWithMap(ctx, 3);
     reply_text(ctx, "user_id", id);
@@ -239,6 +243,7 @@ static int open_session(RedisModuleCtx *ctx, struct user_record *user)
         err = store_put_user(ctx, user);
     }
     if (err == HL_OK) {
+        stats()->logins++;
         if (settings()->acl_login) {
             live_login(ctx, user, session->sid);
         }
@@ -290,6 +295,7 @@ static int finish_passwd(RedisModuleCtx *ctx, struct job *job)
 static int finish(RedisModuleCtx *ctx, struct job *job)
 {
     if (job->late) {
+        stats()->busy++;
         return reply_error(ctx, "BUSY", "the password queue is slow, try again later");
     }
     switch (job->kind) {
@@ -319,6 +325,7 @@ static int on_timeout(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
 {
     (void)argv;
     (void)argc;
+    stats()->busy++;
     return reply_error(ctx, "BUSY", "the password queue is slow, try again later");
 }
 
@@ -397,6 +404,7 @@ static int start(RedisModuleCtx *ctx, struct job *job)
     if (!pool_submit(pool, job, (size_t)settings()->queue_max)) {
         RedisModule_AbortBlock(job->client);
         free_job(ctx, job);
+        stats()->busy++;
         return reply_error(ctx, "BUSY", "too many passwords are being hashed, try again later");
     }
     return REDISMODULE_OK;

@@ -2,6 +2,7 @@
 #include "commands.h"
 
 #include "settings.h"
+#include "stats.h"
 #include "store.h"
 
 #include "kit/alloc.h"
@@ -17,7 +18,9 @@ int cmd_verify(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
     }
     struct access *access = hl_calloc(1, sizeof *access);
     const char *error = access_check(ctx, arg_slice(argv[1]), access);
+    stats()->verifications++;
     if (error != NULL) {
+        stats()->verification_failures++;
         hl_free(access);
         return RedisModule_ReplyWithError(ctx, error);
     }
@@ -84,6 +87,7 @@ static int give_next(RedisModuleCtx *ctx, struct refresh *r, int64_t now_ms)
         err = store_put_session(ctx, &r->session);
     }
     seal_wipe(secret, sizeof secret);
+    stats()->refreshes += err == HL_OK;
     return err == HL_OK ? reply_pair(ctx, &r->session, &r->next, hl_buf_view(&r->access), now_ms)
                         : reply_error(ctx, "ERR", "cannot refresh the session");
 }
@@ -94,12 +98,14 @@ static int give_again(RedisModuleCtx *ctx, struct refresh *r)
     if (session_replay(&r->session, &r->token, &r->next, &r->access) != HL_OK) {
         return reply_error(ctx, "ERR", "the session's record is damaged");
     }
+    stats()->refresh_replays++;
     return reply_pair(ctx, &r->session, &r->next, hl_buf_view(&r->access), r->session.rotated_ms);
 }
 
 /* End a session of which somebody holds a copy. */
 static int revoke(RedisModuleCtx *ctx, struct refresh *r)
 {
+    stats()->refresh_reuses++;
     session_revoke(&r->session);
     if (store_put_session(ctx, &r->session) != HL_OK ||
         unlist(ctx, &r->user, r->session.sid) != HL_OK) {
@@ -221,6 +227,7 @@ int cmd_logout(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
             store_drop_session(ctx, r->session.sid);
             err = unlist(ctx, &r->user, r->session.sid);
         }
+        stats()->logouts += err == HL_OK;
         error = err == HL_OK ? NULL : "ERR cannot store the user";
     }
     free_refresh(r);

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -55,6 +56,26 @@ hl_err kek_read(unsigned char out[SEAL_KEY_LEN], const char *path, struct hl_err
     return err;
 }
 
+/* Make a new file's name as durable as its contents: without the file the keys that it sealed are
+ * lost. */
+static bool sync_folder(const char *path)
+{
+    char folder[PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    size_t len = slash == NULL ? 0 : (size_t)(slash - path) + 1; /* "/" of "/kek" included */
+    if (len >= sizeof folder) {
+        return false;
+    }
+    memcpy(folder, path, len);
+    folder[len] = '\0';
+    int fd = open(len == 0 ? "." : folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool good = fd >= 0 && fsync(fd) == 0;
+    if (fd >= 0) {
+        close(fd);
+    }
+    return good;
+}
+
 hl_err kek_create(unsigned char out[SEAL_KEY_LEN], const char *path, struct hl_errmsg *msg)
 {
     unsigned char key[SEAL_KEY_LEN];
@@ -70,7 +91,7 @@ hl_err kek_create(unsigned char out[SEAL_KEY_LEN], const char *path, struct hl_e
     text[KEK_TEXT_LEN] = '\n';
     bool good = write(fd, text, KEK_TEXT_LEN + 1) == KEK_TEXT_LEN + 1 && fsync(fd) == 0;
     int reason = errno;
-    good = close(fd) == 0 && good;
+    good = close(fd) == 0 && good && sync_folder(path);
     if (good) {
         memcpy(out, key, sizeof key);
     } else {

@@ -2,6 +2,7 @@
 #include "commands.h"
 #include "live.h"
 #include "settings.h"
+#include "stats.h"
 #include "store.h"
 
 #include "kit/assert.h"
@@ -355,6 +356,7 @@ int RedisModule_OnLoad(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
         return REDISMODULE_ERR;
     }
     native_auth_load(ctx);
+    stats_load(ctx);
     return REDISMODULE_OK;
 }
 
