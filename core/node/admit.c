@@ -153,8 +153,12 @@ bool hl_admit(struct hl_node *node, struct hl_session *session, struct hl_comman
     if (!name_and_arity_ok(session, cmd, argc, argv)) {
         return false;
     }
-    if ((session->flags & HL_SESSION_AUTHENTICATED) == 0 && (cmd->flags & HL_CMD_NO_AUTH) == 0) {
+    bool known = (session->flags & HL_SESSION_AUTHENTICATED) != 0 || hl_node_default_is_open(node);
+    if (!known && (cmd->flags & HL_CMD_NO_AUTH) == 0) {
         return refuse(session, "NOAUTH Authentication required.");
+    }
+    if (!hl_auth_permits(node, session, cmd, argc, argv)) {
+        return false;
     }
     if ((session->flags & HL_SESSION_MULTI) != 0 && (cmd->flags & HL_CMD_NO_MULTI) != 0) {
         return refuse(session, "ERR Command not allowed inside a transaction");

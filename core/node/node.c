@@ -3,6 +3,7 @@
 
 #include "kit/alloc.h"
 #include "kit/assert.h"
+#include "node/acl.h"
 #include "node/node_internal.h"
 #include "node/observe.h"
 
@@ -70,6 +71,7 @@ static void register_rows(struct hl_node *node)
         size_t count;
     } families[] = {
         {hl_commands_txn, hl_commands_txn_count},
+        {hl_commands_acl, hl_commands_acl_count},
         {hl_commands_connection, hl_commands_connection_count},
         {hl_commands_client, hl_commands_client_count},
         {hl_commands_database, hl_commands_database_count},
@@ -111,6 +113,7 @@ struct hl_node *hl_node_create(const struct hl_world *world, struct hl_wal *wal,
     node->commands = hl_command_table_create();
     node->services.commands = node->commands;
     register_rows(node);
+    node->acl = hl_acl_create(node->commands);
     node->stats.last_save_ok = true;
     hl_node_begin(node);
     return node;
@@ -130,6 +133,7 @@ void hl_node_destroy(struct hl_node *node)
     HL_ASSERT(hl_list_empty(&node->sessions));
     hl_load_fini(node);
     hl_snapshot_load_fini(node);
+    hl_acl_destroy(node->acl);
     hl_command_table_destroy(node->commands);
     hl_ks_fini(&node->ks);
     hl_watch_fini(node);

@@ -180,7 +180,6 @@ struct hl_node {
     struct hl_slowlog *slowlog;
     struct hl_latency *latency;
     struct hl_error_counts *errors;
-    const char *password_needed; /* requirepass, until users exist; NULL: none */
     unsigned char cluster_id[16];
     uint64_t node_id;
     char run_id[41];

@@ -64,6 +64,17 @@ bool hl_session_set_name(struct hl_call *call, struct hl_slice name);
 /* Log the call's session in as `user`; false after replying with the error. */
 bool hl_auth_password(struct hl_call *call, struct hl_slice user, struct hl_slice password);
 
+/* The session acts as `user` from now on. */
+void hl_auth_as(struct hl_session *session, struct hl_user *user);
+
+/* A user is about to be removed: its sessions are closed (`current`, which may be NULL, after its
+ * reply). */
+void hl_auth_user_gone(struct hl_node *node, struct hl_user *user, struct hl_session *current);
+
+/* May the session's user run this request?  False after replying with NOPERM and noting it. */
+bool hl_auth_permits(struct hl_node *node, struct hl_session *session, struct hl_command *cmd,
+                     int argc, const struct hl_slice *argv);
+
 /* True when the default user needs a password. */
 bool hl_auth_default_has_password(struct hl_node *node);
 
@@ -84,6 +95,8 @@ void hl_log_kick(struct hl_node *node);
 /* Release what loading holds. */
 void hl_load_fini(struct hl_node *node);
 
+extern const struct hl_command_row hl_commands_acl[];
+extern const size_t hl_commands_acl_count;
 extern const struct hl_command_row hl_commands_txn[];
 extern const size_t hl_commands_txn_count;
 extern const struct hl_command_row hl_commands_connection[];

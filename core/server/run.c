@@ -301,6 +301,9 @@ static hl_err start(struct hl_server *server, struct hl_errmsg *msg)
     register_commands(server);
     server->modules = hl_modules_create(server);
     err = hl_modules_load(server->modules, msg);
+    if (err == HL_OK) {
+        err = hl_users_start(&server->users, server->config, server->node->acl, msg);
+    }
     if (err != HL_OK) {
         return err;
     }

@@ -10,6 +10,7 @@
 #include "base/list.h"
 #include "node/node.h"
 #include "resp/parser.h"
+#include "server/users.h"
 
 #include <uv.h>
 
@@ -54,6 +55,7 @@ struct hl_server {
     struct hl_log_thread *log_thread;
     struct hl_saver *saver;
     struct hl_modules *modules;
+    struct hl_users users;
     bool entered; /* an iteration of the node is open */
     bool stopping;
     bool save_at_end; /* SHUTDOWN may change it */
