@@ -378,6 +378,9 @@ void hl_command_run_module(struct hl_call *call)
         check_reply(&ctx, call, start);
     }
     hl_blocked_command_over(&ctx);
+    if (call->session != NULL) {
+        call->session->db = ctx.db; /* RM_SelectDb stays in force for the client, as in Redis */
+    }
     hl_ctx_fini(&ctx);
     (void)hl_frame_end(&ctx);
     free_strings(ctx.argv, call->argc);

@@ -105,6 +105,10 @@ struct hl_module {
     bool configs_pending; /* registered settings and did not call LoadConfigs yet */
 };
 
+/* A module without an object, in no list yet; ended by unloading. */
+struct hl_module *hl_module_create(struct hl_abi *abi, const char *path,
+                                   const struct hl_slice *argv, int argc);
+
 /* The loaded module of that name, or NULL. */
 struct hl_module *hl_module_find(struct hl_abi *abi, struct hl_slice name);
 

@@ -41,8 +41,8 @@ static void *symbol(const struct hl_module *module, const char *what)
     return NULL;
 }
 
-static struct hl_module *create_module(struct hl_abi *abi, const char *path,
-                                       const struct hl_slice *argv, int argc)
+struct hl_module *hl_module_create(struct hl_abi *abi, const char *path,
+                                   const struct hl_slice *argv, int argc)
 {
     struct hl_module *module = hl_calloc(1, sizeof *module);
     module->abi = abi;
@@ -126,7 +126,7 @@ hl_err hl_abi_load(struct hl_abi *abi, const char *path, const struct hl_slice *
         say(abi, HL_ABI_LOG_WARNING, "Module %s failed to load: %s", path, msg->text);
         return err;
     }
-    struct hl_module *module = create_module(abi, hl_object_path(object), argv, argc);
+    struct hl_module *module = hl_module_create(abi, hl_object_path(object), argv, argc);
     module->object = object;
     module->asked = hl_strndup(path, strlen(path));
     onload_fn onload = (onload_fn)symbol(module, "OnLoad");

@@ -4,10 +4,11 @@
 Usage: test_modules.py [SERVER MODULES_DIR [NAME...]]
 
 SERVER is redis-server or ours, by default that of the environment; both must pass, since modules
-must not see a difference.  Each test_ function gets a fresh server; its docstring is what must hold.
+must not see a difference.  Each test_ function gets a fresh server; its docstring must hold.
 """
 import os
 import sys
+import time
 import traceback
 
 from resp_client import Server, Status
@@ -28,6 +29,14 @@ def load(client, name, *args):
 
 def expect(got, want):
     assert got == want, f"got {got!r}, want {want!r}"
+
+
+def until(condition, seconds=10):
+    """Wait for it to hold."""
+    end = time.time() + seconds
+    while not condition():
+        assert time.time() < end, "it did not come true"
+        time.sleep(0.01)
 
 
 def test_hello(server):
@@ -93,6 +102,271 @@ def test_counter_overflow(server):
     expect(c("counter.restore big 9223372036854775807 1"), "OK")
     expect(c.error("counter.add big 1"), "ERR increment would overflow")
     expect(c("counter.get big"), [9223372036854775807, 1])
+
+
+def test_replies(server):
+    """Every kind of reply, in RESP2 and in RESP3."""
+    c = server.client()
+    load(c, "t_api")
+    want2 = {"int": -42, "double": "3.25", "bool": 1, "null": None, "nullarray": None,
+             "bignum": "123456789012345678901234567890", "verbatim": "text",
+             "map": ["a", 1, "b", []], "set": ["a", ""], "nested": [[i] for i in range(12)]}
+    want3 = dict(want2, double=3.25, bool=True, bignum=123456789012345678901234567890,
+                 verbatim="txt:text", map={"a": 1, "b": []})
+    for kind, want in want2.items():
+        expect(c("t.reply", kind), want)
+    expect(c.error("t.reply error"), "CODE message")
+    c("HELLO 3")
+    for kind, want in want3.items():
+        expect(c("t.reply", kind), want)
+    expect(c.error("t.reply error"), "CODE message")
+
+
+def test_numbers(server):
+    """Numbers in arguments are read strictly."""
+    c = server.client()
+    load(c, "t_api")
+    for text, want in {"12": [12, "12"], "-9223372036854775808":
+                       [-9223372036854775808, "-9.2233720368547758e+18"],
+                       "9223372036854775808": [None, "9.2233720368547758e+18"],
+                       "1.5": [None, "1.5"], "0x10": [None, "16"], " 1": [None, None],
+                       "1 ": [None, None], "": [None, None], "abc": [None, None],
+                       "inf": [None, "inf"], "nan": [None, None], "01": [None, "1"],
+                       "+1": [None, "1"]}.items():
+        expect((text, c("t.parse", text)), (text, want))
+
+
+def test_calls(server):
+    """RM_Call runs commands, hands replies over and refuses what cannot run."""
+    c = server.client()
+    load(c, "t_api")
+    expect(c("t.call set k v"), "OK")
+    expect(c("t.call get k"), "v")
+    expect(c("t.call get none"), None)
+    expect(c.error("t.call nosuch"), "ERR none")
+    expect(c.error("t.call get"), "ERR arguments")
+    expect(c.error("t.call incr k"), "ERR value is not an integer or out of range")
+    expect(c("t.call mset a 1 b 2 c 3"), "OK")
+    expect(c("t.sum mget a b none c"), 6)
+    expect(c("t.call t.call t.call get a"), "1")
+    c("SELECT 1")
+    c("SET k one")
+    c("SELECT 0")
+    expect(c("t.otherdb k"), "one")
+    expect(c("GET k"), "one")  # RM_SelectDb is the client's SELECT
+
+
+def test_keys(server):
+    """Keys through handles: strings, hashes, expiry, deletion."""
+    c = server.client()
+    load(c, "t_api")
+    expect(c("t.key none"), [0, 0, -2])
+    expect(c("t.append s ab"), 2)
+    expect(c("t.append s cde"), 5)
+    expect(c("GET s"), "abcde")
+    c("SET n 12")
+    expect(c("t.append n 34"), 4)
+    expect(c("INCR n"), 1235)
+    expect(c("t.key s"), [1, 5, -1])
+    expect(c("t.expire s 100000"), 0)
+    assert 90000 < c("PTTL s") <= 100000
+    expect(c("t.expire s -1"), 0)
+    expect(c("PTTL s"), -1)
+    expect(c("t.expire none 10"), 1)
+    expect(c("t.del s"), 0)
+    expect(c("EXISTS s"), 0)
+    expect(c("t.hset h a 1 b 2"), 0)
+    expect(c("t.hset h a 10 c 3"), 1)
+    expect(c("HGET h a"), "10")
+    expect(c("t.key h"), [3, 3, -1])
+    expect(c("t.hget h a"), ["10", 1, 2])
+    expect(c("t.hget h a"), [None, 0, 2])
+    c("t.hget h b")
+    expect(c("t.hget h c"), ["3", 1, 0])
+    expect(c("EXISTS h"), 0)
+    expect(c.error("t.append", "h2", "x"), None)
+    c("HSET hash f v")
+    expect(c.error("t.append hash x"),
+           "WRONGTYPE Operation against a key holding the wrong kind of value")
+
+
+def test_command_keys(server):
+    """COMMAND knows the keys of module commands, whoever names them."""
+    c = server.client()
+    load(c, "t_api")
+    expect(c("COMMAND GETKEYS t.append k v"), ["k"])
+    expect(c("COMMAND GETKEYS t.keys 2 a b c"), ["a", "b"])
+    expect(c("t.keys 1 a b"), 1)
+    info = c("COMMAND INFO t.append")[0]
+    expect(info[0:2], ["t.append", -1])
+    expect(sorted(f for f in info[2]), ["denyoom", "module", "write"])
+    expect(info[3:6], [1, 1, 1])
+    expect(c("t.sub who"), [1, 0, 0, 1])
+    assert c.error("t.sub nothing").startswith("ERR unknown subcommand")
+
+
+def test_transactions(server):
+    """A module command in MULTI runs in it, sees that, and may not block."""
+    c = server.client()
+    load(c, "t_api")
+    load(c, "t_wait")
+    expect(c("t.who"), [1, 0, 0, 1])
+    c("MULTI")
+    expect(c("t.who"), "QUEUED")
+    c("t.append k v")
+    c("w.sleep 1")
+    c("GET k")
+    reply = c("EXEC")
+    expect(reply[:2], [[1, 0, 1, 1], 1])
+    expect(str(reply[2]), "ERR Blocking module command called from transaction")
+    expect(reply[3], "v")
+
+
+def test_blocked(server):
+    """A blocked client gets its answer from a thread, or its time-out; others go on meanwhile."""
+    c, other = server.client(), server.client()
+    load(c, "t_wait")
+    c.send("w.sleep", 150)
+    c.send("PING")
+    expect(other("PING"), "PONG")
+    expect(c.read(), 150)
+    expect(c.read(), "PONG")
+    expect(c("w.sleep 300 30"), "timeout")
+    expect(c("w.abort"), "aborted")
+    gone = server.client()
+    gone.send("w.sleep", 200)
+    time.sleep(0.05)
+    gone.close()
+    until(lambda: other("w.counts")[:2] == [3, 1])
+    expect(other("MODULE UNLOAD t_wait"), "OK")
+
+
+def test_unload_refused_while_blocking(server):
+    """A module whose client waits cannot be unloaded."""
+    c, other = server.client(), server.client()
+    load(c, "t_wait")
+    c.send("w.sleep", 300)
+    time.sleep(0.05)
+    assert other.error("MODULE UNLOAD t_wait").startswith(
+        "ERR Error unloading module: the module has blocked clients")
+    expect(c.read(), 300)
+    expect(other("MODULE UNLOAD t_wait"), "OK")
+
+
+def test_threads(server):
+    """Threads take the lock in turns with clients, and what they do is seen at once."""
+    c, other = server.client(), server.client()
+    load(c, "t_wait")
+    c.send("w.incr", "n", 500)
+    until(lambda: int(other("GET n") or 0) >= 500)
+    expect(c.read(), 500)
+    several = [server.client() for _ in range(4)]
+    for s in several:
+        s.send("w.incr", "m", 200)
+    got = sorted(s.read() for s in several)
+    expect(other("GET m"), "800")
+    expect(got[-1], 800)
+
+
+def test_timers(server):
+    """Timers run once, can be asked and stopped, and write."""
+    c = server.client()
+    load(c, "t_wait")
+    expect(c("w.timer 30"), [0, 1, 0, 1])
+    until(lambda: c("GET ticked") == "1")
+    time.sleep(0.1)
+    expect(c("GET ticked"), "1")
+    expect(c("w.timer 100000"), [0, 1, 0, 1])
+    assert c.error("MODULE UNLOAD t_wait").startswith(
+        "ERR Error unloading module: the module holds timer that is not fired.")
+
+
+def test_waiting_for_keys(server):
+    """Clients that wait for a key are served in order, each by one push."""
+    a, b, c = server.client(), server.client(), server.client()
+    load(c, "t_wait")
+    a.send("w.pop", "q", 0)
+    time.sleep(0.05)
+    b.send("w.pop", "q", 0)
+    time.sleep(0.05)
+    expect(c("w.push q 1"), "OK")
+    expect(a.read(), "1")
+    expect(c("EXISTS q"), 0)
+    expect(c("w.push other x"), "OK")
+    expect(c("w.push q 2"), "OK")
+    expect(b.read(), "2")
+    expect(c("w.pop other 0"), "x")
+    expect(c("w.pop q 30"), "timeout")
+    a.send("w.pop", "q", 0)
+    time.sleep(0.05)
+    expect(c("CLIENT", "UNBLOCK", client_id(a, c)), 1)
+    expect(a.read(), "timeout")
+
+
+def client_id(blocked, other):
+    """The id of a client that cannot be asked."""
+    port = blocked.sock.getsockname()[1]
+    for line in other("CLIENT LIST").splitlines():
+        if f"addr=127.0.0.1:{port} " in line:
+            return line.split()[0].split("=")[1]
+    raise AssertionError("the client is not listed")
+
+
+def restarted(server, *names):
+    """Kill the server and start it on its log with these modules; ours only."""
+    server.process.kill()
+    server.process.wait()
+    server.args = tuple(a for n in names for a in ("--loadmodule", module(n)))
+    server.start()
+    return server.client()
+
+
+def test_what_modules_change_is_durable(server):
+    """A kill loses nothing that was answered: stated, called, changed in silence, or by threads."""
+    if STOCK:
+        return
+    c = server.client()
+    for name in ("t_api", "t_wait", "counter_type"):
+        load(c, name)
+    c("t.call set stated 1")
+    c("t.quiet set silent 2")
+    c("t.quiet mset m1 a m2 b")
+    c("t.incrtwice twice")
+    c("t.incrtwice twice")
+    c("t.append s hello")
+    c("t.append gone x")
+    c("t.del gone")
+    c("SET brief x")
+    c("t.expire brief 1000000")
+    c("t.hset h a 1 b 2")
+    c("t.hget h a")
+    c("w.incr threads 50")
+    c("counter.add n 5")
+    c("counter.add n 6")
+    c("MULTI")
+    c("t.append s !")
+    c("t.quiet incr silent")
+    c("EXEC")
+    c("w.timer 1")
+    until(lambda: c("GET ticked") == "1")
+    c = restarted(server, "t_api", "t_wait", "counter_type")
+    expect(c("MGET stated silent m1 m2 twice s gone threads ticked"),
+           ["1", "3", "a", "b", "4", "hello!", None, "50", "1"])
+    assert 900000 < c("PTTL brief") <= 1000000
+    expect(c("HGETALL h"), ["b", "2"])
+    expect(c("counter.get n"), [11, 2])
+
+
+def test_a_module_can_be_replaced(server):
+    """Unloaded and loaded again, from the same path, a module is new."""
+    c = server.client()
+    for _ in range(5):
+        load(c, "t_api")
+        expect(c("t.parse 7"), [7, "7"])
+        expect(c("MODULE UNLOAD t_api"), "OK")
+    expect(c.error("MODULE", "LOAD", module("t_api"), "two", "arguments"),
+           "ERR Error loading the extension. Please check the server logs.")
+    assert c.error("t.parse 7").startswith("ERR unknown command")
 
 
 def main():
