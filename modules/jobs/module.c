@@ -61,6 +61,47 @@ static void add_info(RedisModuleInfoCtx *ctx, int for_crash_report)
     RedisModule_InfoAddFieldULongLong(ctx, "died", totals.counters[JOBS_C_DEAD]);
 }
 
+/* What the module calls without looking whether it is there. */
+#define NEEDED(X)                                                                                  \
+    X(Alloc)                                                                                       \
+    X(BlockClientOnKeys) X(Calloc) X(CloseKey) X(CreateCommand) X(CreateDataType) X(CreateDict)    \
+        X(CreateString) X(CreateTimer) X(DictDelC) X(DictGetC) X(DictIteratorStartC)               \
+            X(DictIteratorStop) X(DictNextC) X(DictSetC) X(DictSize) X(Free) X(FreeDict)           \
+                X(FreeString) X(GetContextFlags) X(GetDbIdFromIO) X(GetKeyNameFromIO)              \
+                    X(GetSelectedDb) X(IsIOError) X(IsKeysPositionRequest) X(KeyAtPos) X(KeyType)  \
+                        X(LoadStringBuffer) X(LogIOError) X(Milliseconds) X(ModuleTypeGetType)     \
+                            X(ModuleTypeGetValue) X(ModuleTypeSetValue) X(OpenKey) X(Realloc)      \
+                                X(Replicate) X(ReplicateVerbatim) X(ReplySetArrayLength)           \
+                                    X(ReplyWithArray) X(ReplyWithCString) X(ReplyWithError)        \
+                                        X(ReplyWithLongLong) X(ReplyWithMap) X(ReplyWithNull)      \
+                                            X(ReplyWithNullArray) X(ReplyWithSimpleString)         \
+                                                X(ReplyWithString) X(ReplyWithStringBuffer)        \
+                                                    X(SaveStringBuffer) X(SelectDb)                \
+                                                        X(SetModuleOptions) X(StopTimer)           \
+                                                            X(StringPtrLen) X(StringToLongLong)    \
+                                                                X(WrongArity)
+
+/* Refuse a server that lacks something: a clear refusal instead of a crash later. */
+static bool has_needed(RedisModuleCtx *ctx)
+{
+    const struct {
+        const char *name;
+        bool there;
+    } needed[] = {
+#define ROW(name) {#name, RedisModule_##name != NULL},
+        NEEDED(ROW)
+#undef ROW
+    };
+    bool all = true;
+    for (size_t i = 0; i < HL_ARRAY_LEN(needed); i++) {
+        if (!needed[i].there) {
+            RedisModule_Log(ctx, "warning", "the server lacks RedisModule_%s", needed[i].name);
+            all = false;
+        }
+    }
+    return all;
+}
+
 static int register_commands(RedisModuleCtx *ctx)
 {
     for (size_t i = 0; i < HL_ARRAY_LEN(commands); i++) {
@@ -84,6 +125,9 @@ int RedisModule_OnLoad(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
     }
     if (argc != 0) {
         RedisModule_Log(ctx, "warning", "takes no arguments, got %d: see CONFIG SET jobs.*", argc);
+        return REDISMODULE_ERR;
+    }
+    if (!has_needed(ctx)) {
         return REDISMODULE_ERR;
     }
     RedisModule_SetModuleOptions(ctx, REDISMODULE_OPTIONS_HANDLE_IO_ERRORS);

@@ -353,15 +353,17 @@ int roster_register(RedisModuleCtx *ctx)
     entries = RedisModule_CreateDict(NULL);
     for (size_t i = 0; i < HL_ARRAY_LEN(ids); i++) {
         RedisModuleEvent event = {.id = ids[i], .dataver = 1};
-        if (RedisModule_SubscribeToServerEvent(ctx, event, on_server_event) != REDISMODULE_OK) {
+        if (RedisModule_SubscribeToServerEvent == NULL ||
+            RedisModule_SubscribeToServerEvent(ctx, event, on_server_event) != REDISMODULE_OK) {
             RedisModule_Log(ctx, "warning", "no event %d on this server", (int)ids[i]);
         }
     }
     int types =
         REDISMODULE_NOTIFY_GENERIC | REDISMODULE_NOTIFY_EXPIRED | REDISMODULE_NOTIFY_EVICTED;
-    if (RedisModule_SubscribeToKeyspaceEvents(ctx, types, on_key_event) != REDISMODULE_OK) {
-        RedisModule_Log(ctx, "warning", "cannot follow what happens to keys");
-        return REDISMODULE_ERR;
+    if (RedisModule_SubscribeToKeyspaceEvents == NULL ||
+        RedisModule_SubscribeToKeyspaceEvents(ctx, types, on_key_event) != REDISMODULE_OK) {
+        RedisModule_Log(ctx, "warning",
+                        "cannot follow renamed and restored queues: their timers may be late");
     }
     return REDISMODULE_OK;
 }
