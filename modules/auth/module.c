@@ -346,7 +346,8 @@ static bool server_suffices(RedisModuleCtx *ctx)
 
 int RedisModule_OnLoad(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
 {
-    if (RedisModule_Init(ctx, "auth", AUTH_VERSION, REDISMODULE_APIVER_1) != REDISMODULE_OK) {
+    if (RedisModule_Init(ctx, "auth", AUTH_VERSION, REDISMODULE_APIVER_1) != REDISMODULE_OK ||
+        RedisModule_Log == NULL) {
         return REDISMODULE_ERR; /* nothing can be logged yet */
     }
     /* The threads come last, so that nothing can fail once they run. */

@@ -131,21 +131,22 @@ static bool register_all(RedisModuleCtx *ctx)
     bool good = true;
     for (size_t i = 0; i < HL_ARRAY_LEN(numbers); i++) {
         const struct number *n = &numbers[i];
-        good &= RedisModule_RegisterNumericConfig(ctx, n->name, n->initial, n->flags, n->min,
-                                                  n->max, get_number, set_number, NULL,
-                                                  (void *)n) == REDISMODULE_OK;
+        good = good && RedisModule_RegisterNumericConfig(ctx, n->name, n->initial, n->flags, n->min,
+                                                         n->max, get_number, set_number, NULL,
+                                                         (void *)n) == REDISMODULE_OK;
     }
     for (size_t i = 0; i < HL_ARRAY_LEN(texts); i++) {
         const struct text *t = &texts[i];
-        good &= RedisModule_RegisterStringConfig(ctx, t->name, t->initial, t->flags, get_text,
-                                                 set_text, NULL, (void *)t) == REDISMODULE_OK;
+        good =
+            good && RedisModule_RegisterStringConfig(ctx, t->name, t->initial, t->flags, get_text,
+                                                     set_text, NULL, (void *)t) == REDISMODULE_OK;
     }
-    good &=
-        RedisModule_RegisterBoolConfig(ctx, "acl-login", 0, REDISMODULE_CONFIG_DEFAULT, get_flag,
-                                       set_flag, NULL, &current.acl_login) == REDISMODULE_OK;
-    good &= RedisModule_RegisterEnumConfig(ctx, "algorithm", JWS_ES256, REDISMODULE_CONFIG_DEFAULT,
-                                           algorithms, values, 3, get_flag, set_flag, NULL,
-                                           &current.algorithm) == REDISMODULE_OK;
+    good = good &&
+           RedisModule_RegisterBoolConfig(ctx, "acl-login", 0, REDISMODULE_CONFIG_DEFAULT, get_flag,
+                                          set_flag, NULL, &current.acl_login) == REDISMODULE_OK;
+    good = good && RedisModule_RegisterEnumConfig(
+                       ctx, "algorithm", JWS_ES256, REDISMODULE_CONFIG_DEFAULT, algorithms, values,
+                       3, get_flag, set_flag, NULL, &current.algorithm) == REDISMODULE_OK;
     return good;
 }
 
