@@ -253,7 +253,8 @@ static void cmd_memory_purge(struct hl_call *call)
 static bool debug_allowed(struct hl_call *call)
 {
     int64_t allow = hl_config_int(server_of(call)->config, HL_CFG_ENABLE_DEBUG_COMMAND);
-    if (allow == HL_ALLOW_YES || (allow == HL_ALLOW_LOCAL && hl_server_session_is_local(call->session))) {
+    if (allow == HL_ALLOW_YES ||
+        (allow == HL_ALLOW_LOCAL && hl_server_session_is_local(call->session))) {
         return true;
     }
     hl_reply_error(call, "ERR DEBUG command not allowed. If the enable-debug-command option is set "

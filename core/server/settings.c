@@ -7,6 +7,15 @@
 
 #define SPECULATION_MAX (64u << 20) /* bytes of entries that wait for the disk */
 
+/* A request, and a transaction, must fit into one entry of the log whatever the settings say. */
+#define REQUEST_MAX ((size_t)HL_WAL_BODY_MAX - (64u << 20))
+#define TRANSACTION_MAX ((size_t)HL_WAL_BODY_MAX / 2)
+
+static size_t at_most(int64_t value, size_t max)
+{
+    return (uint64_t)value < max ? (size_t)value : max;
+}
+
 /* `bind` is a list of words; cut it into an owned copy that lives as long as the process. */
 static void split_bind(struct hl_server_options *options, const char *text)
 {
@@ -42,9 +51,10 @@ void hl_settings_options(struct hl_server *server)
     o->tcp_keepalive_s = (int)hl_config_int(cfg, HL_CFG_TCP_KEEPALIVE);
     o->timeout_s = (int)hl_config_int(cfg, HL_CFG_TIMEOUT);
     o->protected_mode = hl_config_bool(cfg, HL_CFG_PROTECTED_MODE);
-    o->query_buffer_max = (size_t)hl_config_int(cfg, HL_CFG_CLIENT_QUERY_BUFFER_LIMIT);
+    o->query_buffer_max =
+        at_most(hl_config_int(cfg, HL_CFG_CLIENT_QUERY_BUFFER_LIMIT), REQUEST_MAX);
     o->output_buffer_max = limits[0].hard != 0 ? (size_t)limits[0].hard : SIZE_MAX;
-    o->bulk_max = hl_config_int(cfg, HL_CFG_PROTO_MAX_BULK_LEN);
+    o->bulk_max = (int64_t)at_most(hl_config_int(cfg, HL_CFG_PROTO_MAX_BULK_LEN), TRANSACTION_MAX);
     for (int in = 0; in < 2; in++) {
         for (int resp3 = 0; resp3 < 2; resp3++) {
             server->limits[in][resp3] = (struct hl_parser_limits){
@@ -105,7 +115,8 @@ struct hl_node_config hl_settings_node(const struct hl_config *cfg)
         .snapshot_interval_cmds = snapshots ? hl_config_int(cfg, HL_CFG_SNAPSHOT_INTERVAL_CMDS) : 0,
         .snapshot_interval_ms = snapshots ? hl_config_int(cfg, HL_CFG_SNAPSHOT_INTERVAL_TIME) : 0,
         .speculation_max = SPECULATION_MAX,
-        .multi_queue_max = (size_t)hl_config_int(cfg, HL_CFG_CLIENT_QUERY_BUFFER_LIMIT),
+        .multi_queue_max =
+            at_most(hl_config_int(cfg, HL_CFG_CLIENT_QUERY_BUFFER_LIMIT), TRANSACTION_MAX),
     };
 }
 

@@ -6,7 +6,8 @@
 
 #include <sys/types.h>
 
-/* As read(2) of the connection's plain bytes: -1 and errno on failure, EAGAIN when nothing waits. */
+/* As read(2) of the connection's plain bytes: -1 and errno on failure, EAGAIN when nothing waits.
+ */
 ssize_t hl_socket_read(struct hl_conn *conn, char *into, size_t room);
 
 /* As write(2) of the connection's plain bytes. */

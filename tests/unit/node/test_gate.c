@@ -1,0 +1,200 @@
+/* The gate: no byte leaves before the entry that it tells of is on disk.
+ *
+ * Method: a node on a disk in memory; the test holds the log back and looks at what may leave. */
+#include "unit/node/rig.h"
+
+static struct rig rig;
+
+static void setup(void)
+{
+    rig_init(&rig);
+}
+
+static void teardown(void)
+{
+    rig_fini(&rig);
+}
+
+TestSuite(gate, .init = setup, .fini = teardown);
+
+Test(gate, a_write_is_answered_when_its_entry_is_durable)
+{
+    struct hl_session *a = rig_client(&rig);
+    rig_run(&rig, a, "SET k v");
+    rig_expect(a, "");
+    rig_turn(&rig);
+    rig_expect(a, "");
+    rig_sync(&rig);
+    rig_expect(a, "+OK\r\n");
+}
+
+Test(gate, a_read_of_a_changed_key_waits_for_the_change)
+{
+    struct hl_session *a = rig_client(&rig);
+    struct hl_session *b = rig_client(&rig);
+    rig_say(&rig, a, "SET clean 1", "+OK\r\n");
+    rig_run(&rig, a, "SET k v");
+    rig_run(&rig, b, "GET k");
+    rig_expect(b, "");
+    rig_turn(&rig);
+    rig_sync(&rig);
+    rig_expect(b, "$1\r\nv\r\n");
+}
+
+Test(gate, a_read_of_another_key_does_not_wait)
+{
+    struct hl_session *a = rig_client(&rig);
+    struct hl_session *b = rig_client(&rig);
+    rig_say(&rig, a, "SET clean 1", "+OK\r\n");
+    rig_run(&rig, a, "SET k v");
+    rig_run(&rig, b, "GET clean");
+    rig_expect(b, "$1\r\n1\r\n");
+}
+
+Test(gate, a_missing_key_waits_for_the_deletion_that_made_it_missing)
+{
+    struct hl_session *a = rig_client(&rig);
+    struct hl_session *b = rig_client(&rig);
+    rig_say(&rig, a, "SET k v", "+OK\r\n");
+    rig_run(&rig, a, "DEL k");
+    rig_run(&rig, b, "GET k");
+    rig_expect(b, "");
+    rig_turn(&rig);
+    rig_sync(&rig);
+    rig_expect(b, "$-1\r\n");
+}
+
+Test(gate, an_error_that_reveals_a_type_waits_like_a_value)
+{
+    struct hl_session *a = rig_client(&rig);
+    struct hl_session *b = rig_client(&rig);
+    rig_run(&rig, a, "HSET h f v");
+    rig_run(&rig, b, "GET h");
+    rig_expect(b, "");
+    rig_turn(&rig);
+    rig_sync(&rig);
+    rig_expect(b, "-WRONGTYPE Operation against a key holding the wrong kind of value\r\n");
+}
+
+Test(gate, a_refusal_of_set_nx_waits_for_the_key_it_saw)
+{
+    struct hl_session *a = rig_client(&rig);
+    struct hl_session *b = rig_client(&rig);
+    rig_run(&rig, a, "SET k 1");
+    rig_run(&rig, b, "SET k 2 NX");
+    rig_expect(b, "");
+    rig_turn(&rig);
+    rig_sync(&rig);
+    rig_expect(b, "$-1\r\n");
+}
+
+Test(gate, whole_keyspace_answers_wait_for_everything)
+{
+    struct hl_session *a = rig_client(&rig);
+    struct hl_session *b = rig_client(&rig);
+    rig_run(&rig, a, "SET k v");
+    rig_run(&rig, b, "DBSIZE");
+    rig_expect(b, "");
+    rig_turn(&rig);
+    rig_sync(&rig);
+    rig_expect(b, ":1\r\n");
+}
+
+Test(gate, replies_leave_in_order_even_when_a_later_one_could_go)
+{
+    struct hl_session *a = rig_client(&rig);
+    rig_run(&rig, a, "SET k v");
+    rig_run(&rig, a, "PING");
+    rig_expect(a, "");
+    rig_turn(&rig);
+    rig_sync(&rig);
+    rig_expect(a, "+OK\r\n+PONG\r\n");
+}
+
+Test(gate, what_needs_nothing_leaves_at_once)
+{
+    struct hl_session *a = rig_client(&rig);
+    rig_run(&rig, a, "PING");
+    rig_expect(a, "+PONG\r\n");
+    rig_run(&rig, a, "GET missing");
+    rig_expect(a, "$-1\r\n");
+}
+
+Test(gate, exec_leaves_as_one_frame_when_its_one_entry_is_durable)
+{
+    struct hl_session *a = rig_client(&rig);
+    hl_index before = rig.node->last;
+    rig_run(&rig, a, "MULTI");
+    rig_run(&rig, a, "SET x 1");
+    rig_run(&rig, a, "INCR x");
+    rig_expect(a, "+OK\r\n+QUEUED\r\n+QUEUED\r\n");
+    rig_run(&rig, a, "EXEC");
+    rig_expect(a, "");
+    cr_assert_eq(rig.node->last, before + 1, "one unit, one entry");
+    rig_turn(&rig);
+    rig_sync(&rig);
+    rig_expect(a, "*2\r\n+OK\r\n:2\r\n");
+}
+
+Test(gate, an_exec_refused_by_watch_waits_for_what_it_saw)
+{
+    struct hl_session *a = rig_client(&rig);
+    struct hl_session *b = rig_client(&rig);
+    rig_run(&rig, a, "WATCH k");
+    rig_run(&rig, b, "SET k v");
+    rig_run(&rig, a, "MULTI");
+    rig_run(&rig, a, "GET k");
+    rig_expect(a, "+OK\r\n+OK\r\n+QUEUED\r\n");
+    rig_run(&rig, a, "EXEC");
+    rig_expect(a, "");
+    rig_turn(&rig);
+    rig_sync(&rig);
+    rig_expect(a, "*-1\r\n");
+}
+
+Test(gate, an_expired_key_is_missing_once_its_death_is_durable)
+{
+    struct hl_session *a = rig_client(&rig);
+    rig_say(&rig, a, "SET k v PX 5", "+OK\r\n");
+    rig.wall_us += 10000;
+    rig_turn(&rig);
+    hl_index before = rig.node->last;
+    rig_run(&rig, a, "GET k");
+    cr_assert_eq(rig.node->last, before + 1, "the death is an effect");
+    rig_expect(a, "");
+    rig_turn(&rig);
+    rig_sync(&rig);
+    rig_expect(a, "$-1\r\n");
+}
+
+Test(gate, a_write_in_flight_delays_only_until_its_own_batch)
+{
+    struct hl_session *a = rig_client(&rig);
+    struct hl_session *b = rig_client(&rig);
+    rig_run(&rig, a, "SET one 1");
+    rig_turn(&rig); /* the first batch is with the log thread */
+    rig_run(&rig, b, "SET two 2");
+    rig_turn(&rig);
+    struct hl_wal_batch *batch = rig.batch;
+    rig.batch = NULL;
+    cr_assert_eq(hl_wal_batch_write(rig.wal, batch, NULL), HL_OK);
+    hl_node_log_done(rig.node, HL_OK, "");
+    rig_expect(a, "+OK\r\n");
+    rig_expect(b, "");
+    rig_turn(&rig);
+    rig_sync(&rig);
+    rig_expect(b, "+OK\r\n");
+}
+
+Test(gate, a_flush_gates_every_name)
+{
+    struct hl_session *a = rig_client(&rig);
+    struct hl_session *b = rig_client(&rig);
+    rig_say(&rig, a, "SET k v", "+OK\r\n");
+    rig_run(&rig, a, "FLUSHALL");
+    rig_run(&rig, b, "GET never-seen");
+    rig_expect(b, "");
+    rig_turn(&rig);
+    rig_sync(&rig);
+    rig_expect(b, "$-1\r\n");
+}
