@@ -61,40 +61,79 @@ static void add_info(RedisModuleInfoCtx *ctx, int for_crash_report)
     RedisModule_InfoAddFieldULongLong(ctx, "died", totals.counters[JOBS_C_DEAD]);
 }
 
-/* What the module calls without looking whether it is there. */
-#define NEEDED(X)                                                                                  \
-    X(Alloc)                                                                                       \
-    X(BlockClientOnKeys) X(Calloc) X(CloseKey) X(CreateCommand) X(CreateDataType) X(CreateDict)    \
-        X(CreateString) X(CreateTimer) X(DictDelC) X(DictGetC) X(DictIteratorStartC)               \
-            X(DictIteratorStop) X(DictNextC) X(DictSetC) X(DictSize) X(Free) X(FreeDict)           \
-                X(FreeString) X(GetContextFlags) X(GetDbIdFromIO) X(GetKeyNameFromIO)              \
-                    X(GetSelectedDb) X(IsIOError) X(IsKeysPositionRequest) X(KeyAtPos) X(KeyType)  \
-                        X(LoadStringBuffer) X(LogIOError) X(Milliseconds) X(ModuleTypeGetType)     \
-                            X(ModuleTypeGetValue) X(ModuleTypeSetValue) X(OpenKey) X(Realloc)      \
-                                X(Replicate) X(ReplicateVerbatim) X(ReplySetArrayLength)           \
-                                    X(ReplyWithArray) X(ReplyWithCString) X(ReplyWithError)        \
-                                        X(ReplyWithLongLong) X(ReplyWithMap) X(ReplyWithNull)      \
-                                            X(ReplyWithNullArray) X(ReplyWithSimpleString)         \
-                                                X(ReplyWithString) X(ReplyWithStringBuffer)        \
-                                                    X(SaveStringBuffer) X(SelectDb)                \
-                                                        X(SetModuleOptions) X(StopTimer)           \
-                                                            X(StringPtrLen) X(StringToLongLong)    \
-                                                                X(WrongArity)
+/* What the module calls without looking whether it is there: where its pointer lives. */
+static const struct {
+    const char *name;
+    const void *pointer;
+} needed[] = {
+#define NEEDED(name)                                                                               \
+    {                                                                                              \
+#name, &RedisModule_##name                                                                 \
+    }
+    NEEDED(Alloc),
+    NEEDED(BlockClientOnKeys),
+    NEEDED(Calloc),
+    NEEDED(CloseKey),
+    NEEDED(CreateCommand),
+    NEEDED(CreateDataType),
+    NEEDED(CreateDict),
+    NEEDED(CreateString),
+    NEEDED(CreateTimer),
+    NEEDED(DictDelC),
+    NEEDED(DictGetC),
+    NEEDED(DictIteratorStartC),
+    NEEDED(DictIteratorStop),
+    NEEDED(DictNextC),
+    NEEDED(DictSetC),
+    NEEDED(DictSize),
+    NEEDED(Free),
+    NEEDED(FreeDict),
+    NEEDED(FreeString),
+    NEEDED(GetContextFlags),
+    NEEDED(GetDbIdFromIO),
+    NEEDED(GetKeyNameFromIO),
+    NEEDED(GetSelectedDb),
+    NEEDED(IsIOError),
+    NEEDED(IsKeysPositionRequest),
+    NEEDED(KeyAtPos),
+    NEEDED(KeyType),
+    NEEDED(LoadStringBuffer),
+    NEEDED(LogIOError),
+    NEEDED(Milliseconds),
+    NEEDED(ModuleTypeGetType),
+    NEEDED(ModuleTypeGetValue),
+    NEEDED(ModuleTypeSetValue),
+    NEEDED(OpenKey),
+    NEEDED(Realloc),
+    NEEDED(Replicate),
+    NEEDED(ReplicateVerbatim),
+    NEEDED(ReplySetArrayLength),
+    NEEDED(ReplyWithArray),
+    NEEDED(ReplyWithCString),
+    NEEDED(ReplyWithError),
+    NEEDED(ReplyWithLongLong),
+    NEEDED(ReplyWithMap),
+    NEEDED(ReplyWithNull),
+    NEEDED(ReplyWithNullArray),
+    NEEDED(ReplyWithSimpleString),
+    NEEDED(ReplyWithString),
+    NEEDED(ReplyWithStringBuffer),
+    NEEDED(SaveStringBuffer),
+    NEEDED(SelectDb),
+    NEEDED(SetModuleOptions),
+    NEEDED(StopTimer),
+    NEEDED(StringPtrLen),
+    NEEDED(StringToLongLong),
+    NEEDED(WrongArity),
+#undef NEEDED
+};
 
 /* Refuse a server that lacks something: a clear refusal instead of a crash later. */
 static bool has_needed(RedisModuleCtx *ctx)
 {
-    const struct {
-        const char *name;
-        bool there;
-    } needed[] = {
-#define ROW(name) {#name, RedisModule_##name != NULL},
-        NEEDED(ROW)
-#undef ROW
-    };
     bool all = true;
     for (size_t i = 0; i < HL_ARRAY_LEN(needed); i++) {
-        if (!needed[i].there) {
+        if (*(void *const *)needed[i].pointer == NULL) {
             RedisModule_Log(ctx, "warning", "the server lacks RedisModule_%s", needed[i].name);
             all = false;
         }
