@@ -4,6 +4,7 @@
 #include "pool.h"
 
 #include "kit/assert.h"
+#include "kit/num.h"
 
 #include <stdio.h>
 
@@ -150,21 +151,71 @@ static bool register_all(RedisModuleCtx *ctx)
     return good;
 }
 
+/* The defaults, for a server without module settings. */
+static void take_defaults(void)
+{
+    for (size_t i = 0; i < HL_ARRAY_LEN(numbers); i++) {
+        *numbers[i].value = numbers[i].initial;
+    }
+    for (size_t i = 0; i < HL_ARRAY_LEN(texts); i++) {
+        memcpy(texts[i].value, texts[i].initial, strlen(texts[i].initial) + 1);
+    }
+    current.acl_login = 0;
+    current.algorithm = JWS_ES256;
+}
+
+/* Take one pair of the module's arguments; false when there is no such setting or value. */
+static bool take_argument(struct hl_slice name, RedisModuleString *value)
+{
+    struct hl_slice text = {0};
+    enum jws_alg algorithm = JWS_ES256;
+    text.ptr = RedisModule_StringPtrLen(value, &text.len);
+    for (size_t i = 0; i < HL_ARRAY_LEN(numbers); i++) {
+        int64_t number = 0;
+        if (hl_slice_is(name, numbers[i].name)) {
+            bool good =
+                hl_parse_i64(text, &number) && number >= numbers[i].min && number <= numbers[i].max;
+            *numbers[i].value = good ? number : *numbers[i].value;
+            return good;
+        }
+    }
+    for (size_t i = 0; i < HL_ARRAY_LEN(texts); i++) {
+        if (hl_slice_is(name, texts[i].name)) {
+            return take_text(&texts[i], value);
+        }
+    }
+    if (hl_slice_is(name, "acl-login")) {
+        current.acl_login = hl_slice_is(text, "yes");
+        return current.acl_login || hl_slice_is(text, "no");
+    }
+    if (hl_slice_is(name, "algorithm") && jws_alg_parse(text, &algorithm)) {
+        current.algorithm = (int)algorithm;
+        return true;
+    }
+    return false;
+}
+
 bool settings_load(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
 {
-    if (!register_all(ctx) || RedisModule_LoadConfigs(ctx) != REDISMODULE_OK) {
+    take_defaults();
+    if (RedisModule_RegisterNumericConfig == NULL || RedisModule_RegisterStringConfig == NULL ||
+        RedisModule_RegisterBoolConfig == NULL || RedisModule_RegisterEnumConfig == NULL ||
+        RedisModule_LoadConfigs == NULL) {
+        RedisModule_Log(ctx, "notice", "the server has no module settings: give them as arguments");
+    } else if (!register_all(ctx) || RedisModule_LoadConfigs(ctx) != REDISMODULE_OK) {
         RedisModule_Log(ctx, "warning", "a setting was refused");
         return false;
     }
-    if (argc == 0) {
-        return true;
-    }
-    size_t len = 0;
-    const char *name = RedisModule_StringPtrLen(argv[0], &len);
-    if (argc != 2 || !hl_slice_is((struct hl_slice){name, len}, "kek-file") ||
-        !take_text(&texts[2], argv[1])) {
-        RedisModule_Log(ctx, "warning", "the only argument is: kek-file PATH");
-        return false;
+    for (int i = 0; i < argc; i += 2) {
+        struct hl_slice name = {0};
+        name.ptr = RedisModule_StringPtrLen(argv[i], &name.len);
+        if (i + 1 == argc || !take_argument(name, argv[i + 1])) {
+            RedisModule_Log(ctx, "warning",
+                            "argument %d: the arguments are pairs of a setting's "
+                            "name and its value",
+                            i + 1);
+            return false;
+        }
     }
     return true;
 }

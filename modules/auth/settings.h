@@ -33,9 +33,9 @@ struct settings {
 /* The settings in force; the fields change only on the server's thread. */
 const struct settings *settings(void);
 
-/* Register all settings and take the values given at load time; then take "kek-file PATH" from
- * the module's arguments, if there are any.  In OnLoad only.  False, after logging why, when a
- * value or an argument is refused. */
+/* Register all settings, where the server has settings of modules, and take the values given at
+ * load time; then take pairs of a name and a value from the module's arguments.  In OnLoad only.
+ * False, after logging why, when a value or an argument is refused. */
 bool settings_load(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);
 
 /* Give back what settings_load() took. */

@@ -99,9 +99,9 @@ bool store_register(RedisModuleCtx *ctx)
         .version = REDISMODULE_TYPE_METHOD_VERSION,
         .rdb_load = type_load,
         .rdb_save = type_save,
-        .aof_rewrite = type_rewrite,
+        .aof_rewrite = RedisModule_EmitAOF == NULL ? NULL : type_rewrite,
         .mem_usage = type_mem_usage,
-        .digest = type_digest,
+        .digest = RedisModule_DigestAddStringBuffer == NULL ? NULL : type_digest,
         .free = type_free,
         .copy = type_copy,
     };
