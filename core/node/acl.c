@@ -235,6 +235,9 @@ static bool name_ok(struct hl_slice name)
 hl_err hl_acl_set(struct hl_acl *acl, struct hl_slice name, const struct hl_slice *rules,
                   size_t count, struct hl_errmsg *msg)
 {
+    if (name.len == 0) { /* Redis takes it, but no line of a file could name it */
+        return hl_fail(msg, HL_EINVAL, "ERR Usernames can't be empty");
+    }
     if (!name_ok(name)) {
         return hl_fail(msg, HL_EINVAL, "ERR Usernames can't contain spaces or null characters");
     }
@@ -358,18 +361,18 @@ static hl_err load_line(struct hl_acl *staged, struct hl_slice line, struct hl_s
     if (count < 2 || !hl_slice_is(words[0], "user")) {
         return hl_fail(msg, HL_EINVAL, "line should start with user keyword.");
     }
-    bool is_default = hl_slice_equal(words[1], hl_slice_of("default"));
     struct hl_user *old = hl_acl_find(staged, words[1]);
+    bool is_default = old == staged->default_user;
     if (old != NULL && !is_default) {
         return hl_fail(msg, HL_EINVAL, "duplicate user '%.*s' found.",
                        (int)(words[1].len < 64 ? words[1].len : 64), words[1].ptr);
     }
     if (is_default) {
-        struct hl_slice reset = hl_slice_of("reset");
-        hl_err err = hl_acl_set(staged, words[1], &reset, 1, msg);
-        if (err != HL_OK) {
-            return err;
-        }
+        struct hl_user *fresh = acl_user_create(staged, words[1]);
+        struct hl_user swapped = *old;
+        *old = *fresh;
+        *fresh = swapped;
+        acl_user_destroy(fresh);
     }
     return hl_acl_set(staged, words[1], words + 2, (size_t)count - 2, msg);
 }

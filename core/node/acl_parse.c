@@ -205,7 +205,7 @@ static const char *apply_command(const struct hl_acl *acl, struct acl_selector *
     if (cmd->parent != NULL) {
         return bad_first_arg;
     }
-    if (first.len == 0) {
+    if (first.len == 0 || has_space(first)) {
         return bad_syntax;
     }
     if (cmd->sub_count != 0) {
@@ -422,7 +422,9 @@ static const char *apply_parentheses(const struct hl_acl *acl, struct hl_user *u
         if (len == 0) {
             break;
         }
-        wrong = apply_to_selector(acl, selector, (struct hl_slice){.ptr = inner.ptr, .len = len});
+        /* A word that closes the parenthesis would end it early when read back from a file. */
+        struct hl_slice word = {.ptr = inner.ptr, .len = len};
+        wrong = word.ptr[len - 1] == ')' ? bad_syntax : apply_to_selector(acl, selector, word);
         inner = rest_of(inner, len);
     }
     if (wrong != NULL) {

@@ -4,6 +4,7 @@
 #include "kit/alloc.h"
 #include "kit/assert.h"
 #include "kit/num.h"
+#include "node/acl.h"
 #include "node/node_internal.h"
 
 static void cmd_client_id(struct hl_call *call)
@@ -184,6 +185,11 @@ static bool kill_options(struct hl_call *call, struct kill_filter *out)
             out->laddr = value;
         } else if (hl_arg_is(call, i, "user")) {
             out->user = value;
+            if (hl_acl_find(call->node->acl, value) == NULL) {
+                hl_reply_errorf(call, "ERR No such user '%.*s'",
+                                (int)(value.len < 128 ? value.len : 128), value.ptr);
+                return false;
+            }
         } else if (hl_arg_is(call, i, "skipme") &&
                    (hl_slice_is(value, "yes") || hl_slice_is(value, "no"))) {
             out->skip_me = hl_slice_is(value, "yes");

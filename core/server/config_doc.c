@@ -147,8 +147,7 @@ static void append_row(const struct config_row *row, struct hl_buf *out)
 static const char manual_intro[] =
     "# Configuration\n"
     "\n"
-    "This page is made from `core/server/config.def` by `helios-atlasd --print-manual`; a test "
-    "fails when it is out of date.\n"
+    "This page is made from `core/server/config.def`; a test fails when it is out of date.\n"
     "\n"
     "Every setting below has one name. It is a command line flag (`--maxmemory 100mb`,\n"
     "`-maxmemory=100mb`; a yes-or-no flag needs no value), a line in a key-value file\n"

@@ -179,6 +179,7 @@ Test(acl, wrong_rules_are_refused_with_redis_reasons_and_change_nothing)
     }
     cr_assert_eq(hl_acl_set(acl, hl_slice_of("a b"), NULL, 0, &msg), HL_EINVAL);
     cr_assert_str_eq(msg.text, "ERR Usernames can't contain spaces or null characters");
+    cr_assert_eq(hl_acl_set(acl, hl_slice_of(""), NULL, 0, &msg), HL_EINVAL);
     cr_assert_eq(set("new", "foo"), HL_EINVAL);
     cr_assert_null(hl_acl_find(acl, hl_slice_of("new")));
 }
@@ -309,6 +310,19 @@ Test(acl, a_file_replaces_all_users_or_none)
     hl_buf_fini(&gone);
     hl_buf_fini(&saved);
     hl_buf_fini(&again);
+}
+
+/* Goal: whatever SETUSER takes, a file can hold. */
+Test(acl, rules_that_no_file_could_hold_are_refused)
+{
+    struct hl_slice rules[] = {hl_slice_of("(~a) +get)"), hl_slice_of("+select|1 2")};
+    cr_assert_eq(hl_acl_set(acl, hl_slice_of("a"), &rules[0], 1, &msg), HL_EINVAL);
+    cr_assert_eq(hl_acl_set(acl, hl_slice_of("a"), &rules[1], 1, &msg), HL_EINVAL);
+    cr_assert_eq(set("a", "on"), HL_OK);
+    cr_assert_eq(
+        hl_acl_load(acl, "f", hl_slice_of("user default on nopass ~* &* +@all"), NULL, NULL, &msg),
+        HL_OK);
+    assert_described("default", "user default on nopass ~* &* +@all");
 }
 
 Test(acl, default_cannot_be_removed)

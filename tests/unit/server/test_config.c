@@ -318,8 +318,8 @@ Test(config, a_modules_setting_changes_with_the_others)
     assert_get("jobs.*", "");
 }
 
-/* Goal: docs/configuration.md is what the table says.  Regenerate: `helios-atlasd --print-manual`,
- * or run this test with REWRITE=1. */
+/* Goal: docs/configuration.md is what the table says.  Renew it by running this test with
+ * REWRITE=1. */
 Test(config, the_manual_is_current)
 {
     struct hl_buf manual = {0};
