@@ -34,7 +34,8 @@ class Tier:
     """What one tier did.  `why` keeps a line for each thing that failed."""
 
     def __init__(self, name):
-        self.name, self.passed, self.failed = name, 0, 0
+        self.name = name
+        self.passed = self.failed = self.skipped = 0
         self.build_s = self.run_s = 0.0
         self.why = []
 
@@ -78,28 +79,32 @@ def build(tier, folder, target="all"):
 
 
 def count(text):
-    """(passed, failed) of what a test program printed, or (0, 0) when it counts nothing."""
+    """(passed, failed, skipped) that a test program printed; zeros when it counts nothing."""
     text = re.sub(r"\x1b\[[0-9;]*m", "", text)
-    passed = failed = 0
+    passed = failed = skipped = 0
     for m in re.finditer(r"Tested: (\d+) \| Passing: (\d+) \| Failing: (\d+) \| Crashing: (\d+)",
                          text):
         passed += int(m.group(2))
         failed += int(m.group(1)) - int(m.group(2))
-    for m in re.finditer(r"^(\d+) passed, (\d+) failed$", text, re.M):
+    for m in re.finditer(r"^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$", text, re.M):
         passed += int(m.group(1))
         failed += int(m.group(2))
+        skipped += int(m.group(3) or 0)
     for m in re.finditer(r"^Ran (\d+) tests? in .*\n\n(OK|FAILED)(?: \((.*)\))?", text, re.M):
         bad = sum(int(n) for n in re.findall(r"(?:failures|errors)=(\d+)", m.group(3) or ""))
-        passed += int(m.group(1)) - bad
+        left_out = sum(int(n) for n in re.findall(r"skipped=(\d+)", m.group(3) or ""))
+        passed += int(m.group(1)) - bad - left_out
         failed += bad
-    return passed, failed
+        skipped += left_out
+    return passed, failed, skipped
 
 
 def note(tier, name, ok, text):
     """Add one test program's result.  A program that counts nothing is one test."""
-    passed, failed = count(text)
+    passed, failed, skipped = count(text)
+    tier.skipped += skipped
     if ok and failed == 0:
-        tier.passed += max(passed, 1)
+        tier.passed += passed if passed + skipped > 0 else 1
         return
     tier.passed += passed
     tier.fail(name, max(failed, 1))
@@ -243,9 +248,9 @@ def main():
         for why in tier.why:
             print(f"failed: {tier.name}: {why}", flush=True)
 
-    print(f"\n{'tier':<12} {'passed':>7} {'failed':>7} {'build s':>8} {'run s':>8}")
+    print(f"\n{'tier':<12} {'passed':>7} {'failed':>7} {'skipped':>8} {'build s':>8} {'run s':>8}")
     for tier in tiers:
-        print(f"{tier.name:<12} {tier.passed:>7} {tier.failed:>7} "
+        print(f"{tier.name:<12} {tier.passed:>7} {tier.failed:>7} {tier.skipped:>8} "
               f"{tier.build_s:>8.1f} {tier.run_s:>8.1f}")
     failed = sum(tier.failed for tier in tiers)
     print(f"{sum(tier.passed for tier in tiers)} passed, {failed} failed", flush=True)

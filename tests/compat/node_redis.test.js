@@ -6,6 +6,14 @@ const { createClient, WatchError } = require('redis');
 
 const port = Number(process.env.HELIOS_PORT);
 
+// Skip a test, and say so, while the server has not all these commands.
+async function lacks(t, client, ...commands) {
+  const info = await client.sendCommand(['COMMAND', 'INFO', ...commands]);
+  const missing = commands.filter((_, i) => info[i] === null);
+  if (missing.length > 0) t.skip(`the server has no ${missing}`);
+  return missing.length > 0;
+}
+
 async function connected(options) {
   const client = createClient({ socket: { port, host: '127.0.0.1', reconnectStrategy: false }, ...options });
   client.on('error', () => {});
@@ -31,16 +39,21 @@ for (const RESP of [2, 3]) {
       assert.strictEqual(await redis.set('s', 'w', { condition: 'NX' }), null);
     });
 
-    test('a hash is an object, a score a number', async () => {
+    test('a hash is an object', async () => {
       assert.strictEqual(await redis.hSet('h', { a: '1', b: '2' }), 2);
       assert.deepEqual({ ...(await redis.hGetAll('h')) }, { a: '1', b: '2' });
+    });
+
+    test('a score is a number', async (t) => {
+      if (await lacks(t, redis, 'zadd', 'zrange', 'zscore')) return;
       await redis.zAdd('z', [{ score: 1.5, value: 'a' }, { score: 2, value: 'b' }]);
       assert.deepEqual(await redis.zRangeWithScores('z', 0, -1),
         [{ value: 'a', score: 1.5 }, { value: 'b', score: 2 }]);
       assert.strictEqual(await redis.zScore('z', 'a'), 1.5);
     });
 
-    test('sets and lists', async () => {
+    test('sets and lists', async (t) => {
+      if (await lacks(t, redis, 'sadd', 'smembers', 'sismember', 'rpush', 'lrange')) return;
       await redis.sAdd('set', ['x', 'y', 'x']);
       assert.deepEqual([...(await redis.sMembers('set'))].sort(), ['x', 'y']);
       assert.strictEqual(await redis.sIsMember('set', 'x'), 1);
@@ -60,7 +73,7 @@ for (const RESP of [2, 3]) {
 
     test('an error within MULTI names its command', async () => {
       await redis.set('str', 'x');
-      await assert.rejects(redis.multi().lPush('str', 'y').set('after', '1').exec(),
+      await assert.rejects(redis.multi().hSet('str', 'y', 'z').set('after', '1').exec(),
         (e) => /failed|WRONGTYPE/.test(e.message));
       assert.strictEqual(await redis.get('after'), '1');
     });
@@ -76,12 +89,13 @@ for (const RESP of [2, 3]) {
 
     test('errors are rejected promises', async () => {
       await redis.set('str', 'x');
-      await assert.rejects(redis.lPush('str', 'y'), /WRONGTYPE/);
+      await assert.rejects(redis.hSet('str', 'y', 'z'), /WRONGTYPE/);
       await assert.rejects(redis.sendCommand(['NO.SUCH']), /unknown command/);
       await assert.rejects(redis.sendCommand(['GET']), /wrong number of arguments/);
     });
 
-    test('publish and subscribe', async () => {
+    test('publish and subscribe', async (t) => {
+      if (await lacks(t, redis, 'subscribe', 'publish', 'unsubscribe')) return;
       const sub = await connected({ RESP });
       let heard;
       const got = new Promise((resolve) => { heard = resolve; });
@@ -92,7 +106,8 @@ for (const RESP of [2, 3]) {
       sub.destroy();
     });
 
-    test('a blocked client is served by a push', async () => {
+    test('a blocked client is served by a push', async (t) => {
+      if (await lacks(t, redis, 'blpop', 'rpush')) return;
       const waiter = await connected({ RESP });
       const popped = waiter.blPop('queue', 10);
       await redis.rPush('queue', 'job');

@@ -51,13 +51,14 @@ Test(hiredis, every_type_of_reply)
     EXPECT(REDIS_REPLY_NIL, NULL, "GET absent");
     EXPECT(REDIS_REPLY_INTEGER, NULL, "INCR n");
     EXPECT(REDIS_REPLY_ERROR, "WRONGTYPE Operation against a key holding the wrong kind of value",
-           "LPUSH k x");
+           "HSET k x y");
     EXPECT(REDIS_REPLY_ERROR, "ERR wrong number of arguments for 'get' command", "GET");
-    EXPECT(REDIS_REPLY_INTEGER, NULL, "RPUSH l a b c");
-    redisReply *reply = redisCommand(c, "LRANGE l 0 -1");
+    EXPECT(REDIS_REPLY_STATUS, "OK", "MSET a 1 b 2");
+    redisReply *reply = redisCommand(c, "MGET a absent b");
     cr_assert_eq(reply->type, REDIS_REPLY_ARRAY);
     cr_assert_eq(reply->elements, 3);
-    cr_assert_str_eq(reply->element[2]->str, "c");
+    cr_assert_eq(reply->element[1]->type, REDIS_REPLY_NIL);
+    cr_assert_str_eq(reply->element[2]->str, "2");
     freeReplyObject(reply);
 }
 
@@ -91,7 +92,7 @@ Test(hiredis, a_transaction)
 {
     EXPECT(REDIS_REPLY_STATUS, "OK", "MULTI");
     EXPECT(REDIS_REPLY_STATUS, "QUEUED", "SET t 1");
-    EXPECT(REDIS_REPLY_STATUS, "QUEUED", "LPUSH t x");
+    EXPECT(REDIS_REPLY_STATUS, "QUEUED", "HSET t x y");
     EXPECT(REDIS_REPLY_STATUS, "QUEUED", "INCR t");
     redisReply *reply = redisCommand(c, "EXEC");
     cr_assert_eq(reply->elements, 3);
@@ -179,6 +180,12 @@ static void on_message(redisAsyncContext *ac, void *reply, void *arg)
 
 Test(hiredis, messages_reach_a_subscriber_on_a_loop)
 {
+    redisReply *info = redisCommand(c, "COMMAND INFO SUBSCRIBE");
+    bool has = info->elements == 1 && info->element[0]->type == REDIS_REPLY_ARRAY;
+    freeReplyObject(info);
+    if (!has) {
+        cr_skip_test("the server has no SUBSCRIBE");
+    }
     struct loop loop = {0};
     uv_loop_init(&loop.uv);
     loop.main = attach(&loop);

@@ -3,6 +3,7 @@
 The program is $HELIOS_SERVER or bin/helios-atlasd; redis-server works too, to prove a test itself.
 """
 import ctypes
+import functools
 import os
 import shutil
 import signal
@@ -50,6 +51,35 @@ def wait_ready(port, process, what):
         if time.monotonic() > until:
             raise RuntimeError(f"{what} does not answer PING")
         time.sleep(STEP_S)  # a step of a bounded wait, not a wait for a time
+
+
+def lacks(port, *commands):
+    """Those of `commands` that the server does not have."""
+    found = []
+    for command in commands:
+        request = ["COMMAND", "INFO", command]
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as s:
+            s.sendall(b"*3\r\n" + b"".join(b"$%d\r\n%s\r\n" % (len(w), w.encode())
+                                         for w in request))
+            reply = b""
+            while reply.count(b"\n") < 2:
+                reply += s.recv(4096)
+            if reply.split(b"\r\n")[1] in (b"*-1", b"$-1"):
+                found.append(command)
+    return found
+
+
+def needs(*commands):
+    """Skip a test method, and say so, while the server has not all `commands`."""
+    def decorate(method):
+        @functools.wraps(method)
+        def run(self):
+            missing = lacks(self.server.port, *commands)
+            if missing:
+                self.skipTest(f"the server has no {' '.join(missing)}")
+            method(self)
+        return run
+    return decorate
 
 
 class Server:
