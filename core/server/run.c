@@ -7,9 +7,9 @@
 #include "node/snapshot.h"
 #include "server/config.h"
 #include "server/disk_posix.h"
-#include "server/modules.h"
 #include "server/info.h"
 #include "server/memory.h"
+#include "server/modules.h"
 #include "server/saver.h"
 #include "server/settings.h"
 
@@ -62,27 +62,51 @@ static int32_t utc_offset_s(void)
     return localtime_r(&now, &local) != NULL ? (int32_t)local.tm_gmtoff : 0;
 }
 
-static hl_err open_log(const struct hl_config *cfg, struct hl_errmsg *msg)
+static hl_err open_log_file(const struct hl_config *cfg, struct hl_errmsg *msg)
 {
     const char *path = hl_config_text(cfg, HL_CFG_LOGFILE);
-    if (path[0] != '\0') {
-        int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
-        if (fd < 0) {
-            return hl_fail(msg, HL_EIO, "logfile: cannot open %s: %s", path, strerror(errno));
-        }
-        log_fd = fd;
+    if (path[0] == '\0') {
+        return HL_OK;
+    }
+    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+    if (fd < 0) {
+        return hl_fail(msg, HL_EIO, "logfile: cannot open %s: %s", path, strerror(errno));
+    }
+    if (log_fd != STDOUT_FILENO) {
+        (void)close(log_fd);
+    }
+    log_fd = fd;
+    return HL_OK;
+}
+
+/* loglevel and log-format may change at any time. */
+static hl_err on_log_change(void *ctx, struct hl_config *cfg, enum hl_cfg id, struct hl_errmsg *msg)
+{
+    (void)ctx;
+    (void)id;
+    (void)msg;
+    bool json = hl_config_int(cfg, HL_CFG_LOG_FORMAT) == HL_LOG_FORMAT_JSON;
+    server_log.level = (enum hl_log_level)hl_config_int(cfg, HL_CFG_LOGLEVEL);
+    server_log.form = json ? HL_LOG_JSON : HL_LOG_TEXT;
+    return HL_OK;
+}
+
+static hl_err open_log(struct hl_config *cfg, struct hl_errmsg *msg)
+{
+    hl_err err = open_log_file(cfg, msg);
+    if (err != HL_OK) {
+        return err;
     }
     server_log = (struct hl_log){
-        .level = (enum hl_log_level)hl_config_int(cfg, HL_CFG_LOGLEVEL),
-        .form =
-            hl_config_int(cfg, HL_CFG_LOG_FORMAT) == HL_LOG_FORMAT_JSON ? HL_LOG_JSON : HL_LOG_TEXT,
         .pid = getpid(),
         .role = 'M',
         .utc_offset_s = utc_offset_s(),
         .now_us = log_now_us,
         .write = log_write_line,
     };
-    return HL_OK;
+    hl_config_on_change(cfg, HL_CFG_LOGLEVEL, on_log_change, NULL);
+    hl_config_on_change(cfg, HL_CFG_LOG_FORMAT, on_log_change, NULL);
+    return on_log_change(NULL, cfg, HL_CFG_LOGLEVEL, msg);
 }
 
 /* --- the log on disk -------------------------------------------------------------------------- */
@@ -196,6 +220,9 @@ void hl_run_signal(struct hl_server *server, int number)
     if (number == SIGHUP) {
         struct hl_config_reload reload = {0};
         struct hl_errmsg msg = {0};
+        if (open_log_file(server->config, &msg) != HL_OK) { /* logrotate moved it away */
+            hl_log(&server_log, HL_LOG_WARNING, "server", "%s", msg.text);
+        }
         if (hl_config_reload(server->config, false, &reload, &msg) != HL_OK) {
             hl_log(&server_log, HL_LOG_WARNING, "config", "reload refused: %s", msg.text);
         } else {
