@@ -279,7 +279,7 @@ void hl_config_on_rewrite_users(struct hl_config *cfg, hl_config_users_fn *fn, v
 typedef hl_err hl_config_apply_fn(void *ctx, struct hl_config *cfg, enum hl_cfg id,
                                   struct hl_errmsg *msg);
 
-/* Call `fn` after each change of `id`; several may register, the oldest first. */
+/* Call `fn` when `id` gets another value; several may register, the oldest first. */
 void hl_config_on_change(struct hl_config *cfg, enum hl_cfg id, hl_config_apply_fn *fn, void *ctx);
 
 typedef void hl_config_reset_fn(void *ctx);
@@ -299,7 +299,8 @@ struct hl_config_reload {
 
 /*
  * SIGHUP: read the file again and apply what changed in it since it was last read.  A setting that
- * cannot change is reported and keeps its value; with `strict` it refuses the whole reload.
+ * cannot change, or whose hook refuses, is reported and keeps its value; with `strict` it refuses
+ * the whole reload.
  *
  * Returns HL_OK, or with nothing changed HL_EINVAL, HL_EIO, HL_ELIMIT, HL_ENOENT (no file in use).
  */

@@ -44,8 +44,7 @@ hl_err config_read_file(const char *path, struct hl_buf *out, struct hl_errmsg *
     return err;
 }
 
-int config_split_line(struct hl_slice line, struct hl_buf *storage, struct hl_slice *words,
-                      int max)
+int config_split_line(struct hl_slice line, struct hl_buf *storage, struct hl_slice *words, int max)
 {
     size_t at = 0;
     int count = 0;

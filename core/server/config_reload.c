@@ -73,13 +73,20 @@ static hl_err apply(struct reload *reload, bool strict, struct hl_errmsg *msg)
         }
         return err;
     }
-    enum hl_cfg failed = HL_CFG_COUNT;
-    struct hl_errmsg reason = {0};
-    err = config_commit(cfg, reload->staged, reload->staged_count, &failed, &reason);
-    if (err != HL_OK) {
-        return hl_fail(msg, HL_EINVAL, "%s: %s", config_rows[failed].name, reason.text);
+    size_t step = strict ? reload->staged_count : 1; /* all together, or each on its own */
+    for (size_t i = 0; i < reload->staged_count; i += step) {
+        enum hl_cfg failed = HL_CFG_COUNT;
+        struct hl_errmsg reason = {0};
+        err = config_commit(cfg, reload->staged + i, step, &failed, &reason);
+        if (err != HL_OK && strict) {
+            return hl_fail(msg, HL_EINVAL, "%s: %s", config_rows[failed].name, reason.text);
+        }
+        if (err != HL_OK) {
+            refuse(reload, failed);
+        } else {
+            reload->out->changed += (int)step;
+        }
     }
-    reload->out->changed = (int)reload->staged_count;
     for (int id = 0; id < HL_CFG_COUNT; id++) {
         if (!reload->refused[id]) { /* a refused change is reported again next time */
             hl_free(cfg->loaded[id]);

@@ -54,6 +54,12 @@ static hl_err run_hooks(struct hl_config *cfg, enum hl_cfg id, struct hl_errmsg 
     return HL_OK;
 }
 
+static bool same_value(const struct config_value *a, const struct config_value *b)
+{
+    return a->num == b->num && (a->text == NULL || b->text == NULL ? a->text == b->text
+                                                                   : strcmp(a->text, b->text) == 0);
+}
+
 /* Exchange a staged value with the one in place. */
 static void swap_value(struct hl_config *cfg, struct config_staged *staged)
 {
@@ -71,8 +77,10 @@ hl_err config_commit(struct hl_config *cfg, struct config_staged *staged, size_t
         swap_value(cfg, &staged[i]);
     }
     while (applied < count && err == HL_OK) {
-        *failed = staged[applied].id;
-        err = run_hooks(cfg, staged[applied].id, msg);
+        enum hl_cfg id = staged[applied].id;
+        *failed = id;
+        bool changed = !same_value(&cfg->values[id], &staged[applied].value);
+        err = changed ? run_hooks(cfg, id, msg) : HL_OK;
         applied++;
     }
     if (err != HL_OK) {

@@ -143,6 +143,15 @@ static hl_err on_change(void *ctx, struct hl_config *cfg, enum hl_cfg id, struct
     return HL_OK;
 }
 
+/* Settings that this build only reads at start: another value would be shown and not be so. */
+static hl_err on_fixed(void *ctx, struct hl_config *cfg, enum hl_cfg id, struct hl_errmsg *msg)
+{
+    (void)ctx;
+    (void)cfg;
+    return hl_fail(msg, HL_EINVAL, "%s cannot change while the server runs yet",
+                   hl_config_name(id));
+}
+
 static void on_resetstat(void *ctx)
 {
     struct hl_server *server = ctx;
@@ -176,6 +185,11 @@ void hl_settings_watch(struct hl_server *server)
     };
     for (size_t i = 0; i < HL_ARRAY_LEN(watched); i++) {
         hl_config_on_change(server->config, watched[i], on_change, server);
+    }
+    static const enum hl_cfg fixed[] = {HL_CFG_APPENDFSYNC, HL_CFG_PORT, HL_CFG_BIND,
+                                        HL_CFG_TLS_PORT};
+    for (size_t i = 0; i < HL_ARRAY_LEN(fixed); i++) {
+        hl_config_on_change(server->config, fixed[i], on_fixed, NULL);
     }
     hl_config_on_resetstat(server->config, on_resetstat, server);
     apply_keyspace(server->node, server->config);

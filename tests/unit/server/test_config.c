@@ -265,6 +265,16 @@ Test(config, a_hook_that_refuses_brings_all_old_values_back)
     cr_assert_eq(seen.values[2], 0);
 }
 
+Test(config, the_same_value_again_bothers_nobody)
+{
+    struct seen seen = {0};
+    hl_config_on_change(cfg, HL_CFG_TIMEOUT, hook, &seen);
+    cr_assert_eq(set1("timeout", "0"), HL_OK);
+    cr_assert_eq(seen.count, 0);
+    cr_assert_eq(set1("timeout", "1"), HL_OK);
+    cr_assert_eq(seen.count, 1);
+}
+
 Test(config, protected_settings_obey_their_switch)
 {
     struct hl_slice words[2] = {hl_slice_of("dbfilename"), hl_slice_of("other.rdb")};

@@ -356,6 +356,33 @@ Test(config_load, a_reload_applies_what_may_change_and_reports_the_rest)
     drop_file(&file);
 }
 
+static hl_err refuse_all(void *ctx, struct hl_config *c, enum hl_cfg id, struct hl_errmsg *why)
+{
+    (void)ctx;
+    (void)c;
+    (void)id;
+    return hl_fail(why, HL_EINVAL, "never");
+}
+
+Test(config_load, a_hook_that_refuses_a_reload_keeps_only_its_own_setting)
+{
+    struct temp_file file = make_file("a.conf", "timeout 1\nmaxmemory 1mb\n");
+    cr_assert_eq(load(cfg, WORDS(file.path), NULL, &msg), HL_OK);
+    hl_config_on_change(cfg, HL_CFG_TIMEOUT, refuse_all, NULL);
+    rewrite_file(&file, "timeout 2\nmaxmemory 2mb\n");
+    struct hl_config_reload report;
+    cr_assert_eq(hl_config_reload(cfg, true, &report, &msg), HL_EINVAL);
+    cr_assert_eq(hl_config_int(cfg, HL_CFG_MAXMEMORY), 1 << 20);
+    hl_buf_fini(&report.refused_names);
+    cr_assert_eq(hl_config_reload(cfg, false, &report, &msg), HL_OK);
+    cr_assert_eq(report.changed, 1);
+    cr_assert_eq(report.refused, 1);
+    cr_assert_eq(hl_config_int(cfg, HL_CFG_MAXMEMORY), 2 << 20);
+    cr_assert_eq(hl_config_int(cfg, HL_CFG_TIMEOUT), 1);
+    hl_buf_fini(&report.refused_names);
+    drop_file(&file);
+}
+
 Test(config_load, rewrite_keeps_comments_and_order)
 {
     struct temp_file file =
