@@ -26,7 +26,8 @@ def main():
         print(done.stdout)
         if done.returncode != 0:
             print(server.log()[-2000:])
-    totals = {word: int(n) for word, n in re.findall(r"^# (pass|fail|skipped) (\d+)$", done.stdout, re.M)}
+    found = re.findall(r"^# (pass|fail|skipped) (\d+)$", done.stdout, re.M)
+    totals = {word: int(n) for word, n in found}
     print(f"{totals.get('pass', 0)} passed, {totals.get('fail', 1)} failed, "
           f"{totals.get('skipped', 0)} skipped")
     return 0 if done.returncode == 0 and totals.get("pass", 0) > 0 else 1
