@@ -235,9 +235,6 @@ static bool name_ok(struct hl_slice name)
 hl_err hl_acl_set(struct hl_acl *acl, struct hl_slice name, const struct hl_slice *rules,
                   size_t count, struct hl_errmsg *msg)
 {
-    if (name.len == 0) { /* Redis takes it, but no line of a file could name it */
-        return hl_fail(msg, HL_EINVAL, "ERR Usernames can't be empty");
-    }
     if (!name_ok(name)) {
         return hl_fail(msg, HL_EINVAL, "ERR Usernames can't contain spaces or null characters");
     }
@@ -327,27 +324,29 @@ void hl_acl_save(const struct hl_acl *acl, struct hl_buf *out)
 
 #define LINE_WORDS_MAX 4096
 
-/* Cut a line at spaces; returns how many words, or -1 when there are more than the bound. */
+/* Cut a line at each space: two in a row make an empty word, as in Redis, for a name may be empty.
+ * Returns how many words, 0 for a blank line, or -1 when there are more than the bound. */
 static int cut_line(struct hl_slice line, struct hl_slice *words)
 {
+    while (line.len != 0 && (line.ptr[0] == ' ' || line.ptr[0] == '\t')) {
+        line.ptr++;
+        line.len--;
+    }
+    while (line.len != 0 && strchr(" \t\r", line.ptr[line.len - 1]) != NULL) {
+        line.len--; /* a NUL goes too: no rule may end with one */
+    }
     int count = 0;
-    size_t at = 0;
-    for (;;) {
-        while (at < line.len && (line.ptr[at] == ' ' || line.ptr[at] == '\t')) {
-            at++;
-        }
-        if (at == line.len) {
-            return count;
-        }
+    while (line.len != 0) {
         if (count == LINE_WORDS_MAX) {
             return -1;
         }
-        size_t start = at;
-        while (at < line.len && line.ptr[at] != ' ' && line.ptr[at] != '\t') {
-            at++;
-        }
-        words[count++] = (struct hl_slice){.ptr = line.ptr + start, .len = at - start};
+        const char *space = memchr(line.ptr, ' ', line.len);
+        size_t len = space == NULL ? line.len : (size_t)(space - line.ptr);
+        words[count++] = (struct hl_slice){.ptr = line.ptr, .len = len};
+        line.ptr += space == NULL ? len : len + 1;
+        line.len -= space == NULL ? len : len + 1;
     }
+    return count;
 }
 
 /* Apply one line to the staged list. */
@@ -423,7 +422,6 @@ hl_err hl_acl_load(struct hl_acl *acl, const char *file, struct hl_slice text,
         const char *newline = memchr(text.ptr, '\n', text.len);
         size_t len = newline == NULL ? text.len : (size_t)(newline - text.ptr);
         struct hl_slice line = {.ptr = text.ptr, .len = len};
-        line.len -= len != 0 && line.ptr[len - 1] == '\r';
         struct hl_errmsg reason = {0};
         bool comment = line.len != 0 && line.ptr[0] == '#';
         err = comment ? HL_OK : load_line(staged, line, words, &reason);
