@@ -8,7 +8,9 @@
 
 #include "kit/alloc.h"
 #include "kit/assert.h"
+#include "kit/tls.h"
 #include "resp/peek.h"
+#include "server/secure.h"
 #include "server/sockets.h"
 
 #include <errno.h>
@@ -48,6 +50,7 @@ static void conn_close(struct hl_conn *conn)
     hl_parser_fini(&conn->parser);
     hl_buf_fini(&conn->in);
     hl_free(conn->postponed.argv);
+    hl_secure_end(conn);
     uv_poll_stop(&conn->poll);
     (void)close(conn->fd);
     uv_close((uv_handle_t *)&conn->poll, on_closed);
@@ -219,17 +222,36 @@ static ssize_t take_more(struct hl_conn *conn)
     return got;
 }
 
-static void on_readable(struct hl_conn *conn)
+/* The peer sends no more.  One that only closed its half still gets the replies it is owed; they
+ * may be waiting for the disk. */
+static void on_end(struct hl_conn *conn)
+{
+    const uint32_t gone = HL_SESSION_BLOCKED | HL_SESSION_POSTPONED | HL_SESSION_CLOSE_NOW;
+    if (conn->session->out.len == 0 || (conn->session->flags & gone) != 0) {
+        conn_close(conn);
+        return;
+    }
+    conn->ended = true;
+    wait_for(conn, conn->events & ~UV_READABLE);
+    hl_session_close(conn->server->node, conn->session, true);
+}
+
+/* One read, and what it completes.  False when the connection is gone or nothing was read. */
+static bool take_input(struct hl_conn *conn)
 {
     struct hl_server *server = conn->server;
     bool fresh = conn->in.len == 0 && takes_input(conn);
     ssize_t got = fresh ? read_some(conn, server->read_buf, HL_READ_SIZE) : take_more(conn);
-    if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) {
+    if (got == 0) {
+        on_end(conn);
+        return false;
+    }
+    if (got < 0 && errno != EAGAIN && errno != EINTR) {
         conn_close(conn);
-        return;
+        return false;
     }
     if (got < 0) {
-        return;
+        return false;
     }
     if (fresh) {
         take_fresh(conn, (size_t)got);
@@ -243,6 +265,17 @@ static void on_readable(struct hl_conn *conn)
                     (unsigned long long)conn->session->id);
         hl_session_close(server->node, conn->session, false);
     }
+    return true;
+}
+
+static void on_readable(struct hl_conn *conn)
+{
+    do {
+        conn->tls_more = false;
+    } while (take_input(conn) && conn->tls_more);
+    if (!conn->closing && hl_secure_waits(conn)) {
+        hl_conn_output(conn->server, conn->session); /* of a handshake */
+    }
 }
 
 /* Write what may leave.  False when the connection is gone. */
@@ -250,6 +283,10 @@ static bool write_out(struct hl_conn *conn)
 {
     struct hl_session *session = conn->session;
     struct hl_slice out = hl_session_output(session);
+    if (!hl_secure_flush(conn)) {
+        conn_close(conn);
+        return false;
+    }
     while (out.len != 0) {
         ssize_t put = hl_socket_write(conn, out.ptr, out.len);
         if (put < 0) {
@@ -272,7 +309,8 @@ static bool write_out(struct hl_conn *conn)
             break;
         }
     }
-    wait_for(conn, out.len != 0 ? UV_READABLE | UV_WRITABLE : UV_READABLE);
+    int events = out.len != 0 || hl_secure_waits(conn) ? UV_WRITABLE : 0;
+    wait_for(conn, conn->ended ? events : events | UV_READABLE);
     if (session->out.len == 0 && session->out.cap > HL_READ_SIZE) {
         hl_buf_fini(&session->out);
     }
@@ -290,7 +328,8 @@ static void flush_one(struct hl_conn *conn)
     if (!write_out(conn)) {
         return;
     }
-    if ((session->flags & HL_SESSION_CLOSE_AFTER) != 0 && session->out.len == 0) {
+    if ((session->flags & HL_SESSION_CLOSE_AFTER) != 0 && session->out.len == 0 &&
+        !hl_secure_waits(conn)) {
         conn_close(conn);
         return;
     }
@@ -354,14 +393,24 @@ static void on_ready(uv_poll_t *poll, int status, int events)
 
 void hl_conn_accept(struct hl_server *server, int fd, const struct hl_listener *listener)
 {
+    struct hl_tls *tls = NULL;
+    if (listener->kind == HL_LISTEN_TLS) {
+        tls = hl_tls_create(server->tls, NULL);
+        if (tls == NULL) {
+            (void)close(fd);
+            return;
+        }
+    }
     struct hl_conn *conn = hl_calloc(1, sizeof *conn);
     conn->fd = fd;
     conn->server = server;
-    uint32_t flags = listener->local ? HL_SESSION_UNIX : 0;
+    conn->tls = tls;
+    bool local = listener->kind == HL_LISTEN_UNIX;
+    uint32_t flags = (local ? HL_SESSION_UNIX : 0) | (tls != NULL ? HL_SESSION_TLS : 0);
     conn->session = hl_session_create(server->node, flags);
     conn->session->edge = conn;
     conn->session->fd = fd;
-    hl_socket_names(fd, listener->local, conn->session->addr, conn->session->laddr,
+    hl_socket_names(fd, local, conn->session->addr, conn->session->laddr,
                     sizeof conn->session->addr);
     hl_parser_init(&conn->parser, limits_of(conn));
     hl_list_append(&server->connections, &conn->all);
@@ -380,18 +429,26 @@ void hl_conns_close_all(struct hl_server *server)
     }
 }
 
-void hl_conns_cron(struct hl_server *server)
+/* Idle for longer than `timeout` says, or still shaking hands. */
+static bool is_too_slow(const struct hl_conn *conn)
 {
-    int64_t timeout_ms = (int64_t)hl_server_options(server)->timeout_s * 1000;
-    if (timeout_ms == 0) {
-        return;
+    const struct hl_session *session = conn->session;
+    int64_t now_ms = conn->server->node->now_ms;
+    if (conn->tls != NULL && hl_tls_is_handshaking(conn->tls)) {
+        return now_ms - session->created_ms > HL_SECURE_HANDSHAKE_MS_MAX;
     }
     const uint32_t keep = HL_SESSION_BLOCKED | HL_SESSION_MONITOR | HL_SESSION_PUBSUB;
+    int64_t timeout_ms = (int64_t)hl_server_options(conn->server)->timeout_s * 1000;
+    return timeout_ms != 0 && (session->flags & keep) == 0 &&
+           now_ms - session->last_ms > timeout_ms;
+}
+
+void hl_conns_cron(struct hl_server *server)
+{
     HL_LIST_EACH(it, &server->connections)
     {
         struct hl_conn *conn = HL_LIST_ENTRY(it, struct hl_conn, all);
-        if ((conn->session->flags & keep) == 0 &&
-            server->node->now_ms - conn->session->last_ms > timeout_ms) {
+        if (is_too_slow(conn)) {
             hl_session_close(server->node, conn->session, false);
         }
     }

@@ -10,6 +10,8 @@ struct hl_postponed {
     struct hl_slice *argv; /* one block with the bytes behind it; NULL: none */
 };
 
+struct hl_tls;
+
 struct hl_conn {
     uv_poll_t poll;
     int fd;
@@ -20,9 +22,10 @@ struct hl_conn {
     struct hl_buf in; /* input not yet executed */
     struct hl_postponed postponed;
     struct hl_list_node all, output, resume;
-    bool ended; /* the peer will send no more */
+    bool ended; /* the peer will send no more; what it is owed still leaves */
     bool closing;
-    void *tls; /* the TLS engine, or NULL */
+    struct hl_tls *tls; /* NULL without TLS */
+    bool tls_more;      /* the engine holds plaintext, or its end, that was not read */
 };
 
 #endif

@@ -58,10 +58,11 @@ static void server_section(struct hl_server *server, struct hl_buf *out)
                   "server_time_usec:%lld\r\nuptime_in_seconds:%lld\r\nuptime_in_days:%lld\r\n"
                   "hz:%d\r\nconfigured_hz:%d\r\nlru_clock:%u\r\nexecutable:%s\r\n"
                   "config_file:%s\r\nio_threads_active:0\r\n",
-                  node->run_id, server->options.port, (long long)node->now_us, (long long)uptime_s,
-                  (long long)(uptime_s / 86400), node->config.hz,
-                  (int)hl_config_int(server->config, HL_CFG_HZ), node->ks.lru_clock, exe,
-                  file != NULL ? file : "");
+                  node->run_id,
+                  server->options.port != 0 ? server->options.port : server->options.tls_port,
+                  (long long)node->now_us, (long long)uptime_s, (long long)(uptime_s / 86400),
+                  node->config.hz, (int)hl_config_int(server->config, HL_CFG_HZ),
+                  node->ks.lru_clock, exe, file != NULL ? file : "");
 }
 
 static void clients_section(struct hl_server *server, struct hl_buf *out)

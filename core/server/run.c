@@ -11,6 +11,7 @@
 #include "server/memory.h"
 #include "server/modules.h"
 #include "server/saver.h"
+#include "server/secure.h"
 #include "server/settings.h"
 
 #include <errno.h>
@@ -215,23 +216,34 @@ void hl_run_ready(struct hl_server *server)
     hl_run_log(server, 2, "Ready to accept connections");
 }
 
+/* The settings' file, and the certificates even when their names are the same. */
+static void reload_all(struct hl_server *server)
+{
+    struct hl_config_reload reload = {0};
+    struct hl_errmsg msg = {0};
+    if (open_log_file(server->config, &msg) != HL_OK) { /* logrotate moved it away */
+        hl_log(&server_log, HL_LOG_WARNING, "server", "%s", msg.text);
+    }
+    hl_err err = hl_config_reload(server->config, false, &reload, &msg);
+    if (err != HL_OK && err != HL_ENOENT) {
+        hl_log(&server_log, HL_LOG_WARNING, "config", "reload refused: %s", msg.text);
+    } else {
+        hl_log(&server_log, HL_LOG_NOTICE, "config",
+               "reloaded: %d settings changed, %d cannot change at run time%s%.*s", reload.changed,
+               reload.refused, reload.refused != 0 ? ": " : "", (int)reload.refused_names.len,
+               reload.refused_names.ptr);
+    }
+    hl_buf_fini(&reload.refused_names);
+    if (hl_secure_load(server, &msg) != HL_OK) {
+        hl_log(&server_log, HL_LOG_WARNING, "config",
+               "the certificates in use stay, the new ones are refused: %s", msg.text);
+    }
+}
+
 void hl_run_signal(struct hl_server *server, int number)
 {
     if (number == SIGHUP) {
-        struct hl_config_reload reload = {0};
-        struct hl_errmsg msg = {0};
-        if (open_log_file(server->config, &msg) != HL_OK) { /* logrotate moved it away */
-            hl_log(&server_log, HL_LOG_WARNING, "server", "%s", msg.text);
-        }
-        if (hl_config_reload(server->config, false, &reload, &msg) != HL_OK) {
-            hl_log(&server_log, HL_LOG_WARNING, "config", "reload refused: %s", msg.text);
-        } else {
-            hl_log(&server_log, HL_LOG_NOTICE, "config",
-                   "reloaded: %d settings changed, %d cannot change at run time%s%.*s",
-                   reload.changed, reload.refused, reload.refused != 0 ? ": " : "",
-                   (int)reload.refused_names.len, reload.refused_names.ptr);
-        }
-        hl_buf_fini(&reload.refused_names);
+        reload_all(server);
         return;
     }
     if (server->stopping) {
@@ -334,7 +346,10 @@ static hl_err start(struct hl_server *server, struct hl_errmsg *msg)
     if (err != HL_OK) {
         return err;
     }
-    err = hl_listen(server, &server->options, msg);
+    err = hl_secure_load(server, msg);
+    if (err == HL_OK) {
+        err = hl_listen(server, msg);
+    }
     if (err == HL_OK) {
         hl_run_log(server, 2, "Server initialized");
     }
@@ -364,6 +379,7 @@ static int serve(struct hl_config *cfg)
         hl_saver_destroy(server->saver);
     }
     close_wal(server);
+    hl_secure_unload(server);
     hl_modules_destroy(server->modules);
     hl_node_destroy(server->node);
     int code = server->exit_code;

@@ -96,6 +96,7 @@ void hl_server_enter(struct hl_server *server)
 {
     if (!server->entered) {
         server->entered = true;
+        server->tls_turn_us = 0;
         hl_node_begin(server->node);
     }
 }

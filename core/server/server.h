@@ -18,15 +18,18 @@
 #define HL_LISTENERS_MAX 18
 
 struct hl_log_thread;
+struct hl_tls_context;
 struct hl_saver;
 struct hl_modules;
 struct hl_config;
 struct hl_server;
 
+enum hl_listener_kind { HL_LISTEN_TCP, HL_LISTEN_TLS, HL_LISTEN_UNIX };
+
 struct hl_listener {
     uv_poll_t poll;
     int fd;
-    bool tls, local; /* local: a Unix socket */
+    enum hl_listener_kind kind;
     struct hl_server *server;
 };
 
@@ -68,8 +71,10 @@ struct hl_server {
     uv_signal_t sigterm, sigint, sighup;
 
     struct hl_server_options options;
-    struct hl_listener listeners[HL_LISTENERS_MAX];
+    struct hl_listener *listeners[HL_LISTENERS_MAX]; /* each freed when its handle is closed */
     int listener_count;
+    struct hl_tls_context *tls;      /* of the TLS port; NULL without one */
+    uint64_t tls_turn_us;            /* spent on handshakes in this iteration */
     struct hl_list_node connections; /* of struct hl_conn */
     struct hl_list_node outputs;     /* those with something to write or close */
     struct hl_list_node resumes;     /* those that take input again */
@@ -84,9 +89,14 @@ struct hl_server {
 /* Open the node's iteration unless it is open.  Every callback calls it first. */
 void hl_server_enter(struct hl_server *server);
 
-/* Listen as `options` say.  HL_EIO with the address and reason when nothing can be listened on. */
-HL_MUST_USE hl_err hl_listen(struct hl_server *server, const struct hl_server_options *options,
-                             struct hl_errmsg *msg);
+/* Listen as the options say.  HL_EIO with the address and reason when nothing can be listened on.
+ */
+HL_MUST_USE hl_err hl_listen(struct hl_server *server, struct hl_errmsg *msg);
+
+/* Close the listeners of one kind and listen again as the options say now.  When that fails, those
+ * that were opened stay; the caller puts the old options back and calls again. */
+HL_MUST_USE hl_err hl_listen_again(struct hl_server *server, enum hl_listener_kind kind,
+                                   struct hl_errmsg *msg);
 
 /* Stop listening. */
 void hl_listen_stop(struct hl_server *server);
@@ -106,7 +116,7 @@ bool hl_server_session_is_local(const struct hl_session *session);
 /* Close every connection at once. */
 void hl_conns_close_all(struct hl_server *server);
 
-/* Close connections that were idle for too long. */
+/* Close connections that were idle, or shaking hands, for too long. */
 void hl_conns_cron(struct hl_server *server);
 
 /* The options in force. */

@@ -2,6 +2,7 @@
 
 #include "kit/assert.h"
 #include "node/observe.h"
+#include "server/secure.h"
 
 #include <stdlib.h>
 
@@ -152,6 +153,30 @@ static hl_err on_fixed(void *ctx, struct hl_config *cfg, enum hl_cfg id, struct 
                    hl_config_name(id));
 }
 
+/* Ports and addresses: the listeners they concern are opened anew. */
+static hl_err on_listen(void *ctx, struct hl_config *cfg, enum hl_cfg id, struct hl_errmsg *msg)
+{
+    (void)cfg;
+    struct hl_server *server = ctx;
+    hl_settings_options(server);
+    hl_err err = HL_OK;
+    if (id != HL_CFG_TLS_PORT) {
+        err = hl_listen_again(server, HL_LISTEN_TCP, msg);
+    }
+    if (err == HL_OK && id != HL_CFG_PORT) {
+        err = hl_secure_load(server, msg);
+        err = err == HL_OK ? hl_listen_again(server, HL_LISTEN_TLS, msg) : err;
+    }
+    return err;
+}
+
+static hl_err on_tls(void *ctx, struct hl_config *cfg, enum hl_cfg id, struct hl_errmsg *msg)
+{
+    (void)cfg;
+    (void)id;
+    return hl_secure_load(ctx, msg);
+}
+
 static void on_resetstat(void *ctx)
 {
     struct hl_server *server = ctx;
@@ -186,11 +211,31 @@ void hl_settings_watch(struct hl_server *server)
     for (size_t i = 0; i < HL_ARRAY_LEN(watched); i++) {
         hl_config_on_change(server->config, watched[i], on_change, server);
     }
-    static const enum hl_cfg fixed[] = {HL_CFG_APPENDFSYNC, HL_CFG_PORT, HL_CFG_BIND,
-                                        HL_CFG_TLS_PORT};
+    static const enum hl_cfg fixed[] = {HL_CFG_APPENDFSYNC};
     for (size_t i = 0; i < HL_ARRAY_LEN(fixed); i++) {
         hl_config_on_change(server->config, fixed[i], on_fixed, NULL);
     }
+    static const enum hl_cfg tls[] = {
+        HL_CFG_TLS_CERT_FILE,
+        HL_CFG_TLS_KEY_FILE,
+        HL_CFG_TLS_KEY_FILE_PASS,
+        HL_CFG_TLS_CA_CERT_FILE,
+        HL_CFG_TLS_CA_CERT_DIR,
+        HL_CFG_TLS_AUTH_CLIENTS,
+        HL_CFG_TLS_PROTOCOLS,
+        HL_CFG_TLS_CIPHERS,
+        HL_CFG_TLS_CIPHERSUITES,
+        HL_CFG_TLS_PREFER_SERVER_CIPHERS,
+        HL_CFG_TLS_SESSION_CACHING,
+        HL_CFG_TLS_SESSION_CACHE_SIZE,
+        HL_CFG_TLS_SESSION_CACHE_TIMEOUT,
+    };
+    for (size_t i = 0; i < HL_ARRAY_LEN(tls); i++) {
+        hl_config_on_change(server->config, tls[i], on_tls, server);
+    }
+    hl_config_on_change(server->config, HL_CFG_PORT, on_listen, server);
+    hl_config_on_change(server->config, HL_CFG_TLS_PORT, on_listen, server);
+    hl_config_on_change(server->config, HL_CFG_BIND, on_listen, server);
     hl_config_on_resetstat(server->config, on_resetstat, server);
     apply_keyspace(server->node, server->config);
 }

@@ -1,6 +1,8 @@
 #include "server/sockets.h"
 
+#include "kit/alloc.h"
 #include "kit/assert.h"
+#include "server/secure.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -18,12 +20,13 @@
 
 ssize_t hl_socket_read(struct hl_conn *conn, char *into, size_t room)
 {
-    return recv(conn->fd, into, room, 0);
+    return conn->tls != NULL ? hl_secure_read(conn, into, room) : recv(conn->fd, into, room, 0);
 }
 
 ssize_t hl_socket_write(struct hl_conn *conn, const char *bytes, size_t len)
 {
-    return send(conn->fd, bytes, len, MSG_NOSIGNAL);
+    return conn->tls != NULL ? hl_secure_write(conn, bytes, len)
+                             : send(conn->fd, bytes, len, MSG_NOSIGNAL);
 }
 
 static void spell(const struct sockaddr_storage *address, char *out, size_t size)
@@ -76,9 +79,13 @@ static bool is_loopback(const struct sockaddr_storage *address)
     return true; /* a Unix socket */
 }
 
-static void refuse(int fd, const char *text)
+/* A client that expects TLS could not read the text. */
+static void refuse(int fd, const struct hl_listener *listener, const char *text)
 {
-    (void)send(fd, text, strlen(text), MSG_NOSIGNAL);
+    listener->server->node->stats.rejected_connections++;
+    if (listener->kind != HL_LISTEN_TLS) {
+        (void)send(fd, text, strlen(text), MSG_NOSIGNAL);
+    }
     (void)close(fd);
 }
 
@@ -89,17 +96,17 @@ static const char protected_text[] =
     "right interface and turn protected mode off (CONFIG SET protected-mode no).\r\n";
 
 /* True when the connection may go on; otherwise it was refused and closed. */
-static bool may_connect(struct hl_server *server, int fd, const struct sockaddr_storage *peer)
+static bool may_connect(const struct hl_listener *listener, int fd,
+                        const struct sockaddr_storage *peer)
 {
+    const struct hl_server *server = listener->server;
     const struct hl_server_options *options = hl_server_options(server);
     if (server->connection_count >= (size_t)options->maxclients) {
-        server->node->stats.rejected_connections++;
-        refuse(fd, "-ERR max number of clients reached\r\n");
+        refuse(fd, listener, "-ERR max number of clients reached\r\n");
         return false;
     }
     if (options->protected_mode && !is_loopback(peer) && hl_server_is_open(server)) {
-        server->node->stats.rejected_connections++;
-        refuse(fd, protected_text);
+        refuse(fd, listener, protected_text);
         return false;
     }
     return true;
@@ -134,27 +141,28 @@ static void on_connection(uv_poll_t *poll, int status, int events)
         if (fd < 0) {
             return; /* EAGAIN, or out of descriptors: the next turn tries again */
         }
-        if (!listener->local) {
+        if (listener->kind != HL_LISTEN_UNIX) {
             set_tcp_options(fd, hl_server_options(server)->tcp_keepalive_s);
         }
-        if (may_connect(server, fd, &peer)) {
+        if (may_connect(listener, fd, &peer)) {
             hl_conn_accept(server, fd, listener);
         }
     }
 }
 
-static void add_listener(struct hl_server *server, int fd, bool tls, bool local)
+static void add_listener(struct hl_server *server, int fd, enum hl_listener_kind kind)
 {
-    struct hl_listener *listener = &server->listeners[server->listener_count++];
-    *listener = (struct hl_listener){.fd = fd, .tls = tls, .local = local, .server = server};
+    struct hl_listener *listener = hl_calloc(1, sizeof *listener);
+    *listener = (struct hl_listener){.fd = fd, .kind = kind, .server = server};
+    server->listeners[server->listener_count++] = listener;
     listener->poll.data = listener;
     int rc = uv_poll_init(&server->loop, &listener->poll, fd);
     HL_ASSERT(rc == 0);
     (void)uv_poll_start(&listener->poll, UV_READABLE, on_connection);
 }
 
-static hl_err listen_tcp(struct hl_server *server, const char *address, int port, bool tls,
-                         int backlog, struct hl_errmsg *msg)
+static hl_err listen_tcp(struct hl_server *server, const char *address, int port,
+                         enum hl_listener_kind kind, struct hl_errmsg *msg)
 {
     char service[16];
     (void)snprintf(service, sizeof service, "%d", port);
@@ -176,14 +184,15 @@ static hl_err listen_tcp(struct hl_server *server, const char *address, int port
         }
     }
     hl_err err = HL_OK;
-    if (fd < 0 || bind(fd, found->ai_addr, found->ai_addrlen) != 0 || listen(fd, backlog) != 0) {
+    if (fd < 0 || bind(fd, found->ai_addr, found->ai_addrlen) != 0 ||
+        listen(fd, server->options.backlog) != 0) {
         err =
             hl_fail(msg, HL_EIO, "cannot listen on %s port %d: %s", address, port, strerror(errno));
         if (fd >= 0) {
             (void)close(fd);
         }
     } else {
-        add_listener(server, fd, tls, false);
+        add_listener(server, fd, kind);
     }
     freeaddrinfo(found);
     return err;
@@ -212,20 +221,23 @@ static hl_err listen_unix(struct hl_server *server, const struct hl_server_optio
     if (options->unixsocket_perm != 0) {
         (void)chmod(options->unixsocket, (mode_t)options->unixsocket_perm);
     }
-    add_listener(server, fd, false, true);
+    add_listener(server, fd, HL_LISTEN_UNIX);
     return HL_OK;
 }
 
-static hl_err listen_all(struct hl_server *server, const struct hl_server_options *options,
-                         int port, bool tls, struct hl_errmsg *msg)
+/* Listen on all addresses at the port of one kind; 0 is none. */
+static hl_err listen_all(struct hl_server *server, enum hl_listener_kind kind,
+                         struct hl_errmsg *msg)
 {
-    for (int i = 0; i < options->bind_count; i++) {
+    const struct hl_server_options *options = &server->options;
+    int port = kind == HL_LISTEN_TLS ? options->tls_port : options->port;
+    for (int i = 0; port != 0 && i < options->bind_count; i++) {
         const char *address = options->bind[i];
         bool optional = address[0] == '-';
         if (server->listener_count == HL_LISTENERS_MAX - 1) {
             return hl_fail(msg, HL_ELIMIT, "more than %d addresses to bind", HL_LISTENERS_MAX - 1);
         }
-        hl_err err = listen_tcp(server, address + optional, port, tls, options->backlog, msg);
+        hl_err err = listen_tcp(server, address + optional, port, kind, msg);
         if (err != HL_OK && !optional) {
             return err;
         }
@@ -233,18 +245,14 @@ static hl_err listen_all(struct hl_server *server, const struct hl_server_option
     return HL_OK;
 }
 
-hl_err hl_listen(struct hl_server *server, const struct hl_server_options *options,
-                 struct hl_errmsg *msg)
+hl_err hl_listen(struct hl_server *server, struct hl_errmsg *msg)
 {
-    hl_err err = HL_OK;
-    if (options->port != 0) {
-        err = listen_all(server, options, options->port, false, msg);
+    hl_err err = listen_all(server, HL_LISTEN_TCP, msg);
+    if (err == HL_OK) {
+        err = listen_all(server, HL_LISTEN_TLS, msg);
     }
-    if (err == HL_OK && options->tls_port != 0) {
-        err = listen_all(server, options, options->tls_port, true, msg);
-    }
-    if (err == HL_OK && options->unixsocket != NULL) {
-        err = listen_unix(server, options, msg);
+    if (err == HL_OK && server->options.unixsocket != NULL) {
+        err = listen_unix(server, &server->options, msg);
     }
     if (err == HL_OK && server->listener_count == 0) {
         err = hl_fail(msg, HL_EIO,
@@ -254,12 +262,42 @@ hl_err hl_listen(struct hl_server *server, const struct hl_server_options *optio
     return err;
 }
 
+static void free_listener(uv_handle_t *handle)
+{
+    hl_free(handle->data);
+}
+
+static void close_listener(struct hl_listener *listener)
+{
+    uv_poll_stop(&listener->poll);
+    (void)close(listener->fd);
+    uv_close((uv_handle_t *)&listener->poll, free_listener);
+}
+
+/* Close those of one kind. */
+static void close_kind(struct hl_server *server, enum hl_listener_kind kind)
+{
+    int kept = 0;
+    for (int i = 0; i < server->listener_count; i++) {
+        struct hl_listener *listener = server->listeners[i];
+        if (listener->kind == kind) {
+            close_listener(listener);
+        } else {
+            server->listeners[kept++] = listener;
+        }
+    }
+    server->listener_count = kept;
+}
+
+hl_err hl_listen_again(struct hl_server *server, enum hl_listener_kind kind, struct hl_errmsg *msg)
+{
+    close_kind(server, kind);
+    return listen_all(server, kind, msg);
+}
+
 void hl_listen_stop(struct hl_server *server)
 {
-    for (int i = 0; i < server->listener_count; i++) {
-        uv_poll_stop(&server->listeners[i].poll);
-        uv_close((uv_handle_t *)&server->listeners[i].poll, NULL);
-        (void)close(server->listeners[i].fd);
-    }
-    server->listener_count = 0;
+    close_kind(server, HL_LISTEN_TCP);
+    close_kind(server, HL_LISTEN_TLS);
+    close_kind(server, HL_LISTEN_UNIX);
 }

@@ -118,6 +118,8 @@ struct hl_tls_info {
     bool resumed;
     bool peer_shown; /* a certificate, which was good */
 };
+
+/* What was agreed on. */
 struct hl_tls_info hl_tls_info(const struct hl_tls *tls);
 
 #endif
