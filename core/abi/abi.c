@@ -6,12 +6,6 @@
  * from its clients. */
 #define MAILS_PER_ROUND 1000
 
-static void on_session_ended(void *ctx, struct hl_session *session)
-{
-    (void)ctx;
-    (void)session;
-}
-
 static void on_unit_ended(void *ctx, bool changed)
 {
     (void)changed;
@@ -40,12 +34,45 @@ static void on_list_modules(void *ctx, struct hl_writer *out)
     hl_module_list(ctx, out);
 }
 
+static void on_loading(void *ctx, bool ended)
+{
+    if (ended) {
+        hl_aux_loaded(ctx);
+    }
+    hl_event_loading(ctx, ended);
+}
+
+static void on_info(void *ctx, const struct hl_slice *section, struct hl_buf *out)
+{
+    hl_info_sections(ctx, section, out);
+}
+
+static void on_info_modules(void *ctx, const struct hl_slice *section, struct hl_buf *out)
+{
+    (void)section;
+    hl_info_modules(ctx, out);
+}
+
+static void on_cron(void *ctx)
+{
+    if (hl_event_wanted(ctx, REDISMODULE_EVENT_CRON_LOOP)) {
+        hl_event_cron(ctx);
+    }
+}
+
 /* Hang into what the node and its keyspace tell. */
 static void hang_in(struct hl_abi *abi)
 {
     struct hl_node *node = abi->node;
     node->hooks.ctx = abi;
-    node->hooks.session_ended = on_session_ended;
+    node->hooks.session_ended = hl_event_session_ended;
+    node->hooks.settle = hl_notify_settle;
+    node->hooks.notify = hl_notify_happened;
+    node->hooks.flushed = hl_event_flushed;
+    node->hooks.loading = on_loading;
+    node->hooks.cron = on_cron;
+    node->hooks.info = on_info;
+    node->hooks.info_modules = on_info_modules;
     node->hooks.unit_ended = on_unit_ended;
     node->hooks.effect_muted = hl_frame_muted;
     node->hooks.key_ready = on_key_ready;
@@ -63,14 +90,15 @@ struct hl_abi *hl_abi_create(struct hl_node *node, const struct hl_abi_services 
     abi->ks = &node->ks;
     abi->table = node->commands;
     abi->services = services;
-    struct hl_list_node *lists[] = {&abi->modules,   &abi->exports, &abi->timers, &abi->watches,
-                                    &abi->listeners, &abi->jobs,    &abi->events, &abi->configs,
-                                    &abi->filters,   &abi->users,   &abi->auths,  &abi->blocked};
+    struct hl_list_node *lists[] = {&abi->modules,   &abi->exports,   &abi->timers, &abi->watches,
+                                    &abi->listeners, &abi->jobs,      &abi->events, &abi->configs,
+                                    &abi->filters,   &abi->aux_later, &abi->blocked};
     for (size_t i = 0; i < HL_ARRAY_LEN(lists); i++) {
         hl_list_init(lists[i]);
     }
     hl_inbox_init(abi);
     hang_in(abi);
+    hl_aux_register(abi);
     hl_err err = hl_command_register(node->commands, hl_commands_module, hl_commands_module_count);
     HL_ASSERT(err == HL_OK); /* nobody else has a command of that name */
     hl_durable_register(abi);
@@ -84,6 +112,7 @@ void hl_abi_destroy(struct hl_abi *abi)
         return;
     }
     hl_abi_current = abi;
+    hl_abi_fire(abi, REDISMODULE_EVENT_SHUTDOWN, 0, NULL);
     hl_ks_flush(abi->ks); /* values of module types end while their types are there */
     hl_modules_end(abi);
     hl_command_unregister(abi->table, "module");
@@ -91,6 +120,7 @@ void hl_abi_destroy(struct hl_abi *abi)
         hl_session_destroy(abi->node, abi->caller);
     }
     abi->node->hooks = (struct hl_node_hooks){0};
+    hl_filter_release(abi);
     hl_inbox_fini(abi);
     hl_frame_free(abi);
     hl_free(abi);

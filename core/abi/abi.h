@@ -66,22 +66,8 @@ bool hl_abi_has_threads(const struct hl_abi *abi);
 /* A watched descriptor is ready for `mask` (REDISMODULE_EVENTLOOP_*). */
 void hl_abi_fd_ready(struct hl_abi *abi, int fd, int mask);
 
-/* Append the modules' sections of INFO: `section` is "modules" or "everything" for all, a module's
- * name, or one section of it ("module_section"). */
-void hl_abi_info(struct hl_abi *abi, struct hl_slice section, struct hl_buf *out);
-
 /* Tell modules of a server event; `data` is the struct of that event or NULL. */
 void hl_abi_fire(struct hl_abi *abi, uint64_t id, uint64_t subevent, void *data);
-
-/* CONFIG GET of a name with a dot: false when no module has that setting (any case). */
-bool hl_abi_config_get(struct hl_abi *abi, struct hl_slice name, struct hl_buf *value);
-
-/* CONFIG SET of such a name: false when no module has it; *result and `msg` say how it went. */
-bool hl_abi_config_set(struct hl_abi *abi, struct hl_slice name, struct hl_slice value,
-                       hl_err *result, struct hl_errmsg *msg);
-
-/* Call `visit` for every setting of every module, by name. */
-void hl_abi_config_each(struct hl_abi *abi, void (*visit)(void *ctx, const char *name), void *ctx);
 
 /* How DUMP, RESTORE, snapshots and digests treat values of module types; lives as long as `abi`. */
 const struct hl_dump_modules *hl_abi_dump_modules(struct hl_abi *abi);

@@ -65,16 +65,8 @@ static void split_address(const struct hl_session *session, RedisModuleClientInf
     info->port = colon == NULL ? 0 : (uint16_t)strtoul(colon + 1, NULL, 10);
 }
 
-int hl_rm_GetClientInfoById(void *ci, uint64_t id)
+void hl_client_info(const struct hl_session *session, RedisModuleClientInfo *info)
 {
-    struct hl_session *session = client(id);
-    RedisModuleClientInfo *info = ci;
-    if (session == NULL || (info != NULL && info->version != REDISMODULE_CLIENTINFO_VERSION)) {
-        return REDISMODULE_ERR;
-    }
-    if (info == NULL) {
-        return REDISMODULE_OK;
-    }
     uint64_t flags = 0;
     static const struct {
         uint32_t session;
@@ -93,6 +85,18 @@ int hl_rm_GetClientInfoById(void *ci, uint64_t id)
         .version = REDISMODULE_CLIENTINFO_VERSION, .flags = flags, .id = session->id};
     info->db = (uint16_t)session->db;
     split_address(session, info);
+}
+
+int hl_rm_GetClientInfoById(void *ci, uint64_t id)
+{
+    struct hl_session *session = client(id);
+    RedisModuleClientInfo *info = ci;
+    if (session == NULL || (info != NULL && info->version != REDISMODULE_CLIENTINFO_VERSION)) {
+        return REDISMODULE_ERR;
+    }
+    if (info != NULL) {
+        hl_client_info(session, info);
+    }
     return REDISMODULE_OK;
 }
 

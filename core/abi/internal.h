@@ -141,19 +141,21 @@ struct hl_abi {
     struct hl_list_node events;    /* api_event.c */
     struct hl_list_node configs;   /* api_config.c */
     struct hl_list_node filters;   /* api_filter.c */
-    struct hl_list_node users;     /* api_acl.c */
-    struct hl_list_node auths;     /* api_acl.c: authentication callbacks */
     struct hl_list_node blocked;   /* api_block.c */
     uint64_t next_timer;
     const struct hl_abi_setting *settings; /* of the MODULE LOADEX that runs */
     int setting_count, settings_taken;
-    bool keys_ready, serving;  /* api_block.c */
-    int notify_depth;          /* notifications being delivered, to stop loops */
-    int call_depth;            /* RM_Call within RM_Call */
-    atomic_uint contexts;      /* thread-safe contexts of no module */
-    struct hl_inbox *inbox;    /* inbox.c: what threads handed over */
-    struct hl_session *caller; /* api_call.c: the session that calls run on */
-    struct hl_frame *frame;    /* unit.c */
+    bool keys_ready, serving;      /* api_block.c */
+    int notify_depth;              /* notifications being delivered, to stop loops */
+    int call_depth;                /* RM_Call within RM_Call */
+    atomic_uint contexts;          /* thread-safe contexts of no module */
+    struct hl_inbox *inbox;        /* inbox.c: what threads handed over */
+    struct hl_session *caller;     /* api_call.c: the session that calls run on */
+    struct hl_frame *frame;        /* unit.c */
+    struct hl_list_node aux_later; /* api_aux.c: globals that wait for the keys */
+    RedisModuleString **filtered;  /* api_filter.c: the command that filters changed last */
+    int filtered_count;
+    struct hl_slice *filtered_slices;
     int frame_depth;
 };
 
@@ -454,6 +456,71 @@ bool hl_fmt_read(struct hl_fmt_args *out, const char *name, const char *fmt, va_
 /* End what hl_fmt_read() made. */
 void hl_fmt_fini(struct hl_fmt_args *args);
 
+/* ---- INFO, shared functions, events, notifications, filters, globals ---- */
+
+/* Append the modules' sections: one ("module" or "module_name"), or all for NULL. */
+void hl_info_sections(struct hl_abi *abi, const struct hl_slice *section, struct hl_buf *out);
+
+/* Append the lines of INFO modules. */
+void hl_info_modules(struct hl_abi *abi, struct hl_buf *out);
+
+/* Append the names of those who use the module, separated by '|'. */
+void hl_export_print_users(const struct hl_module *module, struct hl_buf *out);
+
+/* Append the names of those whom the module uses. */
+void hl_export_print_used(const struct hl_module *module, struct hl_buf *out);
+
+/* True when somebody listens to an event. */
+bool hl_event_wanted(const struct hl_abi *abi, uint64_t id);
+
+/* node->hooks.flushed: FLUSHDB. */
+void hl_event_flushed(void *ctx, int db, bool after);
+
+/* node->hooks.loading: LOADING. */
+void hl_event_loading(void *ctx, bool ended);
+
+/* node->hooks.cron: CRON_LOOP. */
+void hl_event_cron(void *ctx);
+
+/* node->hooks.session_ended: CLIENT_CHANGE. */
+void hl_event_session_ended(void *ctx, struct hl_session *session);
+
+/* Fill what modules may know of a client; its version is set. */
+void hl_client_info(const struct hl_session *session, RedisModuleClientInfo *info);
+
+/* Let the keyspace tell what listeners want to hear. */
+void hl_notify_mask(struct hl_abi *abi);
+
+/* node->hooks.notify: keep it until the command is over. */
+void hl_notify_happened(void *ctx, uint32_t classes, const char *event, int db,
+                        struct hl_slice key);
+
+/* node->hooks.settle: deliver what was kept, and run the jobs. */
+void hl_notify_settle(void *ctx);
+
+/* How many filters a module has. */
+int hl_filter_count(const struct hl_module *module);
+
+/* node->hooks.filter, hung in while there are filters. */
+int hl_filter_run(void *ctx, struct hl_session *session, int argc, const struct hl_slice *in,
+                  struct hl_slice **out);
+
+/* Hang hl_filter_run() in or out. */
+void hl_filter_hook(struct hl_abi *abi);
+
+/* Forget the command that filters changed last. */
+void hl_filter_release(struct hl_abi *abi);
+
+/* Let snapshots carry modules' globals. */
+void hl_aux_register(struct hl_abi *abi);
+
+/* Loading has ended: load the globals that waited for the keys. */
+void hl_aux_loaded(struct hl_abi *abi);
+
+/* The digest of a value; false when its type has none. */
+bool hl_digest_value(RedisModuleType *type, void *value, const RedisModuleString *key, int db,
+                     uint64_t *out);
+
 /* ---- Dropping what a module owns (X5), in the order unloading calls them ---- */
 
 /* Remove from the ABI what belongs to `module`: its commands. */
@@ -482,8 +549,5 @@ void hl_config_drop(struct hl_module *module);
 
 /* Its command filters. */
 void hl_filter_drop(struct hl_module *module);
-
-/* Its users and authentication callbacks. */
-void hl_acl_drop(struct hl_module *module);
 
 #endif

@@ -70,7 +70,6 @@ static void end_module(struct hl_module *module)
     hl_filter_drop(module);
     hl_export_drop(module);
     hl_config_drop(module);
-    hl_acl_drop(module);
     hl_type_drop(module);
     hl_object_close(module->object);
     for (int i = 0; i < module->argc; i++) {
@@ -193,11 +192,10 @@ static const char *refusal(const struct hl_module *module)
     }
     if (hl_export_used(module)) {
         return "the module exports APIs used by other modules. Please unload them first and try "
-               "again.";
+               "again";
     }
     if (module->blocked != 0) {
-        return "the module has blocked clients. Please wait for them to be unblocked and try "
-               "again.";
+        return "the module has blocked clients. Please wait them unblocked and try again";
     }
     if (module->timers != 0) {
         return "the module holds timer that is not fired. Please stop the timer or wait until it "

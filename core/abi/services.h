@@ -17,6 +17,17 @@ struct hl_session;
 
 enum hl_abi_log { HL_ABI_LOG_DEBUG, HL_ABI_LOG_VERBOSE, HL_ABI_LOG_NOTICE, HL_ABI_LOG_WARNING };
 
+/* A setting of a module, for CONFIG. */
+struct hl_abi_config {
+    const char *name; /* "module.setting" */
+    bool immutable;
+    bool secret; /* its value is not shown in logs */
+    void *ctx;
+    void (*get)(void *ctx, struct hl_buf *out);
+    hl_err (*set)(void *ctx, struct hl_slice value, struct hl_errmsg *msg);
+    hl_err (*apply)(void *ctx, struct hl_errmsg *msg); /* once per CONFIG SET */
+};
+
 /* A function that may be NULL says so; what the ABI does without it stands beside. */
 struct hl_abi_services {
     void *ctx; /* handed to every function */
@@ -51,10 +62,13 @@ struct hl_abi_services {
      * false when there is none.  NULL: there never is. */
     bool (*config_take)(void *ctx, const char *name, struct hl_buf *value);
 
-    /* Read (out: one bulk per line, "name\nvalue\n") or change a setting of the server; `err` says
-     * why not.  NULL: there is no such setting. */
-    bool (*config_get)(void *ctx, const char *name, struct hl_buf *value);
-    bool (*config_set)(void *ctx, const char *name, struct hl_slice value, struct hl_errmsg *err);
+    /* Make a setting known to CONFIG GET, SET and REWRITE; copied but for its name, which lives
+     * until it is removed.  HL_EBUSY when the name is taken.  NULL: settings live in modules alone.
+     */
+    hl_err (*config_add)(void *ctx, const struct hl_abi_config *config);
+
+    /* Remove the settings of a module ("module.*"). */
+    void (*config_remove)(void *ctx, const char *module);
 
     /* Used memory over maxmemory, 0 without a limit.  NULL: 0. */
     double (*memory_ratio)(void *ctx);

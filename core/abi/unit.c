@@ -51,7 +51,15 @@ void hl_frame_free(struct hl_abi *abi)
 
 bool hl_frame_may_write(const struct hl_abi *abi)
 {
-    return abi->ks->expiry != HL_EXPIRY_HIDE;
+    switch (abi->ks->expiry) {
+    case HL_EXPIRY_DELETE:
+        return true;
+    case HL_EXPIRY_OFF: /* a callback's writes are in the log already, beside what caused them */
+        return abi->notify_depth == 0;
+    case HL_EXPIRY_HIDE:
+        return false;
+    }
+    return false;
 }
 
 /* Effects are made by leaders, not while the log is applied. */

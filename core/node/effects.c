@@ -56,6 +56,9 @@ static void seal_entry(struct hl_node *node)
 uint64_t hl_unit_end(struct hl_node *node)
 {
     HL_ASSERT(node->unit.open);
+    if (node->hooks.settle != NULL) {
+        node->hooks.settle(node->hooks.ctx);
+    }
     uint64_t gate = node->ks.gate_seen;
     bool changed = node->unit.body != NULL;
     if (changed) {

@@ -79,6 +79,9 @@ bool hl_node_call(struct hl_node *node, struct hl_session *session, struct hl_co
     if (call.changes != 0 && !call.effects_own) {
         hl_unit_effect(node, db, argc, argv);
     }
+    if (node->hooks.settle != NULL) {
+        node->hooks.settle(node->hooks.ctx);
+    }
     if (waits_for_all(cmd) && node->ks.gate_seen < node->last) {
         node->ks.gate_seen = node->last;
     }
@@ -195,7 +198,7 @@ enum hl_exec_result hl_node_execute(struct hl_node *node, struct hl_session *ses
     HL_ASSERT((session->flags & HL_SESSION_BLOCKED) == 0);
     struct hl_slice *filtered = NULL;
     if (node->hooks.filter != NULL) {
-        argc = node->hooks.filter(node->hooks.ctx, session, argc, &filtered);
+        argc = node->hooks.filter(node->hooks.ctx, session, argc, argv, &filtered);
         argv = filtered != NULL ? filtered : argv;
     }
     struct hl_command *cmd = lookup(node, session, argv, argc);

@@ -122,6 +122,8 @@ struct hl_node_hooks {
     /* What a muted part of the unit would have recorded. */
     void (*effect_muted)(void *ctx, int db, int argc, const struct hl_slice *argv);
     void (*notify)(void *ctx, uint32_t classes, const char *event, int db, struct hl_slice key);
+    /* A command or a unit is about to end: what waited for that runs now, inside the unit. */
+    void (*settle)(void *ctx);
     void (*key_ready)(void *ctx, int db, struct hl_slice key);
     void (*flushed)(void *ctx, int db, bool after); /* db -1: all */
     void (*loading)(void *ctx, bool ended);
@@ -131,8 +133,10 @@ struct hl_node_hooks {
     void (*info)(void *ctx, const struct hl_slice *section, struct hl_buf *out);
     /* Append "module:name=…" lines for INFO modules. */
     void (*info_modules)(void *ctx, const struct hl_slice *section, struct hl_buf *out);
-    /* May rewrite argv in place (command filters); returns the new argc. */
-    int (*filter)(void *ctx, struct hl_session *session, int argc, struct hl_slice **argv);
+    /* May replace the request (command filters): sets *changed to other arguments, which live until
+     * the next call, and returns their number. */
+    int (*filter)(void *ctx, struct hl_session *session, int argc, const struct hl_slice *argv,
+                  struct hl_slice **changed);
 };
 
 struct hl_node {

@@ -11,6 +11,7 @@
 #include "kit/alloc.h"
 #include "kit/assert.h"
 #include "server/config.h"
+#include "server/info.h"
 #include "server/memory.h"
 #include "server/run.h"
 
@@ -211,6 +212,31 @@ static bool service_config_take(void *ctx, const char *name, struct hl_buf *valu
     return true;
 }
 
+static hl_err service_config_add(void *ctx, const struct hl_abi_config *config)
+{
+    struct hl_modules *modules = ctx;
+    struct hl_config_external external = {
+        .name = config->name,
+        .immutable = config->immutable,
+        .hidden_value = config->secret,
+        .ctx = config->ctx,
+        .get = config->get,
+        .set = config->set,
+        .apply = config->apply,
+    };
+    return hl_config_external_add(modules->server->config, &external);
+}
+
+static void service_config_remove(void *ctx, const char *module)
+{
+    hl_config_external_remove(((struct hl_modules *)ctx)->server->config, module);
+}
+
+static void service_info(void *ctx, struct hl_slice section, struct hl_buf *out)
+{
+    hl_info_write(((struct hl_modules *)ctx)->server, &section, section.len == 0 ? 0 : 1, out);
+}
+
 static double service_memory_ratio(void *ctx)
 {
     struct hl_modules *modules = ctx;
@@ -344,6 +370,9 @@ struct hl_modules *hl_modules_create(struct hl_server *server)
         .unlock = service_unlock,
         .watch = service_watch,
         .config_take = service_config_take,
+        .config_add = service_config_add,
+        .config_remove = service_config_remove,
+        .info = service_info,
         .memory_ratio = service_memory_ratio,
         .module_allowed = service_allowed,
         .module_path = service_path,

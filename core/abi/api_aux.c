@@ -1,0 +1,146 @@
+/* Globals of modules in snapshots: what their types' aux_save writes, as one table of the node.
+ *
+ *   the table    for each type that saved something: u64 id, u8 when, u32 length, bytes
+ *
+ * all little-endian.  What is to be loaded after the keys waits until loading has ended. */
+#include "abi/unit.h"
+
+#define HEADER_BYTES 13
+
+/* Globals that wait for the keys. */
+struct later {
+    struct hl_list_node node; /* in abi->aux_later */
+    RedisModuleType *type;
+    int encver;
+    struct hl_buf bytes;
+};
+
+static RedisModuleTypeAuxSaveFunc saver_of(const RedisModuleType *type, int when)
+{
+    if ((type->methods.aux_save_triggers & when) == 0) {
+        return NULL;
+    }
+    return type->methods.aux_save2 != NULL ? type->methods.aux_save2 : type->methods.aux_save;
+}
+
+/* Append what one type saves at one moment. */
+static void save_type(struct hl_abi *abi, RedisModuleType *type, int when, struct hl_buf *out)
+{
+    RedisModuleTypeAuxSaveFunc aux_save = saver_of(type, when);
+    if (aux_save == NULL) {
+        return;
+    }
+    struct hl_buf bytes = {0};
+    RedisModuleIO io;
+    hl_io_init(&io, abi, type, NULL, -1);
+    io.out = &bytes;
+    aux_save(&io, when);
+    hl_io_fini(&io);
+    bool silent = type->methods.aux_save2 != NULL && bytes.len == 0; /* nothing to say */
+    if (!silent && bytes.len <= UINT32_MAX) {
+        hl_buf_append_le64(out, type->id);
+        hl_buf_append_u8(out, (uint8_t)when);
+        hl_buf_append_le32(out, (uint32_t)bytes.len);
+        hl_buf_append_slice(out, hl_buf_view(&bytes));
+    }
+    hl_buf_fini(&bytes);
+}
+
+static void save_table(void *ctx, struct hl_buf *out)
+{
+    struct hl_abi *abi = ctx;
+    HL_LIST_EACH(m, &abi->modules)
+    {
+        struct hl_module *module = HL_LIST_ENTRY(m, struct hl_module, node);
+        HL_LIST_EACH(t, &module->types)
+        {
+            RedisModuleType *type = HL_LIST_ENTRY(t, RedisModuleType, node);
+            save_type(abi, type, REDISMODULE_AUX_BEFORE_RDB, out);
+            save_type(abi, type, REDISMODULE_AUX_AFTER_RDB, out);
+        }
+    }
+}
+
+static hl_err load_globals(RedisModuleType *type, int encver, int when, struct hl_slice bytes,
+                           struct hl_errmsg *msg)
+{
+    RedisModuleIO io;
+    hl_io_init(&io, type->module->abi, type, NULL, -1);
+    io.in = bytes;
+    int result = type->methods.aux_load(&io, encver, when);
+    hl_io_fini(&io);
+    if (result != REDISMODULE_OK || io.failed || io.at != bytes.len) {
+        return hl_fail(msg, HL_ECORRUPT, "module %s refuses its globals (type %s)",
+                       type->module->name, type->name);
+    }
+    return HL_OK;
+}
+
+/* Load now, or keep for later, one row of the table. */
+static hl_err load_row(struct hl_abi *abi, uint64_t id, int when, struct hl_slice bytes,
+                       struct hl_errmsg *msg)
+{
+    RedisModuleType *type = hl_type_by_id(abi, id);
+    if (type == NULL || type->methods.aux_load == NULL) {
+        return hl_fail(
+            msg, HL_EINVAL,
+            "the snapshot has globals of a module type %016llx that no loaded module has",
+            (unsigned long long)id);
+    }
+    int encver = (int)(id & 1023);
+    if (when == REDISMODULE_AUX_BEFORE_RDB) {
+        return load_globals(type, encver, when, bytes, msg);
+    }
+    struct later *later = hl_calloc(1, sizeof *later);
+    later->type = type;
+    later->encver = encver;
+    hl_buf_append_slice(&later->bytes, bytes);
+    hl_list_append(&abi->aux_later, &later->node);
+    return HL_OK;
+}
+
+static hl_err load_table(void *ctx, struct hl_slice contents, struct hl_errmsg *msg)
+{
+    size_t at = 0;
+    while (at < contents.len) {
+        if (contents.len - at < HEADER_BYTES) {
+            return hl_fail(msg, HL_ECORRUPT, "the table of modules' globals is cut");
+        }
+        const char *p = contents.ptr + at;
+        size_t len = hl_get_le32(p + 9);
+        at += HEADER_BYTES;
+        if (contents.len - at < len) {
+            return hl_fail(msg, HL_ECORRUPT, "the table of modules' globals is cut");
+        }
+        hl_err err = load_row(ctx, hl_get_le64(p), (unsigned char)p[8],
+                              (struct hl_slice){.ptr = contents.ptr + at, .len = len}, msg);
+        if (err != HL_OK) {
+            return err;
+        }
+        at += len;
+    }
+    return HL_OK;
+}
+
+void hl_aux_loaded(struct hl_abi *abi)
+{
+    HL_LIST_EACH(l, &abi->aux_later)
+    {
+        struct later *later = HL_LIST_ENTRY(l, struct later, node);
+        struct hl_errmsg msg = {{0}};
+        hl_list_remove(l);
+        if (load_globals(later->type, later->encver, REDISMODULE_AUX_AFTER_RDB,
+                         hl_buf_view(&later->bytes), &msg) != HL_OK) {
+            abi->node->world->fatal(abi->node->world->ctx, msg.text);
+        }
+        hl_buf_fini(&later->bytes);
+        hl_free(later);
+    }
+}
+
+void hl_aux_register(struct hl_abi *abi)
+{
+    struct hl_state_table table = {
+        .name = "module-globals", .ctx = abi, .save = save_table, .load = load_table};
+    hl_node_add_table(abi->node, &table);
+}

@@ -1,0 +1,144 @@
+/* Server events: subscriptions, and the hooks of the node turned into events. */
+#include "abi/unit.h"
+
+struct listener {
+    struct hl_list_node node; /* in abi->events */
+    struct hl_module *module;
+    uint64_t id;
+    RedisModuleEventCallback run;
+};
+
+/* How many sub-events of each event this server may fire; 0: it never fires the event. */
+static const uint64_t subevents[] = {
+    [REDISMODULE_EVENT_REPLICATION_ROLE_CHANGED] = 2,
+    [REDISMODULE_EVENT_PERSISTENCE] = 6,
+    [REDISMODULE_EVENT_FLUSHDB] = 2,
+    [REDISMODULE_EVENT_LOADING] = 5,
+    [REDISMODULE_EVENT_CLIENT_CHANGE] = 2,
+    [REDISMODULE_EVENT_SHUTDOWN] = 0,
+    [REDISMODULE_EVENT_REPLICA_CHANGE] = 2,
+    [REDISMODULE_EVENT_MASTER_LINK_CHANGE] = 2,
+    [REDISMODULE_EVENT_CRON_LOOP] = 0,
+    [REDISMODULE_EVENT_MODULE_CHANGE] = 2,
+    [REDISMODULE_EVENT_LOADING_PROGRESS] = 2,
+    [REDISMODULE_EVENT_SWAPDB] = 0,
+    [REDISMODULE_EVENT_REPL_BACKUP] = 3,
+    [REDISMODULE_EVENT_FORK_CHILD] = 2,
+    [REDISMODULE_EVENT_REPL_ASYNC_LOAD] = 3,
+    [REDISMODULE_EVENT_EVENTLOOP] = 2,
+    [REDISMODULE_EVENT_CONFIG] = 1,
+    [REDISMODULE_EVENT_KEY] = 4,
+};
+
+static struct listener *find(const struct hl_abi *abi, const struct hl_module *module, uint64_t id)
+{
+    HL_LIST_EACH(l, (struct hl_list_node *)&abi->events)
+    {
+        struct listener *listener = HL_LIST_ENTRY(l, struct listener, node);
+        if (listener->id == id && (module == NULL || listener->module == module)) {
+            return listener;
+        }
+    }
+    return NULL;
+}
+
+static void end(struct listener *listener)
+{
+    hl_list_remove(&listener->node);
+    hl_free(listener);
+}
+
+int hl_rm_SubscribeToServerEvent(RedisModuleCtx *ctx, RedisModuleEvent event,
+                                 RedisModuleEventCallback callback)
+{
+    if (ctx->module == NULL || event.id >= HL_ARRAY_LEN(subevents) || event.dataver != 1) {
+        return REDISMODULE_ERR;
+    }
+    struct listener *listener = find(ctx->abi, ctx->module, event.id);
+    if (callback == NULL) {
+        if (listener == NULL) {
+            return REDISMODULE_ERR;
+        }
+        end(listener);
+        return REDISMODULE_OK;
+    }
+    if (listener == NULL) {
+        listener = hl_calloc(1, sizeof *listener);
+        listener->module = ctx->module;
+        listener->id = event.id;
+        hl_list_append(&ctx->abi->events, &listener->node);
+    }
+    listener->run = callback;
+    return REDISMODULE_OK;
+}
+
+int hl_rm_IsSubEventSupported(RedisModuleEvent event, uint64_t subevent)
+{
+    return event.id < HL_ARRAY_LEN(subevents) && subevent < subevents[event.id];
+}
+
+void hl_abi_fire(struct hl_abi *abi, uint64_t id, uint64_t subevent, void *data)
+{
+    HL_LIST_EACH(l, &abi->events)
+    {
+        struct listener *listener = HL_LIST_ENTRY(l, struct listener, node);
+        if (listener->id != id) {
+            continue;
+        }
+        RedisModuleCtx ctx;
+        hl_ctx_init(&ctx, abi, listener->module);
+        hl_frame_begin(&ctx);
+        listener->run(&ctx, (RedisModuleEvent){.id = id, .dataver = 1}, subevent, data);
+        hl_ctx_fini(&ctx);
+        (void)hl_frame_end(&ctx);
+    }
+}
+
+bool hl_event_wanted(const struct hl_abi *abi, uint64_t id)
+{
+    return find(abi, NULL, id) != NULL;
+}
+
+void hl_event_flushed(void *ctx, int db, bool after)
+{
+    RedisModuleFlushInfo info = {.version = 1, .sync = 1, .dbnum = db};
+    hl_abi_fire(ctx, REDISMODULE_EVENT_FLUSHDB,
+                after ? REDISMODULE_SUBEVENT_FLUSHDB_END : REDISMODULE_SUBEVENT_FLUSHDB_START,
+                &info);
+}
+
+void hl_event_loading(void *ctx, bool ended)
+{
+    hl_abi_fire(ctx, REDISMODULE_EVENT_LOADING,
+                ended ? REDISMODULE_SUBEVENT_LOADING_ENDED : REDISMODULE_SUBEVENT_LOADING_AOF_START,
+                NULL);
+}
+
+void hl_event_cron(void *ctx)
+{
+    struct hl_abi *abi = ctx;
+    RedisModuleCronLoopInfo info = {.version = 1, .hz = abi->node->config.hz};
+    hl_abi_fire(abi, REDISMODULE_EVENT_CRON_LOOP, 0, &info);
+}
+
+void hl_event_session_ended(void *ctx, struct hl_session *session)
+{
+    if ((session->flags & HL_SESSION_INTERNAL) == 0 &&
+        hl_event_wanted(ctx, REDISMODULE_EVENT_CLIENT_CHANGE)) {
+        RedisModuleClientInfo info = {.version = 1};
+        hl_client_info(session, &info);
+        hl_abi_fire(ctx, REDISMODULE_EVENT_CLIENT_CHANGE,
+                    REDISMODULE_SUBEVENT_CLIENT_CHANGE_DISCONNECTED, &info);
+    }
+}
+
+void hl_event_drop(struct hl_module *module)
+{
+    HL_LIST_EACH(l, &module->abi->events)
+    {
+        struct listener *listener = HL_LIST_ENTRY(l, struct listener, node);
+        if (listener->module == module) {
+            end(listener);
+        }
+    }
+}
