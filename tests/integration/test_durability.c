@@ -29,10 +29,11 @@
 
 #define LANES 4
 #define READERS 2
-#define BATCH_MAX 16       /* operations in flight on one lane */
-#define KILL_AFTER_MAX 600 /* acknowledgements between two crashes */
-#define SPIN_US_MAX 2000   /* so that the crash meets any phase of a sync */
-#define PAD_MAX 700        /* bytes that a value carries, so that records differ in length */
+#define BATCH_MAX 16          /* operations in flight on one lane */
+#define KILL_AFTER_MAX 600    /* acknowledgements between two crashes */
+#define SPIN_US_MAX 2000      /* so that the crash meets any phase of a sync */
+#define STARTING_US_MAX 60000 /* of a start that is crashed too */
+#define PAD_MAX 700           /* bytes that a value carries, so that records differ in length */
 #define VALUE_MAX (PAD_MAX + 32)
 #define RECORD_LEN 10   /* of a number in a lane's log */
 #define TAIL_CHECKED 16 /* last records of a lane's log, after each crash */
@@ -385,7 +386,7 @@ static void start_snapshot(const struct server *server)
     redisFree(c);
 }
 
-/* Traffic, a crash in the middle of it, a start, a check. */
+/* Traffic, a crash in the middle of it, perhaps crashes of the recovery, a start, a check. */
 static void crash_once(struct run *run, int round, unsigned *seed)
 {
     pthread_t threads[LANES + READERS];
@@ -404,6 +405,9 @@ static void crash_once(struct run *run, int round, unsigned *seed)
     atomic_store(&run->stop, true);
     for (int n = 0; n < LANES + READERS; n++) {
         pthread_join(threads[n], NULL);
+    }
+    for (int n = rand_r(seed) % 3; n > 0; n--) {
+        server_crash_while_starting(run->server, rand_r(seed) % STARTING_US_MAX);
     }
     server_restart(run->server);
     check_all(run, TAIL_CHECKED);

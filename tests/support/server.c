@@ -22,6 +22,7 @@
 
 #define STEP_MS 5              /* between two looks at a server that is starting */
 #define START_ATTEMPTS_MAX 5   /* ports to try when somebody else takes one first */
+#define LOG_TAIL 4000          /* bytes of it that a message shows */
 #define LOG_BYTES_MAX 16777216 /* of a server's log that server_log() reads */
 
 struct server {
@@ -153,8 +154,8 @@ static bool answers_ping(const struct server *server)
     return ready;
 }
 
-/* Fork, and wait for PING; false when the process ended first. */
-static bool launch(struct server *server)
+/* Fork the process. */
+static void spawn(struct server *server)
 {
     pid_t parent = getpid();
     pid_t pid = fork();
@@ -169,6 +170,12 @@ static bool launch(struct server *server)
     if (server->pidfd < 0) {
         die("pidfd_open: %s", strerror(errno));
     }
+}
+
+/* Fork, and wait for PING; false when the process ended first. */
+static bool launch(struct server *server)
+{
+    spawn(server);
     int64_t until = now_ms() + SERVER_READY_MS_MAX;
     while (!answers_ping(server)) {
         if (ended(server, STEP_MS)) {
@@ -232,7 +239,25 @@ void server_restart(struct server *server)
         char *log = server_log(server);
         size_t len = strlen(log);
         die("%s does not start again on %s:\n%s", server->program, server->dir,
-            len > 4000 ? log + len - 4000 : log);
+            len > LOG_TAIL ? log + len - LOG_TAIL : log);
+    }
+}
+
+void server_crash_while_starting(struct server *server, long us)
+{
+    if (server->pid != 0) {
+        die("start of a server that runs");
+    }
+    spawn(server);
+    struct timespec wait = {.tv_nsec = us * 1000};
+    nanosleep(&wait, NULL);
+    kill(server->pid, SIGKILL);
+    int status = reap(server);
+    if (status != 256 + SIGKILL) {
+        char *log = server_log(server);
+        size_t len = strlen(log);
+        die("%s ended by itself with %d while it started:\n%s", server->program, status,
+            len > LOG_TAIL ? log + len - LOG_TAIL : log);
     }
 }
 

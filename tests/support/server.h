@@ -47,6 +47,10 @@ void server_restart(struct server *server);
 /* As server_restart(), with the variables `env` (ends with NULL) in place of those of the start. */
 void server_restart_with(struct server *server, const char *const *env);
 
+/* As server_restart(), but end the process `us` microseconds after it began, wherever that finds
+ * it: for crashes in the middle of recovery.  It does not run afterwards. */
+void server_crash_while_starting(struct server *server, long us);
+
 /* End the process at once, as a crash would, and wait until it is gone. */
 void server_kill(struct server *server);
 
