@@ -441,6 +441,6 @@ const struct hl_command_row hl_commands_command[] = {
     ROW("command|getkeysandflags", cmd_command_getkeysandflags, -4, "7.0.0",
         "O(N) where N is the number of arguments",
         "Answer the keys of a request and what is done to them.", "command:string [arg:string...]"),
-    HL_HELP_ROW("command", "server", "5.0.0"),
+    HL_HELP_ROW("command", HL_ACL_CONNECTION, "server", "5.0.0"),
 };
 const size_t hl_commands_command_count = HL_ARRAY_LEN(hl_commands_command);

@@ -507,7 +507,7 @@ const struct hl_command_row hl_commands_keys[] = {
         "O(1)", "Answer the number of references to a value.", "key"),
     ROW("object|idletime", cmd_object_idletime, 3, HL_CMD_READONLY, KEYS_AT(HL_KEY_RO, 2), "2.2.3",
         "O(1)", "Answer the seconds since the last access.", "key"),
-    HL_HELP_ROW("object", "generic", "6.2.0"),
+    HL_HELP_ROW("object", HL_ACL_KEYSPACE, "generic", "6.2.0"),
     ROW("object|freq", cmd_object_freq, 3, HL_CMD_READONLY, KEYS_AT(HL_KEY_RO, 2), "4.0.0", "O(1)",
         "Answer how often a key is used, on a logarithmic scale.", "key"),
 };

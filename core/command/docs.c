@@ -242,8 +242,8 @@ bool hl_docs_parse(const char *grammar, struct hl_doc_tree *out)
 
 /* --- the manual ------------------------------------------------------------------------------- */
 
-static const char *const groups[] = {"connection", "generic",      "string",
-                                     "hash",       "transactions", "server"};
+static const char *const groups[] = {"connection",   "generic", "string", "hash",
+                                     "transactions", "server",  "cluster"};
 
 static void manual_command(const struct hl_command *cmd, struct hl_buf *out)
 {

@@ -7,12 +7,12 @@
 /* Lists the subcommands of the container that the call's command belongs to. */
 void hl_cmd_help(struct hl_call *call);
 
-/* The row of "parent|help". */
-#define HL_HELP_ROW(parent, group_name, version)                                                   \
+/* The row of "parent|help"; `cats` are further ACL categories. */
+#define HL_HELP_ROW(parent, cats, group_name, version)                                             \
     {                                                                                              \
         .name = parent "|help", .run = hl_cmd_help, .arity = 2,                                    \
-        .flags = HL_CMD_LOADING | HL_CMD_STALE, .group = (group_name), .since = (version),         \
-        .complexity = "O(1)", .summary = "List the subcommands."                                   \
+        .flags = HL_CMD_LOADING | HL_CMD_STALE, .acl = (cats), .group = (group_name),              \
+        .since = (version), .complexity = "O(1)", .summary = "List the subcommands."               \
     }
 
 #endif

@@ -322,6 +322,6 @@ const struct hl_command_row hl_commands_acl[] = {
             "List the names of all users.", NULL),
     ACL_ROW("whoami", cmd_whoami, 2, OPEN_FLAGS, "6.0.0", "O(1)",
             "Show the user of this connection.", NULL),
-    HL_HELP_ROW("acl", "server", "6.0.0"),
+    HL_HELP_ROW("acl", 0, "server", "6.0.0"),
 };
 const size_t hl_commands_acl_count = HL_ARRAY_LEN(hl_commands_acl);

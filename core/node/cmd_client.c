@@ -362,6 +362,18 @@ static void cmd_client_getredir(struct hl_call *call)
     hl_write_int(call->out, -1);
 }
 
+static void cmd_client_trackinginfo(struct hl_call *call)
+{
+    hl_write_map(call->out, 3);
+    hl_write_bulk_text(call->out, "flags");
+    hl_write_set(call->out, 1);
+    hl_write_bulk_text(call->out, "off");
+    hl_write_bulk_text(call->out, "redirect");
+    hl_write_int(call->out, -1);
+    hl_write_bulk_text(call->out, "prefixes");
+    hl_write_array(call->out, 0);
+}
+
 #define FLAGS (HL_CMD_NOSCRIPT | HL_CMD_LOADING | HL_CMD_STALE)
 #define ROW(cmd_name, fn, n, more, cats, version, cost, words, grammar)                            \
     {                                                                                              \
@@ -406,8 +418,10 @@ const struct hl_command_row hl_commands_client[] = {
         "Spare the connection when buffers must shrink.", "(ON|OFF)"),
     ROW("client|no-touch", cmd_client_no_touch, 3, 0, 0, "7.2.0", "O(1)",
         "Leave access times alone.", "(ON|OFF)"),
+    ROW("client|trackinginfo", cmd_client_trackinginfo, 2, 0, 0, "6.2.0", "O(1)",
+        "Answer how the connection tracks keys.", NULL),
     ROW("client|getredir", cmd_client_getredir, 2, 0, 0, "6.0.0", "O(1)",
         "Answer where tracking messages go.", NULL),
-    HL_HELP_ROW("client", "connection", "5.0.0"),
+    HL_HELP_ROW("client", HL_ACL_CONNECTION, "connection", "5.0.0"),
 };
 const size_t hl_commands_client_count = HL_ARRAY_LEN(hl_commands_client);

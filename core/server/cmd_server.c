@@ -421,7 +421,7 @@ const struct hl_command_row hl_commands_server[] = {
         "Write the settings into the configuration file.", NULL),
     ROW("config|resetstat", cmd_config_resetstat, 2, ADMIN, 0, "2.0.0", "O(1)",
         "Set the statistics to zero.", NULL),
-    HL_HELP_ROW("config", "server", "5.0.0"),
+    HL_HELP_ROW("config", 0, "server", "5.0.0"),
     ROW("shutdown", cmd_shutdown, -1,
         HL_CMD_ADMIN | HL_CMD_NOSCRIPT | HL_CMD_LOADING | HL_CMD_STALE | HL_CMD_NO_MULTI |
             HL_CMD_ALLOW_BUSY,
@@ -446,6 +446,6 @@ const struct hl_command_row hl_commands_server[] = {
         "Say in words whether memory looks right.", NULL),
     ROW("memory|purge", cmd_memory_purge, 2, 0, 0, "4.0.0", "O(1)",
         "Return unused memory to the system.", NULL),
-    HL_HELP_ROW("memory", "server", "4.0.0"),
+    HL_HELP_ROW("memory", 0, "server", "4.0.0"),
 };
 const size_t hl_commands_server_count = HL_ARRAY_LEN(hl_commands_server);

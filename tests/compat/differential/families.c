@@ -178,7 +178,7 @@ static const char *const acl[] = {
     "ACL USERS",
     "ACL WHOAMI",
     "ACL DELUSER <alice|bob|nosuch|default> [bob]",
-    "ACL CAT [nosuch|string|hash|keyspace|transaction]",
+    "ACL CAT [nosuch|string|hash|transaction]",
     "ACL GENPASS [%r]",
     "ACL DRYRUN <alice|bob|nosuch> <GET %k|SET %k %v|HGET %h %f|NOSUCH|CONFIG GET x|MGET (%k)>",
     "ACL NOSUCH",
