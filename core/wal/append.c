@@ -51,6 +51,7 @@ static struct wal_piece *place(struct hl_wal *wal, hl_index index, size_t size)
         piece->segment = tail->first;
         piece->offset = tail->planned;
         piece->capacity = opens ? tail->capacity : 0;
+        piece->room = tail->capacity;
         piece->prev = tail->prev;
         piece->at = wal->begun;
     }

@@ -21,6 +21,7 @@ struct wal_piece {
     hl_index segment;  /* first index of the segment, its name */
     uint64_t offset;   /* in the file */
     uint64_t capacity; /* the file is to be created with this size; 0: it is there */
+    uint64_t room;     /* size of the file */
     uint32_t prev;     /* for the header, when created */
     size_t at, len;    /* in the plan's bytes */
     size_t keep;       /* of len, still part of the log: a truncation came since (loop only) */
@@ -48,6 +49,7 @@ struct wal_writer {
     int file;         /* open segment; -1: none */
     hl_index segment; /* its first index */
     bool dirty;       /* it has bytes that were not synced */
+    uint64_t zeroed;  /* bytes before it were written, if only with zeros; 0: not known */
 };
 
 struct hl_wal {
