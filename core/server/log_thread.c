@@ -1,10 +1,23 @@
-/* The log's own thread: the only place where the server waits for the disk. */
+/* The log's own thread: the only place where the server waits for the disk.
+ *
+ * Loop and thread pass one batch back and forth without a lock: with one, the loop that was woken
+ * while the thread still held it slept again at once, and both often share a processor.
+ *
+ * Invariants:
+ *   H1  `batch` is the thread's while stage is WRITING; `err` and `msg` are the loop's while it is
+ *       WRITTEN.  Only the loop leaves IDLE and WRITTEN, only the thread leaves WRITING.
+ *   H2  once the loop has asked (hl_log_thread_ask()), either it saw the result there, or `done`
+ *       is called: each side writes its own word before it reads the other's.
+ */
 #include "kit/alloc.h"
 #include "kit/assert.h"
 #include "server/server.h"
 
+#include <errno.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
+#include <stdatomic.h>
 
 enum stage {
     IDLE,    /* nothing to do */
@@ -14,41 +27,41 @@ enum stage {
 
 struct hl_log_thread {
     pthread_t thread;
-    pthread_mutex_t mutex;
-    pthread_cond_t work;
+    sem_t work; /* raised for each batch, and to stop */
     struct hl_wal *wal;
     void (*done)(void *ctx);
     void *ctx;
-    enum stage stage;
-    bool stop;
+    _Atomic enum stage stage;
+    atomic_bool asked; /* the loop is about to sleep: call `done` */
+    atomic_bool stop;
     struct hl_wal_batch batch;
     hl_err err;
     struct hl_errmsg msg;
 };
 
+static void wait_for_work(struct hl_log_thread *t)
+{
+    while (sem_wait(&t->work) != 0) {
+        HL_ASSERT(errno == EINTR);
+    }
+}
+
 static void *run(void *arg)
 {
     struct hl_log_thread *t = arg;
-    pthread_mutex_lock(&t->mutex);
     for (;;) {
-        while (t->stage != WRITING && !t->stop) {
-            pthread_cond_wait(&t->work, &t->mutex);
+        wait_for_work(t);
+        if (atomic_load(&t->stage) != WRITING) {
+            HL_ASSERT(atomic_load(&t->stop));
+            return NULL;
         }
-        if (t->stage != WRITING) {
-            break;
+        t->msg.text[0] = '\0';
+        t->err = hl_wal_batch_write(t->wal, &t->batch, &t->msg);
+        atomic_store(&t->stage, WRITTEN); /* H1 */
+        if (atomic_exchange(&t->asked, false)) {
+            t->done(t->ctx); /* H2 */
         }
-        struct hl_wal_batch batch = t->batch;
-        pthread_mutex_unlock(&t->mutex);
-        struct hl_errmsg msg = {0};
-        hl_err err = hl_wal_batch_write(t->wal, &batch, &msg);
-        pthread_mutex_lock(&t->mutex);
-        t->err = err;
-        t->msg = msg;
-        t->stage = WRITTEN;
-        t->done(t->ctx);
     }
-    pthread_mutex_unlock(&t->mutex);
-    return NULL;
 }
 
 struct hl_log_thread *hl_log_thread_start(struct hl_wal *wal, void (*done)(void *ctx), void *ctx)
@@ -57,12 +70,12 @@ struct hl_log_thread *hl_log_thread_start(struct hl_wal *wal, void (*done)(void 
     t->wal = wal;
     t->done = done;
     t->ctx = ctx;
-    pthread_mutex_init(&t->mutex, NULL);
-    pthread_cond_init(&t->work, NULL);
+    int rc = sem_init(&t->work, 0, 0);
+    HL_ASSERT(rc == 0);
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    int rc = pthread_create(&t->thread, NULL, run, t);
+    rc = pthread_create(&t->thread, NULL, run, t);
     HL_ASSERT(rc == 0);
     (void)pthread_setname_np(t->thread, "log");
     pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -71,25 +84,32 @@ struct hl_log_thread *hl_log_thread_start(struct hl_wal *wal, void (*done)(void 
 
 void hl_log_thread_write(struct hl_log_thread *t, const struct hl_wal_batch *batch)
 {
-    pthread_mutex_lock(&t->mutex);
-    HL_ASSERT(t->stage == IDLE);
+    HL_ASSERT(atomic_load(&t->stage) == IDLE);
     t->batch = *batch;
-    t->stage = WRITING;
-    pthread_cond_signal(&t->work);
-    pthread_mutex_unlock(&t->mutex);
+    atomic_store(&t->stage, WRITING);
+    (void)sem_post(&t->work);
+}
+
+bool hl_log_thread_ask(struct hl_log_thread *t)
+{
+    atomic_store(&t->asked, true); /* H2 */
+    return atomic_load(&t->stage) == WRITTEN;
+}
+
+void hl_log_thread_unask(struct hl_log_thread *t)
+{
+    atomic_store_explicit(&t->asked, false, memory_order_relaxed);
 }
 
 bool hl_log_thread_result(struct hl_log_thread *t, hl_err *err, struct hl_errmsg *msg)
 {
-    pthread_mutex_lock(&t->mutex);
-    bool written = t->stage == WRITTEN;
-    if (written) {
-        *err = t->err;
-        *msg = t->msg;
-        t->stage = IDLE;
+    if (atomic_load(&t->stage) != WRITTEN) {
+        return false;
     }
-    pthread_mutex_unlock(&t->mutex);
-    return written;
+    *err = t->err;
+    *msg = t->msg;
+    atomic_store_explicit(&t->stage, IDLE, memory_order_relaxed);
+    return true;
 }
 
 void hl_log_thread_stop(struct hl_log_thread *t)
@@ -97,12 +117,9 @@ void hl_log_thread_stop(struct hl_log_thread *t)
     if (t == NULL) {
         return;
     }
-    pthread_mutex_lock(&t->mutex);
-    t->stop = true;
-    pthread_cond_signal(&t->work);
-    pthread_mutex_unlock(&t->mutex);
+    atomic_store(&t->stop, true);
+    (void)sem_post(&t->work);
     pthread_join(t->thread, NULL);
-    pthread_cond_destroy(&t->work);
-    pthread_mutex_destroy(&t->mutex);
+    (void)sem_destroy(&t->work);
     hl_free(t);
 }

@@ -98,17 +98,26 @@ void hl_server_enter(struct hl_server *server)
         server->entered = true;
         server->tls_turn_us = 0;
         hl_node_begin(server->node);
+        if (server->log_thread != NULL) {
+            hl_log_thread_unask(server->log_thread);
+        }
     }
 }
 
-/* The last thing before polling: what the iteration did goes to the log and to the sockets. */
-static void on_prepare(uv_prepare_t *handle)
+static void take_log_result(struct hl_server *server)
 {
-    struct hl_server *server = handle->data;
-    if (!server->entered && hl_list_empty(&server->outputs) && hl_list_empty(&server->resumes)) {
-        return;
+    hl_err err = HL_OK;
+    struct hl_errmsg msg;
+    if (server->log_thread != NULL && hl_log_thread_result(server->log_thread, &err, &msg)) {
+        hl_server_enter(server);
+        hl_node_log_done(server->node, err, msg.text);
     }
+}
+
+static void end_iteration(struct hl_server *server)
+{
     hl_server_enter(server);
+    take_log_result(server);
     hl_modules_service(server->modules);
     hl_conns_flush(server);
     hl_node_end(server->node);
@@ -116,15 +125,24 @@ static void on_prepare(uv_prepare_t *handle)
     server->entered = false;
 }
 
-static void on_log_done(uv_async_t *handle)
+/* The last thing before polling: what the iteration did goes to the log and to the sockets. */
+static void on_prepare(uv_prepare_t *handle)
 {
     struct hl_server *server = handle->data;
-    hl_err err = HL_OK;
-    struct hl_errmsg msg = {0};
-    if (server->log_thread != NULL && hl_log_thread_result(server->log_thread, &err, &msg)) {
-        hl_server_enter(server);
-        hl_node_log_done(server->node, err, msg.text);
+    if (server->entered || !hl_list_empty(&server->outputs) || !hl_list_empty(&server->resumes)) {
+        end_iteration(server);
     }
+    if (server->log_thread != NULL && hl_log_thread_ask(server->log_thread)) {
+        end_iteration(server); /* written meanwhile: what it made possible need not wait */
+        if (hl_log_thread_ask(server->log_thread)) {
+            (void)uv_async_send(&server->log_done); /* but clients have their turn too */
+        }
+    }
+}
+
+static void on_log_done(uv_async_t *handle)
+{
+    take_log_result(handle->data);
 }
 
 static void log_thread_done(void *ctx)
@@ -223,6 +241,7 @@ void hl_server_fini_loop(struct hl_server *server)
     hl_listen_stop(server);
     hl_conns_close_all(server);
     hl_log_thread_stop(server->log_thread);
+    server->log_thread = NULL;
     if (server->modules != NULL) {
         hl_modules_stop(server->modules);
     }

@@ -130,13 +130,21 @@ void hl_conn_resume(void *ctx, struct hl_session *session);
 
 /* --- the log thread --------------------------------------------------------------------------- */
 
-/* Start a thread that writes batches of `wal` and calls `done` (from that thread) after each. */
+/* Start a thread that writes batches of `wal`; `done` is called from that thread for a result that
+ * was asked for. */
 struct hl_log_thread *hl_log_thread_start(struct hl_wal *wal, void (*done)(void *ctx), void *ctx);
 
 /* Hand over a batch; the previous one's result was taken. */
 void hl_log_thread_write(struct hl_log_thread *thread, const struct hl_wal_batch *batch);
 
-/* The result of the batch, once `done` was called; false when none waits. */
+/* The loop is about to sleep.  True when a result waits already; otherwise `done` will be called
+ * for the batch in flight, and perhaps even when true was returned. */
+bool hl_log_thread_ask(struct hl_log_thread *thread);
+
+/* The loop is awake and will look by itself: `done` need not be called. */
+void hl_log_thread_unask(struct hl_log_thread *thread);
+
+/* Take the result of the batch; false when none waits. */
 bool hl_log_thread_result(struct hl_log_thread *thread, hl_err *err, struct hl_errmsg *msg);
 
 /* Finish the batch in flight, end the thread and release it.  NULL is allowed. */
