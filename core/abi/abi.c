@@ -67,6 +67,7 @@ static void hang_in(struct hl_abi *abi)
     node->hooks.ctx = abi;
     node->hooks.session_ended = hl_event_session_ended;
     node->hooks.settle = hl_notify_settle;
+    node->hooks.authenticate = hl_acl_authenticate;
     node->hooks.notify = hl_notify_happened;
     node->hooks.flushed = hl_event_flushed;
     node->hooks.loading = on_loading;
@@ -90,9 +91,10 @@ struct hl_abi *hl_abi_create(struct hl_node *node, const struct hl_abi_services 
     abi->ks = &node->ks;
     abi->table = node->commands;
     abi->services = services;
-    struct hl_list_node *lists[] = {&abi->modules,   &abi->exports,   &abi->timers, &abi->watches,
-                                    &abi->listeners, &abi->jobs,      &abi->events, &abi->configs,
-                                    &abi->filters,   &abi->aux_later, &abi->blocked};
+    struct hl_list_node *lists[] = {
+        &abi->modules, &abi->exports, &abi->timers,       &abi->watches, &abi->listeners,
+        &abi->jobs,    &abi->events,  &abi->configs,      &abi->filters, &abi->aux_later,
+        &abi->users,   &abi->auths,   &abi->user_changes, &abi->blocked};
     for (size_t i = 0; i < HL_ARRAY_LEN(lists); i++) {
         hl_list_init(lists[i]);
     }

@@ -12,6 +12,7 @@
 
 #define KEYS_MAX 1024 /* of one waiting client */
 #define UNBLOCKED "UNBLOCKED client unblocked via CLIENT UNBLOCK"
+#define WRONGPASS "WRONGPASS invalid username-password pair or user is disabled."
 
 struct RedisModuleBlockedClient {
     struct hl_list_node node; /* in abi->blocked */
@@ -30,7 +31,9 @@ struct RedisModuleBlockedClient {
     int key_count;
     bool on_keys, ready, unblocked, aborted;
     RedisModuleString *ready_key; /* one of keys */
-    struct hl_buf thread_out;     /* replies of its thread-safe contexts */
+    RedisModuleAuthCallback auth; /* of BlockClientOnAuth: judges instead of replying */
+    RedisModuleString *login, *password;
+    struct hl_buf thread_out; /* replies of its thread-safe contexts */
     int proto;
     int64_t measure_start_us, measured_us;
 };
@@ -72,6 +75,11 @@ static void destroy(RedisModuleBlockedClient *bc)
     hl_list_remove(&bc->node);
     unref_all(bc->argv, bc->argc);
     unref_all(bc->keys, bc->key_count);
+    hl_string_unref(bc->login);
+    if (bc->password != NULL) {
+        explicit_bzero(bc->password->ptr, bc->password->len);
+        hl_string_unref(bc->password);
+    }
     hl_buf_fini(&bc->thread_out);
     hl_free(bc);
 }
@@ -287,9 +295,89 @@ static bool exists(struct hl_abi *abi, const RedisModuleBlockedClient *bc)
     return false;
 }
 
+/* Run the login of a blocked client again, with what the module found. */
+static uint64_t run_login_again(RedisModuleBlockedClient *bc, enum hl_auth_answer answer)
+{
+    struct hl_abi *abi = bc->abi;
+    struct hl_slice *argv = hl_calloc((size_t)bc->argc, sizeof *argv);
+    for (int i = 0; i < bc->argc; i++) {
+        argv[i] = hl_string_slice(bc->argv[i]);
+    }
+    struct hl_command *cmd = hl_command_of(abi->table, argv, bc->argc);
+    abi->auth_decided = bc->session;
+    abi->auth_answer = answer;
+    RedisModuleCtx ctx;
+    hl_ctx_init(&ctx, abi, bc->module);
+    hl_frame_begin(&ctx);
+    (void)hl_node_call(abi->node, bc->session, cmd, bc->argc, argv, &bc->session->writer,
+                       HL_CALL_DENY_BLOCK);
+    hl_ctx_fini(&ctx);
+    uint64_t gate = hl_frame_end(&ctx);
+    abi->auth_decided = NULL;
+    hl_free(argv);
+    return gate;
+}
+
+/* A login that a module thought about: let it judge, then answer. */
+static void serve_login(RedisModuleBlockedClient *bc)
+{
+    struct hl_session *session = bc->session;
+    struct hl_user *before = session->user;
+    bool was = (session->flags & HL_SESSION_AUTHENTICATED) != 0;
+    RedisModuleString *err = NULL;
+    RedisModuleCtx ctx;
+    hl_ctx_init(&ctx, bc->abi, bc->module);
+    ctx.flags |= HL_CTX_REPLY;
+    ctx.blocked = bc;
+    ctx.session = session;
+    ctx.argv = bc->argv;
+    ctx.argc = bc->argc;
+    session->flags &= ~HL_SESSION_AUTHENTICATED; /* to see what the module does */
+    hl_frame_begin(&ctx);
+    int result = bc->auth(&ctx, bc->login, bc->password, &err);
+    hl_ctx_fini(&ctx);
+    uint64_t gate = hl_frame_end(&ctx);
+    enum hl_auth_answer answer = hl_acl_judge(session, result);
+    if (answer != HL_AUTH_ACCEPTED) {
+        session->user = before;
+        session->flags |= was ? HL_SESSION_AUTHENTICATED : 0;
+    }
+    if (answer == HL_AUTH_REFUSED) {
+        hl_write_error(&session->writer, err != NULL ? err->ptr : WRONGPASS);
+    } else {
+        gate = run_login_again(bc, answer);
+    }
+    hl_string_unref(err);
+    release(bc, gate);
+}
+
+void hl_blocked_set_login(RedisModuleBlockedClient *bc, RedisModuleString *login,
+                          RedisModuleString *password)
+{
+    bc->login = hl_string_ref(login);
+    bc->password = hl_string_ref(password);
+}
+
+RedisModuleBlockedClient *hl_rm_BlockClientOnAuth(RedisModuleCtx *ctx,
+                                                  RedisModuleAuthCallback reply_callback,
+                                                  RedisModuleFreePrivdataFunc free_privdata)
+{
+    if (ctx->module == NULL || ctx->blocked != NULL || reply_callback == NULL) {
+        return NULL;
+    }
+    RedisModuleBlockedClient *bc = block(ctx, NULL, NULL, free_privdata, 0, false);
+    bc->auth = reply_callback;
+    return bc;
+}
+
 void hl_blocked_serve(struct hl_abi *abi, RedisModuleBlockedClient *bc)
 {
     if (!exists(abi, bc)) {
+        return;
+    }
+    if (bc->auth != NULL && bc->session != NULL) {
+        serve_login(bc);
+        destroy(bc);
         return;
     }
     uint64_t gate = abi->node->last;

@@ -1,5 +1,6 @@
 /* RM_Call: a module runs a command. */
 #include "abi/unit.h"
+#include "node/acl.h"
 
 #include <errno.h>
 
@@ -40,6 +41,18 @@ static int refuse(RedisModuleCtx *ctx, const struct hl_fmt_args *args, struct hl
     if (write && !hl_frame_may_write(ctx->abi)) {
         return EROFS;
     }
+    if ((args->flags & HL_FMT_USER) != 0) {
+        bool known = false;
+        int index = 0;
+        const struct hl_user *user = hl_ctx_user(ctx, &known);
+        if (!known) {
+            return ENOTSUP;
+        }
+        if (hl_acl_check(ctx->abi->node->acl, user, cmd, args->argv, args->argc, &index) !=
+            HL_ACL_ALLOWED) {
+            return EACCES;
+        }
+    }
     if (ctx->abi->call_depth >= HL_ABI_CALL_DEPTH_MAX) {
         return ELOOP;
     }
@@ -60,6 +73,9 @@ static const char *refusal_text(int error)
     }
     if (error == EROFS) {
         return "READONLY You can't write against a read only replica.";
+    }
+    if (error == EACCES) {
+        return "NOPERM the user of the call has no permission to run it";
     }
     return "ERR command is not allowed in a module call";
 }

@@ -123,6 +123,7 @@ void hl_event_cron(void *ctx)
 
 void hl_event_session_ended(void *ctx, struct hl_session *session)
 {
+    hl_acl_user_changed(ctx, session);
     if ((session->flags & HL_SESSION_INTERNAL) == 0 &&
         hl_event_wanted(ctx, REDISMODULE_EVENT_CLIENT_CHANGE)) {
         RedisModuleClientInfo info = {.version = 1};

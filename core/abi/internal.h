@@ -133,15 +133,20 @@ struct hl_abi {
     uint32_t next_module_id;
 
     /* Lists of the api_*.c files, of all modules; the structs in them are private to the file. */
-    struct hl_list_node exports;   /* api_export.c */
-    struct hl_list_node timers;    /* api_timer.c, by time */
-    struct hl_list_node watches;   /* api_eventloop.c */
-    struct hl_list_node listeners; /* api_notify.c */
-    struct hl_list_node jobs;      /* api_notify.c: to run after the unit */
-    struct hl_list_node events;    /* api_event.c */
-    struct hl_list_node configs;   /* api_config.c */
-    struct hl_list_node filters;   /* api_filter.c */
-    struct hl_list_node blocked;   /* api_block.c */
+    struct hl_list_node exports;      /* api_export.c */
+    struct hl_list_node timers;       /* api_timer.c, by time */
+    struct hl_list_node watches;      /* api_eventloop.c */
+    struct hl_list_node listeners;    /* api_notify.c */
+    struct hl_list_node jobs;         /* api_notify.c: to run after the unit */
+    struct hl_list_node events;       /* api_event.c */
+    struct hl_list_node configs;      /* api_config.c */
+    struct hl_list_node filters;      /* api_filter.c */
+    struct hl_list_node users;        /* api_acl.c: modules' own users */
+    struct hl_list_node auths;        /* api_acl.c: authentication callbacks */
+    struct hl_list_node user_changes; /* api_acl.c */
+    struct hl_session *auth_decided; /* api_acl.c: its login is being run again, with this answer */
+    enum hl_auth_answer auth_answer;
+    struct hl_list_node blocked; /* api_block.c */
     uint64_t next_timer;
     const struct hl_abi_setting *settings; /* of the MODULE LOADEX that runs */
     int setting_count, settings_taken;
@@ -273,6 +278,10 @@ void hl_oneshot_run(struct hl_abi *abi, void *function, void *argument);
 
 /* Answer a client that was unblocked. */
 void hl_blocked_serve(struct hl_abi *abi, RedisModuleBlockedClient *bc);
+
+/* The login that the handle of BlockClientOnAuth() is about. */
+void hl_blocked_set_login(RedisModuleBlockedClient *bc, RedisModuleString *login,
+                          RedisModuleString *password);
 
 /* The command in `ctx` is over: a handle that it made forgets the context. */
 void hl_blocked_command_over(RedisModuleCtx *ctx);
@@ -520,6 +529,25 @@ void hl_aux_loaded(struct hl_abi *abi);
 /* The digest of a value; false when its type has none. */
 bool hl_digest_value(RedisModuleType *type, void *value, const RedisModuleString *key, int db,
                      uint64_t *out);
+
+/* ---- Users (api_acl.c) ---- */
+
+/* node->hooks.authenticate: ask the modules. */
+enum hl_auth_answer hl_acl_authenticate(void *ctx, struct hl_call *call, struct hl_slice user,
+                                        struct hl_slice password);
+
+/* What a module answered by `result` and `err` for a session that was not authenticated when it was
+ * asked. */
+enum hl_auth_answer hl_acl_judge(struct hl_session *session, int result);
+
+/* The session is no longer who it was: tell those who wanted to know. */
+void hl_acl_user_changed(struct hl_abi *abi, const struct hl_session *session);
+
+/* Whose rights calls that ask for them ("C") have; *known is false when there is nobody. */
+const struct hl_user *hl_ctx_user(const RedisModuleCtx *ctx, bool *known);
+
+/* Its users and authentication callbacks. */
+void hl_acl_drop(struct hl_module *module);
 
 /* ---- Dropping what a module owns (X5), in the order unloading calls them ---- */
 

@@ -216,6 +216,11 @@ bool hl_acl_needs_password(const struct hl_user *user)
     return !user->no_password;
 }
 
+bool hl_acl_is_on(const struct hl_user *user)
+{
+    return user->on;
+}
+
 bool hl_acl_is_open(const struct hl_user *user)
 {
     return user->on && user->no_password;

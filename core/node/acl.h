@@ -62,6 +62,9 @@ struct hl_slice hl_acl_name(const struct hl_user *user);
 /* True when a password is needed to be this user, on or off. */
 bool hl_acl_needs_password(const struct hl_user *user);
 
+/* True when the user is on. */
+bool hl_acl_is_on(const struct hl_user *user);
+
 /* True when the user is on and any password will do. */
 bool hl_acl_is_open(const struct hl_user *user);
 

@@ -51,6 +51,20 @@ static void note(struct hl_node *node, struct hl_session *session, enum hl_acl_l
 
 bool hl_auth_password(struct hl_call *call, struct hl_slice user, struct hl_slice password)
 {
+    const struct hl_node_hooks *hooks = &call->node->hooks;
+    if (hooks->authenticate != NULL) {
+        switch (hooks->authenticate(hooks->ctx, call, user, password)) {
+        case HL_AUTH_NEXT:
+            break;
+        case HL_AUTH_ACCEPTED:
+            return true;
+        case HL_AUTH_REFUSED:
+            note(call->node, call->session, HL_ACL_LOG_AUTH, call->argv[0], user);
+            return false;
+        case HL_AUTH_LATER:
+            return false;
+        }
+    }
     struct hl_user *found = hl_acl_login(call->node->acl, user, password);
     if (found == NULL) {
         note(call->node, call->session, HL_ACL_LOG_AUTH, call->argv[0], user);

@@ -113,6 +113,14 @@ struct hl_unit {
     bool muted;    /* effects go to hooks.effect_muted instead of the entry (RM_Call without "!") */
 };
 
+/* What hooks.authenticate says of a login. */
+enum hl_auth_answer {
+    HL_AUTH_NEXT,     /* not its affair: look at the users */
+    HL_AUTH_ACCEPTED, /* the session has its user */
+    HL_AUTH_REFUSED,  /* the error was replied */
+    HL_AUTH_LATER,    /* the session is blocked: its request will be run again */
+};
+
 /* Told to other layers of the core.  Any may be NULL. */
 struct hl_node_hooks {
     void *ctx;
@@ -133,6 +141,9 @@ struct hl_node_hooks {
     void (*info)(void *ctx, const struct hl_slice *section, struct hl_buf *out);
     /* Append "module:name=…" lines for INFO modules. */
     void (*info_modules)(void *ctx, const struct hl_slice *section, struct hl_buf *out);
+    /* AUTH, or HELLO with AUTH: asked before the users are. */
+    enum hl_auth_answer (*authenticate)(void *ctx, struct hl_call *call, struct hl_slice user,
+                                        struct hl_slice password);
     /* May replace the request (command filters): sets *changed to other arguments, which live until
      * the next call, and returns their number. */
     int (*filter)(void *ctx, struct hl_session *session, int argc, const struct hl_slice *argv,

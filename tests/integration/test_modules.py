@@ -11,7 +11,7 @@ import sys
 import time
 import traceback
 
-from resp_client import Server, Status
+from resp_client import Error, Server, Status
 
 SERVER = sys.argv[1] if len(sys.argv) > 1 else os.environ["HELIOS_SERVER"]
 MODULES = os.path.abspath(sys.argv[2] if len(sys.argv) > 2 else
@@ -534,6 +534,86 @@ def test_globals(server):
     c = restarted(server, "t_globals")
     expect(c("g.get"), [5, -6])
     expect(c("GET k"), "v")
+
+
+def test_permissions(server):
+    """Users of modules: rules, what they allow, and calls with the caller's rights."""
+    c = server.client()
+    load(c, "t_auth")
+    expect(c("a.check", "on +@all ~*", "SET", "k", "v"), "OK")
+    expect(c("a.check", "on +get ~*", "SET", "k", "v"), "NOPERM")
+    expect(c("a.check", "on +get ~a*", "GET", "b"), "NOPERM")
+    expect(c("a.check", "on +get ~a*", "GET", "ab"), "OK")
+    expect(c("a.check", "on +@all ~*", "NOSUCH"), "NONE")
+    expect(c.error("a.check", "on +@nothing", "GET", "k"), "ERR rules")
+    expect(c("a.key", "%R~a*", "ab"), [0, 1])
+    expect(c("a.key", "~a*", "ab"), [0, 0])
+    expect(c("a.key", "~a*", "b"), [1, 1])
+    c("ACL", "SETUSER", "reader", "on", "nopass", "+get", "+a.as", "+a.who", "~*")
+    reader = server.client()
+    expect(reader("AUTH reader x"), "OK")
+    expect(reader("a.as get k"), None)
+    expect(reader.error("a.as set k v"), "ERR EACCES")
+    expect(c("a.as set k v"), "OK")
+    expect(reader("a.as get k"), "v")
+
+
+def test_logins(server):
+    """A module makes clients users, throws them out, and hears when they leave."""
+    c, other = server.client(), server.client()
+    load(c, "t_auth")
+    c("ACL SETUSER reader on >secret +a.who +client|id ~*")
+    c("ACL SETUSER off off")
+    expect(other.error("a.login nobody"), "ERR nobody")
+    expect(other.error("a.login off"), "ERR nobody")
+    expect(other("a.who"), ["default", 0])
+    expect(other("a.login reader"), 1)
+    expect(other("a.who"), ["reader", 0])
+    assert other.error("SET k v").startswith("NOPERM")
+    number = other("CLIENT ID")
+    expect(c("a.kick", number), 0)
+    try:
+        other("PING")
+        raise AssertionError("it was thrown out")
+    except ConnectionError:
+        pass
+    expect(c("a.kick", number), 1)
+    until(lambda: c("a.who") == ["default", 1])
+
+
+def test_modules_judge_logins(server):
+    """AUTH and HELLO ask modules first: at once, or after they have thought on a thread."""
+    if STOCK:
+        return  # since Redis 7.2
+    c = server.client()
+    load(c, "t_auth")
+    c("ACL SETUSER ann on >right +@all ~*")
+    for slow in ("", "slow-"):
+        for hello in (False, True):
+            def attempt(client, password):
+                words = ("HELLO", "3", "AUTH", "ann", password) if hello else \
+                    ("AUTH", "ann", password)
+                return client(*words)
+            d = server.client()
+            try:
+                attempt(d, slow + "refused")
+                raise AssertionError("refused")
+            except Error as e:
+                expect(str(e), "NOPE not you")
+            expect(d("a.who")[0], "default")
+            reply = attempt(d, slow + "accepted")
+            expect(reply["proto"] if hello else reply, 3 if hello else "OK")
+            expect(d("a.who")[0], "ann")
+            d = server.client()
+            try:
+                attempt(d, slow + "wrong")
+                raise AssertionError("wrong")
+            except Error as e:
+                assert str(e).startswith("WRONGPASS")
+            expect(d("a.who")[0], "default")
+    d = server.client()
+    expect(d("AUTH ann right"), "OK")
+    expect(d("a.who")[0], "ann")
 
 
 def main():
