@@ -292,61 +292,84 @@ hl_err store_put_user(RedisModuleCtx *ctx, const struct user_record *user)
     return err;
 }
 
+/* True when the list's key is empty or a hash: one that somebody else filled is refused. */
+static bool is_list(const struct place *place)
+{
+    int found = place->key == NULL ? REDISMODULE_KEYTYPE_EMPTY : RedisModule_KeyType(place->key);
+    return found == REDISMODULE_KEYTYPE_EMPTY || found == REDISMODULE_KEYTYPE_HASH;
+}
+
 hl_err store_list_user(RedisModuleCtx *ctx, const char *name)
 {
     struct place place = enter(ctx, INDEX_KEY, REDISMODULE_READ | REDISMODULE_WRITE);
-    RedisModuleString *member = RedisModule_CreateString(ctx, name, strlen(name));
-    hl_err err =
-        RedisModule_ZsetAdd(place.key, 0, member, NULL) == REDISMODULE_OK ? HL_OK : HL_ECORRUPT;
+    hl_err err = is_list(&place) ? HL_OK : HL_ECORRUPT;
     if (err == HL_OK) {
-        RedisModule_Replicate(ctx, "ZADD", "scs", place.name, "0", member);
+        RedisModuleString *field = RedisModule_CreateString(ctx, name, strlen(name));
+        RedisModuleString *value = RedisModule_CreateString(ctx, "1", 1);
+        RedisModule_HashSet(place.key, REDISMODULE_HASH_NONE, field, value, NULL);
+        RedisModule_Replicate(ctx, "HSET", "sss", place.name, field, value);
+        RedisModule_FreeString(ctx, field);
+        RedisModule_FreeString(ctx, value);
     }
-    RedisModule_FreeString(ctx, member);
     leave(&place);
     return err;
 }
 
-/* Walk the sorted set from `min` on. */
-static hl_err page(struct place *place, RedisModuleString *min, RedisModuleString *max_text,
-                   size_t max, char (*names)[USER_NAME_MAX + 1], size_t *count)
+/* The smallest names after `after` that were seen so far, in order. */
+struct page {
+    const char *after;
+    size_t count, max;
+    char (*names)[USER_NAME_MAX + 1];
+};
+
+/* One name of the list, in no order: keep it when it belongs to the page. */
+static void see_name(RedisModuleKey *key, RedisModuleString *field, RedisModuleString *value,
+                     void *arg)
 {
-    if (RedisModule_ZsetFirstInLexRange(place->key, min, max_text) != REDISMODULE_OK) {
-        return HL_ECORRUPT;
+    (void)key;
+    (void)value;
+    struct page *page = arg;
+    struct hl_slice text = {0};
+    char name[USER_NAME_MAX + 1] = "";
+    text.ptr = RedisModule_StringPtrLen(field, &text.len);
+    if (user_name_objection(text) != NULL) {
+        return; /* a client wrote it */
     }
-    for (*count = 0; *count < max && !RedisModule_ZsetRangeEndReached(place->key);) {
-        double score = 0;
-        size_t len = 0;
-        RedisModuleString *member = RedisModule_ZsetRangeCurrentElement(place->key, &score);
-        const char *text = RedisModule_StringPtrLen(member, &len);
-        if (user_name_objection((struct hl_slice){text, len}) == NULL) {
-            memcpy(names[*count], text, len);
-            names[(*count)++][len] = '\0';
+    memcpy(name, text.ptr, text.len);
+    size_t low = 0;
+    size_t high = page->count; /* its place is in [low, high] */
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (strcmp(page->names[middle], name) < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
         }
-        RedisModule_FreeString(place->ctx, member);
-        RedisModule_ZsetRangeNext(place->key);
     }
-    RedisModule_ZsetRangeStop(place->key);
-    return HL_OK;
+    bool seen = low < page->count && strcmp(page->names[low], name) == 0;
+    if (low == page->max || seen || strcmp(name, page->after) <= 0) {
+        return;
+    }
+    page->count += page->count < page->max;
+    memmove(page->names[low + 1], page->names[low],
+            (page->count - low - 1) * sizeof page->names[0]);
+    memcpy(page->names[low], name, sizeof name);
 }
 
 hl_err store_page_users(RedisModuleCtx *ctx, const char *after, size_t max,
                         char (*names)[USER_NAME_MAX + 1], size_t *count)
 {
-    *count = 0;
+    struct page page = {.after = after, .max = max, .names = names};
     struct place place = enter(ctx, INDEX_KEY, REDISMODULE_READ);
-    hl_err err = HL_OK;
-    if (place.key != NULL && RedisModule_KeyType(place.key) != REDISMODULE_KEYTYPE_EMPTY) {
-        RedisModuleString *min = after[0] == '\0'
-                                     ? RedisModule_CreateString(ctx, "-", 1)
-                                     : RedisModule_CreateStringPrintf(ctx, "(%s", after);
-        RedisModuleString *end = RedisModule_CreateString(ctx, "+", 1);
-        err = RedisModule_KeyType(place.key) == REDISMODULE_KEYTYPE_ZSET
-                  ? page(&place, min, end, max, names, count)
-                  : HL_ECORRUPT;
-        RedisModule_FreeString(ctx, min);
-        RedisModule_FreeString(ctx, end);
+    hl_err err = is_list(&place) ? HL_OK : HL_ECORRUPT;
+    if (err == HL_OK && place.key != NULL) {
+        RedisModuleScanCursor *cursor = RedisModule_ScanCursorCreate();
+        while (RedisModule_ScanKey(place.key, cursor, see_name, &page) != 0) {
+        }
+        RedisModule_ScanCursorDestroy(cursor);
     }
     leave(&place);
+    *count = page.count;
     return err;
 }
 

@@ -8,10 +8,10 @@
  *   auth:fail:user:<name>  FAILURE   expires when the failures are forgotten
  *   auth:fail:addr:<ip>    FAILURE
  *   auth:keys              KEYRING   no expiry
- *   auth:users             a plain sorted set of all names, for listing
+ *   auth:users             a plain hash with a field for each name, for listing
  *
  * Every write replicates as `AUTH.PUT key deadline record` (deadline in milliseconds since the
- * epoch, 0 for none) or as DEL or ZADD: absolute values, nothing to decide, nothing secret that
+ * epoch, 0 for none) or as DEL or HSET: absolute values, nothing to decide, nothing secret that
  * is not hashed or sealed.  The functions below run on the server's thread.
  *
  * Results: HL_OK; HL_ENOENT no such record; HL_ECORRUPT the key holds something else, or bytes
@@ -39,7 +39,7 @@ HL_MUST_USE hl_err store_put_user(RedisModuleCtx *ctx, const struct user_record 
 HL_MUST_USE hl_err store_list_user(RedisModuleCtx *ctx, const char *name);
 
 /* Copy up to `max` names that follow `after` ("" for the first) in byte order to `names`, and set
- * *count. */
+ * *count; looks at every name of the list. */
 HL_MUST_USE hl_err store_page_users(RedisModuleCtx *ctx, const char *after, size_t max,
                                     char (*names)[USER_NAME_MAX + 1], size_t *count);
 
