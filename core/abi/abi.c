@@ -34,6 +34,13 @@ static void on_list_modules(void *ctx, struct hl_writer *out)
     hl_module_list(ctx, out);
 }
 
+static void on_swapped(void *ctx, int a, int b)
+{
+    hl_event_swapped(ctx, a, b);
+    hl_blocked_look(ctx, a);
+    hl_blocked_look(ctx, b);
+}
+
 static void on_loading(void *ctx, bool ended)
 {
     if (ended) {
@@ -70,6 +77,7 @@ static void hang_in(struct hl_abi *abi)
     node->hooks.authenticate = hl_acl_authenticate;
     node->hooks.notify = hl_notify_happened;
     node->hooks.flushed = hl_event_flushed;
+    node->hooks.swapped = on_swapped;
     node->hooks.loading = on_loading;
     node->hooks.cron = on_cron;
     node->hooks.info = on_info;

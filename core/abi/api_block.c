@@ -426,6 +426,22 @@ void hl_blocked_key_ready(struct hl_abi *abi, int db, struct hl_slice key)
     }
 }
 
+void hl_blocked_look(struct hl_abi *abi, int db)
+{
+    HL_LIST_EACH(b, &abi->blocked)
+    {
+        RedisModuleBlockedClient *bc = HL_LIST_ENTRY(b, RedisModuleBlockedClient, node);
+        for (int i = 0; bc->db == db && !bc->ready && i < bc->key_count; i++) {
+            if (hl_db_find(hl_ks_db(abi->ks, db), hl_string_slice(bc->keys[i]),
+                           HL_FIND_NOTOUCH | HL_FIND_NOSTATS) != NULL) {
+                bc->ready = true;
+                bc->ready_key = bc->keys[i];
+                abi->keys_ready = true;
+            }
+        }
+    }
+}
+
 void hl_rm_SignalKeyAsReady(RedisModuleCtx *ctx, RedisModuleString *key)
 {
     hl_blocked_key_ready(ctx->abi, ctx->db, hl_string_slice(key));

@@ -107,6 +107,12 @@ void hl_event_flushed(void *ctx, int db, bool after)
                 &info);
 }
 
+void hl_event_swapped(struct hl_abi *abi, int a, int b)
+{
+    RedisModuleSwapDbInfo info = {.version = 1, .dbnum_first = a, .dbnum_second = b};
+    hl_abi_fire(abi, REDISMODULE_EVENT_SWAPDB, 0, &info);
+}
+
 void hl_event_loading(void *ctx, bool ended)
 {
     hl_abi_fire(ctx, REDISMODULE_EVENT_LOADING,

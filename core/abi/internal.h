@@ -301,6 +301,9 @@ void hl_module_list(struct hl_abi *abi, struct hl_writer *out);
 /* A key may be ready for clients that wait for it. */
 void hl_blocked_key_ready(struct hl_abi *abi, int db, struct hl_slice key);
 
+/* Any key of the database may be: it holds other keys than before. */
+void hl_blocked_look(struct hl_abi *abi, int db);
+
 /* Serve those that were noted. */
 void hl_blocked_serve_ready(struct hl_abi *abi);
 
@@ -481,6 +484,9 @@ void hl_export_print_used(const struct hl_module *module, struct hl_buf *out);
 
 /* True when somebody listens to an event. */
 bool hl_event_wanted(const struct hl_abi *abi, uint64_t id);
+
+/* SWAPDB. */
+void hl_event_swapped(struct hl_abi *abi, int a, int b);
 
 /* node->hooks.flushed: FLUSHDB. */
 void hl_event_flushed(void *ctx, int db, bool after);

@@ -81,6 +81,9 @@ static void cmd_swapdb(struct hl_call *call)
         hl_watch_flushed(call->node, a);
         hl_watch_flushed(call->node, b);
         hl_gate_everything(call->node);
+        if (call->node->hooks.swapped != NULL) {
+            call->node->hooks.swapped(call->node->hooks.ctx, a, b);
+        }
     }
     call->changes++;
     hl_write_ok(call->out);

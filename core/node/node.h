@@ -134,6 +134,7 @@ struct hl_node_hooks {
     void (*settle)(void *ctx);
     void (*key_ready)(void *ctx, int db, struct hl_slice key);
     void (*flushed)(void *ctx, int db, bool after); /* db -1: all */
+    void (*swapped)(void *ctx, int a, int b);       /* two databases were exchanged */
     void (*loading)(void *ctx, bool ended);
     void (*cron)(void *ctx);
     void (*list_modules)(void *ctx, struct hl_writer *out); /* one array, as MODULE LIST */
