@@ -23,6 +23,13 @@ static void *on_copy(void *ctx, void *type, void *value, struct hl_slice from, s
     return hl_type_copy_value(hl_abi_current, type, value, from, to);
 }
 
+static size_t on_memory(void *ctx, void *type, const void *value, struct hl_slice key, int db,
+                        size_t samples)
+{
+    (void)ctx;
+    return hl_type_memory(hl_abi_current, type, value, key, db, samples);
+}
+
 static const char *on_type_name(void *ctx, void *type)
 {
     (void)ctx;
@@ -88,6 +95,7 @@ static void hang_in(struct hl_abi *abi)
     node->hooks.list_modules = on_list_modules;
     node->ks.hooks.module_free = hl_type_free_value;
     node->services.module_copy = on_copy;
+    node->services.module_memory = on_memory;
     node->services.module_type_name = on_type_name;
     hl_rdb_fill(abi, &node->modules);
 }

@@ -174,6 +174,23 @@ void *hl_type_copy_value(struct hl_abi *abi, void *type_ptr, void *value, struct
     return copy;
 }
 
+size_t hl_type_memory(struct hl_abi *abi, void *type_ptr, const void *value, struct hl_slice key,
+                      int db, size_t samples)
+{
+    RedisModuleType *type = type_ptr;
+    size_t size = 0;
+    hl_abi_enter(abi);
+    if (type->methods.mem_usage2 != NULL) {
+        RedisModuleString *name = hl_string_new(key);
+        RedisModuleKeyOptCtx opt = {.from = name, .from_db = db, .to_db = -1};
+        size = type->methods.mem_usage2(&opt, value, samples);
+        hl_string_unref(name);
+    } else if (type->methods.mem_usage != NULL) {
+        size = type->methods.mem_usage(value);
+    }
+    return size;
+}
+
 const char *hl_type_name(void *type)
 {
     return ((RedisModuleType *)type)->name;

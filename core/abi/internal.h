@@ -388,6 +388,10 @@ void hl_type_free_value(void *ctx, void *type, void *value);
 void *hl_type_copy_value(struct hl_abi *abi, void *type, void *value, struct hl_slice from,
                          struct hl_slice to);
 
+/* Bytes that a value takes, as its type says; 0 when it does not say. */
+size_t hl_type_memory(struct hl_abi *abi, void *type, const void *value, struct hl_slice key,
+                      int db, size_t samples);
+
 /* The nine letters of a type. */
 const char *hl_type_name(void *type);
 

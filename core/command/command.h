@@ -223,6 +223,10 @@ struct hl_call_services {
     /* A copy of a module value for COPY, or NULL when its type cannot. */
     void *(*module_copy)(void *ctx, void *type, void *value, struct hl_slice from,
                          struct hl_slice to);
+    /* Bytes of a module value beside its entry, for MEMORY USAGE; `samples` of its elements are
+     * looked at, 0: all. */
+    size_t (*module_memory)(void *ctx, void *type, const void *value, struct hl_slice key, int db,
+                            size_t samples);
     /* The table the running command came from, for COMMAND. */
     const struct hl_command_table *commands;
     /* True when a module of this name registered the command.  May be NULL. */

@@ -143,7 +143,14 @@ static void cmd_memory_usage(struct hl_call *call)
         hl_write_null(call->out);
         return;
     }
-    hl_write_int(call->out, (int64_t)hl_entry_memory(entry, (size_t)samples));
+    size_t size = hl_entry_memory(entry, (size_t)samples);
+    const struct hl_call_services *services = call->services;
+    if (hl_entry_type(entry) == HL_TYPE_MODULE && services->module_memory != NULL) {
+        size += services->module_memory(services->ctx, hl_entry_module_type(entry),
+                                        hl_entry_module_value(entry), call->argv[2],
+                                        hl_db_index(call->db), (size_t)samples);
+    }
+    hl_write_int(call->out, (int64_t)size);
 }
 
 static void stat_int(struct hl_call *call, const char *name, int64_t v)
