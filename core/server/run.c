@@ -212,7 +212,12 @@ void hl_run_load_progress(struct hl_server *server)
 
 void hl_run_ready(struct hl_server *server)
 {
-    (void)server;
+    if (!server->options.protected_mode && hl_server_is_open(server) &&
+        hl_config_source(server->config, HL_CFG_BIND) != HL_CFG_FROM_DEFAULT) {
+        hl_run_log(server, 3,
+                   "WARNING: no password is set, so whoever reaches the addresses that this "
+                   "server listens on may do anything. Set requirepass, or users.");
+    }
     hl_run_log(server, 2, "Ready to accept connections");
 }
 

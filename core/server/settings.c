@@ -33,6 +33,13 @@ static void split_bind(struct hl_server_options *options, const char *text)
     }
 }
 
+bool hl_settings_protected(const struct hl_config *cfg)
+{
+    bool named = hl_config_source(cfg, HL_CFG_BIND) != HL_CFG_FROM_DEFAULT;
+    bool asked = hl_config_source(cfg, HL_CFG_PROTECTED_MODE) != HL_CFG_FROM_DEFAULT;
+    return hl_config_bool(cfg, HL_CFG_PROTECTED_MODE) && (asked || !named);
+}
+
 void hl_settings_options(struct hl_server *server)
 {
     const struct hl_config *cfg = server->config;
@@ -51,7 +58,7 @@ void hl_settings_options(struct hl_server *server)
     o->maxclients = clients > INT32_MAX ? INT32_MAX : (int)clients;
     o->tcp_keepalive_s = (int)hl_config_int(cfg, HL_CFG_TCP_KEEPALIVE);
     o->timeout_s = (int)hl_config_int(cfg, HL_CFG_TIMEOUT);
-    o->protected_mode = hl_config_bool(cfg, HL_CFG_PROTECTED_MODE);
+    o->protected_mode = hl_settings_protected(cfg);
     o->query_buffer_max =
         at_most(hl_config_int(cfg, HL_CFG_CLIENT_QUERY_BUFFER_LIMIT), REQUEST_MAX);
     o->output_buffer_max = limits[0].hard != 0 ? (size_t)limits[0].hard : SIZE_MAX;
