@@ -6,12 +6,16 @@
 #include "server/config.h"
 #include "server/memory.h"
 #include "server/saver.h"
+#include "server/supervise.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/sysinfo.h>
 #include <sys/utsname.h>
 #include <unistd.h>
+
+static const char *const supervisor_words[] = {"no", "systemd", "upstart"};
 
 typedef void section_fn(struct hl_server *server, struct hl_buf *out);
 
@@ -54,11 +58,11 @@ static void server_section(struct hl_server *server, struct hl_buf *out)
                   HELIOS_VERSION, os.sysname, os.release, os.machine, __GNUC__, __GNUC_MINOR__,
                   __GNUC_PATCHLEVEL__, (int)getpid());
     hl_buf_printf(out,
-                  "process_supervised:no\r\nrun_id:%s\r\ntcp_port:%d\r\n"
+                  "process_supervised:%s\r\nrun_id:%s\r\ntcp_port:%d\r\n"
                   "server_time_usec:%lld\r\nuptime_in_seconds:%lld\r\nuptime_in_days:%lld\r\n"
                   "hz:%d\r\nconfigured_hz:%d\r\nlru_clock:%u\r\nexecutable:%s\r\n"
                   "config_file:%s\r\nio_threads_active:0\r\n",
-                  node->run_id,
+                  supervisor_words[hl_supervisor_of(server->config)], node->run_id,
                   server->options.port != 0 ? server->options.port : server->options.tls_port,
                   (long long)node->now_us, (long long)uptime_s, (long long)(uptime_s / 86400),
                   node->config.hz, (int)hl_config_int(server->config, HL_CFG_HZ),
@@ -303,6 +307,24 @@ static void errorstats_section(struct hl_server *server, struct hl_buf *out)
     }
 }
 
+/* Those that latency-tracking-info-percentiles names: "p50=1.003,p99.9=…". */
+static void percentiles_of(const struct hl_config *cfg, const struct hl_histogram *histogram,
+                           struct hl_buf *out)
+{
+    struct hl_slice rest =
+        hl_slice_of(hl_config_text(cfg, HL_CFG_LATENCY_TRACKING_INFO_PERCENTILES));
+    struct hl_slice word;
+    const char *comma = "";
+    while (hl_config_next_word(&rest, &word)) {
+        char text[32];
+        (void)snprintf(text, sizeof text, "%.*s", (int)word.len, word.ptr);
+        hl_buf_printf(out, "%sp%s=%.3f", comma, text,
+                      hl_histogram_percentile(histogram, strtod(text, NULL)));
+        comma = ",";
+    }
+    hl_buf_append_text(out, "\r\n");
+}
+
 static void latencystats_section(struct hl_server *server, struct hl_buf *out)
 {
     hl_buf_append_text(out, "# Latencystats\r\n");
@@ -312,10 +334,8 @@ static void latencystats_section(struct hl_server *server, struct hl_buf *out)
         if (cmd == NULL || cmd->histogram == NULL || cmd->calls == 0) {
             continue;
         }
-        hl_buf_printf(out, "latency_percentiles_usec_%s:p50=%.3f,p99=%.3f,p99.9=%.3f\r\n",
-                      cmd->row->name, hl_histogram_percentile(cmd->histogram, 50),
-                      hl_histogram_percentile(cmd->histogram, 99),
-                      hl_histogram_percentile(cmd->histogram, 99.9));
+        hl_buf_printf(out, "latency_percentiles_usec_%s:", cmd->row->name);
+        percentiles_of(server->config, cmd->histogram, out);
     }
 }
 

@@ -13,6 +13,7 @@
 #include "server/saver.h"
 #include "server/secure.h"
 #include "server/settings.h"
+#include "server/supervise.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -22,11 +23,16 @@
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
 #define LOCK_TRIES_MAX 100 /* for the lock of the data directory */
+#define SEGMENT_SIZE_MIN (64 * 1024)
+#define SEGMENT_SHARE 8 /* of the free space that one file may take at most: an eighth */
 #define LOCK_STEP_NS 10000000
+#define SHUTDOWN_SAVE 1 /* values of the words of shutdown-on-sigterm */
+#define SHUTDOWN_NOSAVE 2
 #define PROGRESS_PERIOD_US 2000000
 
 static struct hl_log server_log;
@@ -112,19 +118,6 @@ static hl_err open_log(struct hl_config *cfg, struct hl_errmsg *msg)
 
 /* --- the log on disk -------------------------------------------------------------------------- */
 
-static enum hl_wal_sync sync_mode(const struct hl_config *cfg)
-{
-    switch ((enum hl_cfg_fsync)hl_config_int(cfg, HL_CFG_APPENDFSYNC)) {
-    case HL_FSYNC_ALWAYS:
-        break;
-    case HL_FSYNC_EVERYSEC:
-        return HL_WAL_SYNC_INTERVAL;
-    case HL_FSYNC_NO:
-        return HL_WAL_SYNC_NONE;
-    }
-    return HL_WAL_SYNC_EVERY;
-}
-
 static void give_identity(struct hl_wal *wal)
 {
     const struct hl_wal_meta *meta = hl_wal_meta(wal);
@@ -142,6 +135,33 @@ static void give_identity(struct hl_wal *wal)
     hl_wal_set_identity(wal, cluster_id, node_id, meta->incarnation + 1, boot_id);
 }
 
+/* Files are allocated in advance, so on a small disk they must be small. */
+static uint32_t segment_size(const struct hl_config *cfg)
+{
+    uint64_t size = (uint64_t)hl_config_int(cfg, HL_CFG_LOG_SEGMENT_SIZE);
+    struct statvfs fs;
+    if (statvfs(hl_config_text(cfg, HL_CFG_DIR), &fs) == 0) {
+        uint64_t share = (uint64_t)fs.f_bavail * fs.f_frsize / SEGMENT_SHARE;
+        size = share < size ? share : size;
+    }
+    return (uint32_t)(size < SEGMENT_SIZE_MIN ? SEGMENT_SIZE_MIN : size);
+}
+
+/* What a cut tail held, in words.  The mode in which it was written is taken to be today's. */
+static const char *tail_held(enum hl_wal_sync sync)
+{
+    switch (sync) {
+    case HL_WAL_SYNC_EVERY:
+        return "no write in them was acknowledged";
+    case HL_WAL_SYNC_INTERVAL:
+        return "writes of the last second before the end may have been acknowledged (appendfsync "
+               "everysec)";
+    case HL_WAL_SYNC_NONE:
+        break;
+    }
+    return "writes that the system had not stored may have been acknowledged (appendfsync no)";
+}
+
 /* A server that was killed a moment ago may have a child that has yet to notice, so a lock that is
  * held is asked for again, for a second.
  * With `appendonly no` a log that is there is still read, but nothing is made. */
@@ -150,7 +170,8 @@ static hl_err open_wal(struct hl_server *server, struct hl_errmsg *msg)
     const struct hl_config *cfg = server->config;
     struct hl_wal_options options = {
         .dir = hl_config_text(cfg, HL_CFG_DIR),
-        .sync = sync_mode(cfg),
+        .segment_size = segment_size(cfg),
+        .sync = hl_settings_sync(cfg),
         .repair = HL_WAL_REPAIR_TORN,
     };
     if (!hl_config_bool(cfg, HL_CFG_APPENDONLY)) {
@@ -174,9 +195,9 @@ static hl_err open_wal(struct hl_server *server, struct hl_errmsg *msg)
     }
     if (findings.cut_size != 0) {
         hl_log(&server_log, HL_LOG_WARNING, "wal",
-               "cut a torn tail: %llu bytes of %s from offset %llu on were never acknowledged",
+               "cut a torn tail: %llu bytes of %s from offset %llu on; %s",
                (unsigned long long)findings.cut_size, findings.file,
-               (unsigned long long)findings.offset);
+               (unsigned long long)findings.offset, tail_held(options.sync));
     }
     give_identity(server->wal);
     return HL_OK;
@@ -193,7 +214,7 @@ void hl_run_cron(struct hl_server *server)
 {
     hl_saver_cron(server->saver);
     if (server->wal != NULL && server->node->wal != NULL &&
-        sync_mode(server->config) == HL_WAL_SYNC_INTERVAL &&
+        hl_settings_sync(server->config) == HL_WAL_SYNC_INTERVAL &&
         server->cron_runs % (uint64_t)server->node->config.hz == 0) {
         hl_wal_request_sync(server->wal);
     }
@@ -207,6 +228,11 @@ void hl_run_load_progress(struct hl_server *server)
         hl_log(&server_log, HL_LOG_NOTICE, "server", "loading: %llu of %llu",
                (unsigned long long)server->node->load_done,
                (unsigned long long)server->node->load_total);
+        char status[96];
+        (void)snprintf(status, sizeof status, "STATUS=Loading: %llu of %llu\n",
+                       (unsigned long long)server->node->load_done,
+                       (unsigned long long)server->node->load_total);
+        hl_supervise_tell(server->config, status);
     }
 }
 
@@ -219,6 +245,7 @@ void hl_run_ready(struct hl_server *server)
                    "server listens on may do anything. Set requirepass, or users.");
     }
     hl_run_log(server, 2, "Ready to accept connections");
+    hl_supervise_tell(server->config, "READY=1\nSTATUS=Ready to accept connections\n");
 }
 
 /* The settings' file, and the certificates even when their names are the same. */
@@ -245,6 +272,18 @@ static void reload_all(struct hl_server *server)
     }
 }
 
+/* shutdown-on-sigterm and -sigint: whether the end makes a snapshot. */
+static void end_as_told(struct hl_server *server, int number)
+{
+    int64_t told = hl_config_int(server->config, number == SIGINT ? HL_CFG_SHUTDOWN_ON_SIGINT
+                                                                  : HL_CFG_SHUTDOWN_ON_SIGTERM);
+    if ((told & SHUTDOWN_SAVE) != 0) {
+        server->save_at_end = true;
+    } else if ((told & SHUTDOWN_NOSAVE) != 0) {
+        server->save_at_end = false;
+    }
+}
+
 void hl_run_signal(struct hl_server *server, int number)
 {
     if (number == SIGHUP) {
@@ -255,6 +294,7 @@ void hl_run_signal(struct hl_server *server, int number)
         hl_run_log(server, 3, "second signal, ending at once");
         _exit(1);
     }
+    end_as_told(server, number);
     hl_run_log(server, 3,
                number == SIGINT ? "Received SIGINT scheduling shutdown..."
                                 : "Received SIGTERM scheduling shutdown...");
@@ -294,6 +334,18 @@ static void save_at_end(struct hl_server *server)
     }
 }
 
+/* Sync in every mode, then note that all of it counts: losing any of it later is damage. */
+static hl_err flush_wal(struct hl_wal *wal, struct hl_errmsg *msg)
+{
+    hl_wal_request_sync(wal);
+    hl_err err = hl_wal_flush(wal, msg);
+    if (err == HL_OK) {
+        hl_wal_note_watermark(wal);
+        err = hl_wal_flush(wal, msg);
+    }
+    return err;
+}
+
 /* Write what waits and close the log: after this nothing is lost by ending. */
 static void close_wal(struct hl_server *server)
 {
@@ -301,7 +353,7 @@ static void close_wal(struct hl_server *server)
         return;
     }
     struct hl_errmsg msg = {0};
-    if (!hl_wal_is_poisoned(server->wal) && hl_wal_flush(server->wal, &msg) != HL_OK) {
+    if (!hl_wal_is_poisoned(server->wal) && flush_wal(server->wal, &msg) != HL_OK) {
         hl_run_log(server, 3, msg.text);
         server->exit_code = 1;
     }
@@ -356,6 +408,9 @@ static hl_err start(struct hl_server *server, struct hl_errmsg *msg)
         err = hl_listen(server, msg);
     }
     if (err == HL_OK) {
+        err = hl_supervise_write_pid(server->config, msg);
+    }
+    if (err == HL_OK) {
         hl_run_log(server, 2, "Server initialized");
     }
     return err;
@@ -367,11 +422,18 @@ static int serve(struct hl_config *cfg)
     struct hl_errmsg msg = {0};
     server->config = cfg;
     (void)signal(SIGPIPE, SIG_IGN);
+    if (hl_supervise_detach(cfg, &msg) != HL_OK) {
+        (void)fprintf(stderr, "helios: %s\n", msg.text);
+        hl_free(server);
+        return 1;
+    }
     hl_server_init_loop(server);
     hl_server_init_world(server);
     hl_err err = start(server, &msg);
     if (err == HL_OK) {
+        hl_supervise_started(0);
         hl_server_run(server);
+        hl_supervise_tell(cfg, "STOPPING=1\nSTATUS=Stopping\n");
         hl_run_log(server, 3, "Helios is now ready to exit, bye bye...");
     } else {
         (void)fprintf(stderr, "helios: %s\n", msg.text);
@@ -384,6 +446,9 @@ static int serve(struct hl_config *cfg)
         hl_saver_destroy(server->saver);
     }
     close_wal(server);
+    if (err == HL_OK) {
+        hl_supervise_remove_pid(cfg);
+    }
     hl_secure_unload(server);
     hl_modules_destroy(server->modules);
     hl_node_destroy(server->node);

@@ -158,6 +158,7 @@ static void on_cron(uv_timer_t *timer)
     server->cron_runs++;
     hl_node_cron(server->node);
     hl_conns_cron(server);
+    uv_timer_set_repeat(timer, 1000u / (uint64_t)server->node->config.hz); /* it may change */
     hl_run_cron(server);
 }
 

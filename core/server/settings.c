@@ -71,6 +71,19 @@ void hl_settings_options(struct hl_server *server)
     }
 }
 
+enum hl_wal_sync hl_settings_sync(const struct hl_config *cfg)
+{
+    switch ((enum hl_cfg_fsync)hl_config_int(cfg, HL_CFG_APPENDFSYNC)) {
+    case HL_FSYNC_ALWAYS:
+        break;
+    case HL_FSYNC_EVERYSEC:
+        return HL_WAL_SYNC_INTERVAL;
+    case HL_FSYNC_NO:
+        return HL_WAL_SYNC_NONE;
+    }
+    return HL_WAL_SYNC_EVERY;
+}
+
 static enum hl_evict_policy policy_of(int64_t value)
 {
     switch ((enum hl_cfg_policy)value) {
@@ -134,6 +147,8 @@ static void apply_keyspace(struct hl_node *node, const struct hl_config *cfg)
         (uint32_t)hl_config_int(cfg, HL_CFG_HASH_MAX_LISTPACK_ENTRIES);
     node->ks.limits.hash_max_listpack_value =
         (uint32_t)hl_config_int(cfg, HL_CFG_HASH_MAX_LISTPACK_VALUE);
+    node->ks.lfu_log_factor = (uint32_t)hl_config_int(cfg, HL_CFG_LFU_LOG_FACTOR);
+    node->ks.lfu_decay_minutes = (uint32_t)hl_config_int(cfg, HL_CFG_LFU_DECAY_TIME);
     enum hl_evict_policy policy = node->config.maxmemory_policy;
     node->ks.lfu = policy == HL_EVICT_ALLKEYS_LFU || policy == HL_EVICT_VOLATILE_LFU;
 }
@@ -151,13 +166,15 @@ static hl_err on_change(void *ctx, struct hl_config *cfg, enum hl_cfg id, struct
     return HL_OK;
 }
 
-/* Settings that this build only reads at start: another value would be shown and not be so. */
-static hl_err on_fixed(void *ctx, struct hl_config *cfg, enum hl_cfg id, struct hl_errmsg *msg)
+static hl_err on_sync(void *ctx, struct hl_config *cfg, enum hl_cfg id, struct hl_errmsg *msg)
 {
-    (void)ctx;
-    (void)cfg;
-    return hl_fail(msg, HL_EINVAL, "%s cannot change while the server runs yet",
-                   hl_config_name(id));
+    (void)id;
+    (void)msg;
+    struct hl_server *server = ctx;
+    if (server->wal != NULL) {
+        hl_wal_set_sync(server->wal, hl_settings_sync(cfg));
+    }
+    return HL_OK;
 }
 
 /* Ports and addresses: the listeners they concern are opened anew. */
@@ -214,14 +231,13 @@ void hl_settings_watch(struct hl_server *server)
         HL_CFG_PROTECTED_MODE,
         HL_CFG_HASH_MAX_LISTPACK_ENTRIES,
         HL_CFG_HASH_MAX_LISTPACK_VALUE,
+        HL_CFG_LFU_LOG_FACTOR,
+        HL_CFG_LFU_DECAY_TIME,
     };
     for (size_t i = 0; i < HL_ARRAY_LEN(watched); i++) {
         hl_config_on_change(server->config, watched[i], on_change, server);
     }
-    static const enum hl_cfg fixed[] = {HL_CFG_APPENDFSYNC};
-    for (size_t i = 0; i < HL_ARRAY_LEN(fixed); i++) {
-        hl_config_on_change(server->config, fixed[i], on_fixed, NULL);
-    }
+    hl_config_on_change(server->config, HL_CFG_APPENDFSYNC, on_sync, server);
     static const enum hl_cfg tls[] = {
         HL_CFG_TLS_CERT_FILE,
         HL_CFG_TLS_KEY_FILE,

@@ -22,4 +22,7 @@ bool hl_settings_snapshots(const struct hl_config *cfg);
 /* Apply CONFIG SET and reloads from now on: needs server->node. */
 void hl_settings_watch(struct hl_server *server);
 
+/* When the log's entries count as durable. */
+enum hl_wal_sync hl_settings_sync(const struct hl_config *cfg);
+
 #endif

@@ -275,3 +275,11 @@ void hl_wal_request_sync(struct hl_wal *wal)
 {
     hl_wal_pending(wal)->wants_sync = true;
 }
+
+void hl_wal_set_sync(struct hl_wal *wal, enum hl_wal_sync sync)
+{
+    if (sync == HL_WAL_SYNC_EVERY && wal->sync != HL_WAL_SYNC_EVERY) {
+        hl_wal_request_sync(wal);
+    }
+    wal->sync = sync;
+}

@@ -166,6 +166,10 @@ HL_MUST_USE hl_err hl_wal_reset(struct hl_wal *wal, hl_index base, hl_term term,
  * `interval`. */
 void hl_wal_request_sync(struct hl_wal *wal);
 
+/* Change when an entry counts as durable, for entries not yet durable; what already is stays so.
+ * Turning to HL_WAL_SYNC_EVERY makes the next batch sync what was only written. */
+void hl_wal_set_sync(struct hl_wal *wal, enum hl_wal_sync sync);
+
 /* What the log thread is given. */
 struct hl_wal_batch {
     struct wal_plan *plan; /* the log's own */

@@ -358,3 +358,32 @@ Test(wal, a_failed_sync_poisons_for_ever)
     cr_assert_eq(fake->held, 0);
     fake_disk_destroy(fake);
 }
+
+Test(wal, the_sync_mode_can_change_under_way)
+{
+    struct fake_disk *fake = fake_disk_create();
+    struct hl_disk disk = fake_disk_seam(fake);
+    struct hl_wal *wal = open_good(&disk, &small_segments);
+    cr_assert_eq(append_synced(wal, 1), HL_OK);
+    cr_assert_eq(hl_wal_synced(wal), 1);
+    hl_wal_set_sync(wal, HL_WAL_SYNC_INTERVAL);
+    cr_assert_eq(append_synced(wal, 1), HL_OK);
+    cr_assert_eq(hl_wal_durable(wal), 2, "once written");
+    cr_assert_eq(hl_wal_synced(wal), 1);
+
+    /* A batch that was planned without a sync ends under the stricter mode. */
+    append_one(wal);
+    struct hl_wal_batch batch;
+    cr_assert(hl_wal_batch_take(wal, &batch));
+    cr_assert_eq(hl_wal_batch_write(wal, &batch, NULL), HL_OK);
+    hl_wal_set_sync(wal, HL_WAL_SYNC_EVERY);
+    hl_wal_batch_done(wal, &batch, HL_OK);
+    cr_assert_eq(hl_wal_durable(wal), 2, "not taken back, and not before a sync");
+    cr_assert(hl_wal_batch_take(wal, &batch), "a sync is owed, without further entries");
+    cr_assert_eq(hl_wal_batch_write(wal, &batch, NULL), HL_OK);
+    hl_wal_batch_done(wal, &batch, HL_OK);
+    cr_assert_eq(hl_wal_durable(wal), 3);
+    cr_assert_eq(hl_wal_synced(wal), 3);
+    hl_wal_close(wal);
+    fake_disk_destroy(fake);
+}
