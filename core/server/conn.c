@@ -111,30 +111,57 @@ static void postpone(struct hl_conn *conn, int argc, const struct hl_slice *argv
     conn->postponed = (struct hl_postponed){.argc = argc, .argv = copy};
 }
 
-/* Bring the keys of the next requests of a pipeline into the cache; returns how many requests that
- * covers.  A single request has nothing to overlap. */
-static int prefetch(const struct hl_conn *conn, const char *bytes, size_t len)
+/* Bring the first keys of the requests of a pipeline into the cache.  A single request has nothing
+ * to overlap. */
+static void prefetch(const struct hl_conn *conn, const struct hl_peek *peek)
 {
-    struct hl_slice keys[HL_PREFETCH_MAX];
-    struct hl_node *node = conn->server->node;
-    int count = hl_peek_words(bytes, len, keys, HL_PREFETCH_MAX);
-    if (count > 1) {
-        hl_db_prefetch(hl_ks_db(&node->ks, conn->session->db), keys, (size_t)count);
+    struct hl_slice keys[HL_PEEK_MAX];
+    size_t count = 0;
+    for (int i = 0; i < peek->count; i++) {
+        if (peek->requests[i].argc > 1) {
+            keys[count++] = peek->requests[i].argv[1];
+        }
     }
-    return count;
+    if (count > 1) {
+        hl_db_prefetch(hl_ks_db(&conn->server->node->ks, conn->session->db), keys, count);
+    }
+}
+
+/* Run one request, or keep it for later. */
+static void run_one(struct hl_conn *conn, int argc, const struct hl_slice *argv)
+{
+    if (hl_node_execute(conn->server->node, conn->session, argc, argv) == HL_EXEC_POSTPONE) {
+        postpone(conn, argc, argv);
+    }
+}
+
+/* Run the plain requests at bytes[parser.pos..len), as many as are looked at together; false when
+ * there is none. */
+static bool run_plain(struct hl_conn *conn, const char *bytes, size_t len)
+{
+    struct hl_peek peek;
+    if (hl_peek_requests(&peek, bytes + conn->parser.pos, len - conn->parser.pos) == 0) {
+        return false;
+    }
+    prefetch(conn, &peek);
+    for (int i = 0; i < peek.count && takes_input(conn); i++) {
+        conn->parser.pos += peek.requests[i].size;
+        run_one(conn, peek.requests[i].argc, peek.requests[i].argv);
+    }
+    return true;
 }
 
 /* Run what bytes[parser.pos..len) holds; afterwards parser.pos is where the rest starts. */
 static void run_requests(struct hl_conn *conn, const char *bytes, size_t len)
 {
     struct hl_session *session = conn->session;
-    struct hl_node *node = conn->server->node;
-    int prefetched = 0;
     while (takes_input(conn)) {
-        if (prefetched > 0) {
-            prefetched--;
-        } else if (!hl_parser_is_partial(&conn->parser)) {
-            prefetched = prefetch(conn, bytes + conn->parser.pos, len - conn->parser.pos) - 1;
+        if (!hl_parser_is_partial(&conn->parser) && run_plain(conn, bytes, len)) {
+            continue;
+        }
+        const struct hl_parser_limits *limits = limits_of(conn);
+        if (conn->parser.limits != limits) {
+            hl_parser_set_limits(&conn->parser, limits);
         }
         enum hl_parse_result result = hl_parser_next(&conn->parser, bytes, len);
         if (result == HL_PARSE_MORE) {
@@ -142,19 +169,11 @@ static void run_requests(struct hl_conn *conn, const char *bytes, size_t len)
         }
         if (result == HL_PARSE_ERROR) {
             hl_write_error_printf(&session->writer, "ERR %s", conn->parser.error);
-            hl_session_gate(node, session, 0);
-            hl_session_close(node, session, true);
+            hl_session_gate(conn->server->node, session, 0);
+            hl_session_close(conn->server->node, session, true);
             return;
         }
-        if (hl_node_execute(node, session, conn->parser.argc, conn->parser.argv) ==
-            HL_EXEC_POSTPONE) {
-            postpone(conn, conn->parser.argc, conn->parser.argv);
-            return;
-        }
-        const struct hl_parser_limits *limits = limits_of(conn);
-        if (conn->parser.limits != limits) {
-            hl_parser_set_limits(&conn->parser, limits);
-        }
+        run_one(conn, conn->parser.argc, conn->parser.argv);
     }
 }
 

@@ -1,48 +1,118 @@
 #include "resp/peek.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <stdlib.h>
 
-#define MAX 4
+static struct hl_peek peek;
 
-static struct hl_slice words[MAX];
-
-static int peek(const char *text)
+static int look(const char *text)
 {
-    return hl_peek_words(text, strlen(text), words, MAX);
+    return hl_peek_requests(&peek, text, strlen(text));
+}
+
+static bool arg_is(int request, int arg, const char *text)
+{
+    return hl_slice_equal(peek.requests[request].argv[arg], hl_slice_of(text));
 }
 
 #define GET(key) "*2\r\n$3\r\nGET\r\n$1\r\n" key "\r\n"
+#define GET_SIZE (sizeof GET("a") - 1)
 
-Test(peek, finds_the_second_word_of_each_request)
+Test(peek, reads_plain_requests_one_after_the_other)
 {
-    cr_assert_eq(peek(GET("a") "*1\r\n$4\r\nPING\r\n*3\r\n$3\r\nSET\r\n$2\r\nbc\r\n$0\r\n\r\n"), 2);
-    cr_assert(hl_slice_equal(words[0], hl_slice_of("a")));
-    cr_assert(hl_slice_equal(words[1], hl_slice_of("bc")));
+    cr_assert_eq(look(GET("a") "*1\r\n$4\r\nPING\r\n*3\r\n$3\r\nSET\r\n$2\r\nbc\r\n$0\r\n\r\n"), 3);
+    cr_assert_eq(peek.requests[0].argc, 2);
+    cr_assert_eq(peek.requests[0].size, GET_SIZE);
+    cr_assert(arg_is(0, 0, "GET") && arg_is(0, 1, "a"));
+    cr_assert_eq(peek.requests[1].argc, 1);
+    cr_assert(arg_is(1, 0, "PING"));
+    cr_assert_eq(peek.requests[2].argc, 3);
+    cr_assert(arg_is(2, 1, "bc") && arg_is(2, 2, ""));
 }
 
-Test(peek, stops_at_the_maximum_and_at_what_is_not_plain)
+Test(peek, stops_at_the_maximum)
 {
-    cr_assert_eq(peek(GET("a") GET("b") GET("c") GET("d") GET("e")), MAX);
-    cr_assert_eq(peek(GET("a") "PING\r\n" GET("b")), 1);
-    cr_assert_eq(peek(GET("a") "*0\r\n" GET("b")), 1);
-    cr_assert_eq(peek(GET("a") "*9\r\n$1\r\na\r\n"), 1);
-    cr_assert_eq(peek(GET("a") "*2\r\n$3\r\nGET\r\n:1\r\n" GET("b")), 1);
-    cr_assert_eq(peek(GET("a") "*2\r\n$3\r\nGET\r\n$9999999\r\n"), 1);
-    cr_assert_eq(peek(GET("a") "*-1\r\n"), 1);
-    cr_assert_eq(peek("*2\r\n$3\r\nGET\r\n$18446744073709551615\r\n"), 0);
-    cr_assert_eq(peek(""), 0);
+    char text[(HL_PEEK_MAX + 1) * GET_SIZE + 1] = "";
+    for (int i = 0; i <= HL_PEEK_MAX; i++) {
+        strcat(text, GET("a"));
+    }
+    cr_assert_eq(look(text), HL_PEEK_MAX);
+}
+
+Test(peek, stops_at_what_is_not_plain)
+{
+    static const char *const others[] = {
+        "PING\r\n",
+        "*0\r\n",
+        "*-1\r\n",
+        "*\r\n",
+        "*01\r\n$4\r\nPING\r\n",
+        "*+1\r\n$4\r\nPING\r\n",
+        "*1\r\n$04\r\nPING\r\n",
+        "*1\r\n$004\r\nPING\r\n",
+        "*1\r\n$\r\nPING\r\n",
+        "*1\r\n=4\r\nPING\r\n",
+        "*9\r\n$1\r\na\r\n$1\r\na\r\n$1\r\na\r\n$1\r\na\r\n$1\r\na\r\n$1\r\na\r\n$1\r\na\r\n$1\r\na"
+        "\r\n$1\r\na\r\n",
+        "*2\r\n$3\r\nGET\r\n:1\r\n",
+        "*2\r\n$3\r\nGET\r\n$99999\r\n",
+        "*2\r\n$3\r\nGET\r\n$18446744073709551615\r\n",
+        "\r\n",
+        "",
+    };
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        char text[256] = GET("a");
+        strcat(text, others[i]);
+        strcat(text, GET("b"));
+        cr_assert_eq(look(text), others[i][0] == '\0' ? 2 : 1, "case %zu", i);
+    }
 }
 
 /* Method: every truncation, in memory that ends there. */
 Test(peek, a_request_that_is_cut_does_not_count)
 {
     static const char text[] = GET("a") GET("b");
-    size_t one = (sizeof text - 1) / 2;
     for (size_t cut = 0; cut < sizeof text - 1; cut++) {
         char *copy = malloc(cut + 1);
         memcpy(copy + 1, text, cut);
-        cr_assert_eq(hl_peek_words(copy + 1, cut, words, MAX), cut >= one ? 1 : 0);
+        cr_assert_eq(hl_peek_requests(&peek, copy + 1, cut), cut >= GET_SIZE ? 1 : 0);
         free(copy);
+    }
+}
+
+/* The longest argument that counts as plain, and the one after it. */
+Test(peek, long_arguments_are_left_to_the_parser)
+{
+    for (size_t len = 9999; len <= 10000; len++) {
+        char head[32];
+        int used = snprintf(head, sizeof head, "*1\r\n$%zu\r\n", len);
+        char *text = malloc((size_t)used + len + 3);
+        memcpy(text, head, (size_t)used);
+        memset(text + used, 'x', len);
+        memcpy(text + used + len, "\r\n", 3);
+        cr_assert_eq(look(text), len == 9999 ? 1 : 0);
+        cr_assert(len != 9999 || peek.requests[0].argv[0].len == len);
+        free(text);
+    }
+}
+
+/* Whatever is found is what the parser finds: method: every cut of texts that mix plain and other
+ * requests, each found request against the parser's. */
+Test(peek, agrees_with_the_parser)
+{
+    static const char text[] = GET("a") "*1\r\n$10\r\n0123456789\r\n" GET("b") "PING\r\n";
+    for (size_t cut = 0; cut < sizeof text; cut++) {
+        struct hl_parser parser;
+        hl_parser_init(&parser, &hl_parser_limits_unauth);
+        size_t end = 0;
+        for (int i = 0; i < hl_peek_requests(&peek, text, cut); i++) {
+            end += peek.requests[i].size;
+            cr_assert_eq(hl_parser_next(&parser, text, cut), HL_PARSE_COMMAND);
+            cr_assert_eq(parser.pos, end);
+            cr_assert_eq(parser.argc, peek.requests[i].argc);
+            cr_assert(hl_slice_equal(parser.argv[0], peek.requests[i].argv[0]));
+        }
+        hl_parser_fini(&parser);
     }
 }
