@@ -124,25 +124,50 @@ struct hl_abi *hl_abi_create(struct hl_node *node, const struct hl_abi_services 
     return abi;
 }
 
-void hl_abi_destroy(struct hl_abi *abi)
+/* Take what threads handed over. */
+static void take_mails(struct hl_abi *abi)
+{
+    enum hl_mail kind;
+    void *ptr = NULL;
+    void *argument = NULL;
+    for (int i = 0; i < MAILS_PER_ROUND && hl_inbox_take(abi, &kind, &ptr, &argument); i++) {
+        switch (kind) {
+        case HL_MAIL_UNBLOCK:
+            hl_blocked_serve(abi, ptr);
+            break;
+        case HL_MAIL_ONESHOT:
+            hl_oneshot_run(abi, ptr, argument);
+            break;
+        }
+    }
+}
+
+bool hl_abi_destroy(struct hl_abi *abi)
 {
     if (abi == NULL) {
-        return;
+        return true;
     }
     hl_abi_current = abi;
     hl_abi_fire(abi, REDISMODULE_EVENT_SHUTDOWN, 0, NULL);
+    hl_modules_ask(abi);
+    take_mails(abi);
+    bool busy = hl_modules_busy(abi);
     hl_ks_flush(abi->ks); /* values of module types end while their types are there */
-    hl_modules_end(abi);
-    hl_command_unregister(abi->table, "module");
     if (abi->caller != NULL) {
         hl_session_destroy(abi->node, abi->caller);
     }
     abi->node->hooks = (struct hl_node_hooks){0};
+    if (busy) {
+        return false; /* a thread may still use it */
+    }
+    hl_modules_end(abi);
+    hl_command_unregister(abi->table, "module");
     hl_filter_release(abi);
     hl_inbox_fini(abi);
     hl_frame_free(abi);
     hl_free(abi);
     hl_abi_current = NULL;
+    return true;
 }
 
 void hl_abi_enter(struct hl_abi *abi)
@@ -154,20 +179,8 @@ void hl_abi_enter(struct hl_abi *abi)
 
 int64_t hl_abi_service(struct hl_abi *abi)
 {
-    enum hl_mail kind;
-    void *ptr = NULL;
-    void *argument = NULL;
     hl_abi_enter(abi);
-    for (int i = 0; i < MAILS_PER_ROUND && hl_inbox_take(abi, &kind, &ptr, &argument); i++) {
-        switch (kind) {
-        case HL_MAIL_UNBLOCK:
-            hl_blocked_serve(abi, ptr);
-            break;
-        case HL_MAIL_ONESHOT:
-            hl_oneshot_run(abi, ptr, argument);
-            break;
-        }
-    }
+    take_mails(abi);
     hl_blocked_serve_ready(abi);
     return hl_timers_run(abi);
 }

@@ -17,8 +17,10 @@ struct hl_dump_modules;
  * but in the simulator, where hl_abi_enter() says whose turn it is. */
 struct hl_abi *hl_abi_create(struct hl_node *node, const struct hl_abi_services *services);
 
-/* Unload everything, whatever the modules say, and release it.  NULL is allowed. */
-void hl_abi_destroy(struct hl_abi *abi);
+/* Ask every module to stop, unload them all, and release everything.  NULL is allowed.  False when
+ * a module's thread may still hand something over: then the memory of the ABI and `services` must
+ * stay until the process ends, though the node may go. */
+bool hl_abi_destroy(struct hl_abi *abi);
 
 /* Functions of the ABI without a context mean this one from now on. */
 void hl_abi_enter(struct hl_abi *abi);

@@ -112,6 +112,12 @@ struct hl_module *hl_module_create(struct hl_abi *abi, const char *path,
 /* The loaded module of that name, or NULL. */
 struct hl_module *hl_module_find(struct hl_abi *abi, struct hl_slice name);
 
+/* True while a thread of a module may still hand something over. */
+bool hl_modules_busy(const struct hl_abi *abi);
+
+/* The server ends: ask each module to stop, and let the code of those that do not stay mapped. */
+void hl_modules_ask(struct hl_abi *abi);
+
 /* End all modules, whatever they say. */
 void hl_modules_end(struct hl_abi *abi);
 

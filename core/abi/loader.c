@@ -112,6 +112,22 @@ static hl_err run_onload(struct hl_module *module, onload_fn onload, struct hl_e
     return HL_OK;
 }
 
+/* Ask the module's OnUnload, when it has one; false when it refuses. */
+static bool agrees_to_go(struct hl_module *module)
+{
+    onunload_fn onunload = module->object == NULL ? NULL : (onunload_fn)symbol(module, "OnUnload");
+    if (onunload == NULL) {
+        return true;
+    }
+    RedisModuleCtx ctx;
+    hl_ctx_init(&ctx, module->abi, module);
+    hl_frame_begin(&ctx);
+    int result = onunload(&ctx);
+    hl_ctx_fini(&ctx);
+    (void)hl_frame_end(&ctx);
+    return result != REDISMODULE_ERR;
+}
+
 hl_err hl_abi_load(struct hl_abi *abi, const char *path, const struct hl_slice *argv, int argc,
                    const struct hl_abi_setting *settings, int setting_count, struct hl_errmsg *msg)
 {
@@ -144,6 +160,7 @@ hl_err hl_abi_load(struct hl_abi *abi, const char *path, const struct hl_slice *
         err = hl_fail(msg, HL_EINVAL,
                       "Module Configuration was given for a setting that module %s does not have",
                       module->name);
+        (void)agrees_to_go(module); /* it believes to be loaded: it goes anyway */
     }
     abi->settings = NULL;
     abi->setting_count = 0;
@@ -218,17 +235,8 @@ hl_err hl_abi_unload(struct hl_abi *abi, struct hl_slice name, struct hl_errmsg 
     if (reason != NULL) {
         return hl_fail(msg, HL_EBUSY, "%s", reason);
     }
-    onunload_fn onunload = module->object == NULL ? NULL : (onunload_fn)symbol(module, "OnUnload");
-    if (onunload != NULL) {
-        RedisModuleCtx ctx;
-        hl_ctx_init(&ctx, abi, module);
-        hl_frame_begin(&ctx);
-        int result = onunload(&ctx);
-        hl_ctx_fini(&ctx);
-        (void)hl_frame_end(&ctx);
-        if (result == REDISMODULE_ERR) {
-            return hl_fail(msg, HL_EBUSY, "operation not possible.");
-        }
+    if (!agrees_to_go(module)) {
+        return hl_fail(msg, HL_EBUSY, "operation not possible.");
     }
     hl_list_remove(&module->node);
     char *kept = hl_strndup(module->name, strlen(module->name));
@@ -241,6 +249,31 @@ hl_err hl_abi_unload(struct hl_abi *abi, struct hl_slice name, struct hl_errmsg 
                 &change);
     hl_free(kept);
     return HL_OK;
+}
+
+bool hl_modules_busy(const struct hl_abi *abi)
+{
+    HL_LIST_EACH(m, (struct hl_list_node *)&abi->modules)
+    {
+        const struct hl_module *module = HL_LIST_ENTRY(m, struct hl_module, node);
+        if (module->blocked != 0 || atomic_load(&module->contexts) != 0) {
+            return true;
+        }
+    }
+    return atomic_load(&abi->contexts) != 0;
+}
+
+void hl_modules_ask(struct hl_abi *abi)
+{
+    HL_LIST_EACH(m, &abi->modules)
+    {
+        struct hl_module *module = HL_LIST_ENTRY(m, struct hl_module, node);
+        bool has_onunload = module->object != NULL && symbol(module, "OnUnload") != NULL;
+        if (!agrees_to_go(module) || !has_onunload) {
+            hl_object_leave(module->object);
+            module->object = NULL; /* threads of it may run on: its code stays until the end */
+        }
+    }
 }
 
 void hl_modules_end(struct hl_abi *abi)

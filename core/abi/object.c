@@ -156,6 +156,14 @@ const char *hl_object_path(const struct hl_object_file *object)
     return object->path;
 }
 
+void hl_object_leave(struct hl_object_file *object)
+{
+    if (object != NULL) {
+        hl_free(object->path);
+        hl_free(object);
+    }
+}
+
 void hl_object_close(struct hl_object_file *object)
 {
     if (object == NULL) {

@@ -28,6 +28,10 @@ void *hl_object_symbol(const struct hl_object_file *object, const char *name);
 /* The path of the file that was copied; lives as long as the object. */
 const char *hl_object_path(const struct hl_object_file *object);
 
+/* End the object but leave it mapped until the process ends: a thread may be in its code.  NULL is
+ * allowed. */
+void hl_object_leave(struct hl_object_file *object);
+
 /* Unmap it: no thread may be in its code.  NULL is allowed. */
 void hl_object_close(struct hl_object_file *object);
 

@@ -18,6 +18,7 @@
 #include <limits.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
@@ -49,7 +50,7 @@ struct hl_modules {
     uv_timer_t timer;
     struct hl_list_node watches;
     char *path;
-    bool stopped;
+    atomic_bool stopped;
 };
 
 /* --- the lock --------------------------------------------------------------------------------- */
@@ -149,7 +150,9 @@ static void service_log(void *ctx, enum hl_abi_log level, const char *text)
 static void service_wake(void *ctx)
 {
     struct hl_modules *modules = ctx;
-    (void)uv_async_send(&modules->wake);
+    if (!atomic_load(&modules->stopped)) { /* a thread may come late, when the loop is gone */
+        (void)uv_async_send(&modules->wake);
+    }
 }
 
 static void on_watched(uv_poll_t *poll, int status, int events)
@@ -294,7 +297,7 @@ static void on_timer(uv_timer_t *handle)
 
 void hl_modules_service(struct hl_modules *modules)
 {
-    if (modules->stopped) {
+    if (atomic_load(&modules->stopped)) {
         return;
     }
     int64_t due_us = hl_abi_service(modules->abi);
@@ -415,7 +418,7 @@ hl_err hl_modules_load(struct hl_modules *modules, struct hl_errmsg *msg)
 
 void hl_modules_stop(struct hl_modules *modules)
 {
-    modules->stopped = true;
+    atomic_store(&modules->stopped, true);
     HL_LIST_EACH(w, &modules->watches)
     {
         struct watched *watched = HL_LIST_ENTRY(w, struct watched, node);
@@ -429,7 +432,9 @@ void hl_modules_destroy(struct hl_modules *modules)
     if (modules == NULL) {
         return;
     }
-    hl_abi_destroy(modules->abi);
+    if (!hl_abi_destroy(modules->abi)) {
+        return; /* a module's thread still looks at it; the process is about to end */
+    }
     hl_free(modules->path);
     pthread_mutex_destroy(&modules->lock.mutex);
     pthread_cond_destroy(&modules->lock.changed);

@@ -629,6 +629,8 @@ def main():
             with Server(SERVER, *extra, *args) as server:
                 try:
                     test(server)
+                    server.stop()
+                    assert "Sanitizer" not in server.log(), "the sanitizer complains"
                 except Exception:
                     print(server.log()[-3000:])
                     raise

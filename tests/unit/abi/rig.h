@@ -141,7 +141,7 @@ __attribute__((unused)) static void rig_destroy(struct rig *rig)
 {
     hl_ctx_fini(&rig->ctx);
     (void)hl_frame_end(&rig->ctx);
-    hl_abi_destroy(rig->abi);
+    (void)hl_abi_destroy(rig->abi);
     hl_node_destroy(rig->node);
     hl_free(rig);
 }

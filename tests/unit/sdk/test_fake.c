@@ -10,6 +10,7 @@ static struct fake *fake;
 static long long limit;
 static int ticks;
 static RedisModuleBlockedClient *waiting;
+static RedisModuleString *kept;
 
 static int cmd_tree(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
 {
@@ -39,7 +40,7 @@ static int cmd_call(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
 static int cmd_keep(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
 {
     (void)argc;
-    RedisModule_CreateStringFromString(ctx, argv[1]); /* never freed: a leak */
+    kept = RedisModule_CreateStringFromString(ctx, argv[1]); /* not freed by the command: a leak */
     return RedisModule_ReplyWithNull(ctx);
 }
 
@@ -136,6 +137,8 @@ Test(fake, counts_what_a_command_forgot_to_free)
 {
     fake_run(fake, "t.keep x");
     cr_assert_eq(fake_live(fake), 1);
+    RedisModule_FreeString(NULL, kept);
+    cr_assert_eq(fake_live(fake), 0);
 }
 
 Test(fake, time_moves_by_hand)
