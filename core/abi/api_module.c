@@ -72,7 +72,8 @@ int hl_rm_GetContextFlags(RedisModuleCtx *ctx)
 
 int hl_rm_AvoidReplicaTraffic(void)
 {
-    return 0; /* leadership moves only when nothing is under way */
+    const struct hl_node *node = hl_abi_current->node;
+    return node->pause_until_ms > node->now_ms; /* CLIENT PAUSE, of writes or of all */
 }
 
 /* ---- Clocks ---- */

@@ -26,9 +26,9 @@ def flags(test):
     out = ["--loadmodule", os.path.join(MODULES, "auth.so")]
     for name, value in chosen.items():
         out += ["--auth." + name, str(value)]
+    out += ["--enable-module-command", "yes", "--enable-debug-command", "yes"]
     if STOCK:
-        out += ["--save", "", "--appendonly", "yes", "--enable-module-command", "yes",
-                "--enable-debug-command", "yes"]
+        out += ["--save", "", "--appendonly", "yes"]
     return out
 
 

@@ -92,6 +92,22 @@ class Client:
         return None
 
 
+def lacks(client, *commands):
+    """Which of the commands the server does not have, said aloud so that a skip has a reason; ""
+    when it has all.  "debug|reload" asks for a subcommand, by trying it."""
+    missing = []
+    for name in commands:
+        main, _, sub = name.partition("|")
+        found = client("COMMAND", "INFO", main)[0] is not None
+        if found and sub:
+            found = "unknown subcommand" not in (client.error(main, sub) or "").lower()
+        if not found:
+            missing.append(name.replace("|", " ").upper())
+    if missing:
+        print(f"     (this server has no {', '.join(missing)}: skipped)")
+    return ", ".join(missing)
+
+
 def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))

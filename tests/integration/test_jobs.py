@@ -12,7 +12,7 @@ import threading
 import time
 import traceback
 
-from resp_client import Client, Error, Server
+from resp_client import Client, Error, Server, lacks
 
 SERVER = sys.argv[1] if len(sys.argv) > 1 else os.environ["HELIOS_SERVER"]
 MODULES = os.path.abspath(sys.argv[2] if len(sys.argv) > 2 else
@@ -26,9 +26,12 @@ RANGE = "ERR value is not an integer or out of range"
 WRONGTYPE = "WRONGTYPE Operation against a key holding the wrong kind of value"
 
 
-def stock_only(test):
-    test.skip = not STOCK
-    return test
+def needs(*commands):
+    """A test of what some servers do not have (yet): they are asked."""
+    def mark(test):
+        test.needs = commands
+        return test
+    return mark
 
 
 def args(*words):
@@ -363,8 +366,8 @@ def test_client_unblock(server):
 def test_scripts(server):
     """In scripts nothing waits, and jobs can be pushed."""
     c = server.client()
-    if (c.error("EVAL", "return 1", 0) or "").startswith("ERR unknown command"):
-        return  # a server without scripts
+    if lacks(c, "eval"):
+        return
     expect(c("EVAL", "return redis.call('JOB.PULL', KEYS[1], 'BLOCK', 0)", 1, "q"), None)
     pushed = c("EVAL", "return redis.call('JOB.PUSH', KEYS[1], 'from lua')", 1, "q")
     expect(pull_one(c, "q")["id"], pushed[0])
@@ -554,7 +557,7 @@ def expect_same(one, other):
     assert not found, "\n".join(found)
 
 
-@stock_only
+@needs("replicaof")
 def test_replica(server):
     """A replica is equal at every moment, expiry included; promoted, it expires leases itself."""
     c = server.client()
@@ -612,7 +615,6 @@ def test_restart(server):
     wait_for(lambda: get(c, lease["id"])["status"] != "leased")
 
 
-@stock_only
 @args("--appendonly", "yes", "--appendfsync", "always", "--save", "", "--hz", "1")
 def test_append_only_file(server):
     """The file makes an equal state, before and after a rewrite without an RDB preamble."""
@@ -645,7 +647,6 @@ def quiet(c):
     wait_for(calm)
 
 
-@stock_only
 def test_pause(server):
     """While writes are paused, as before a failover, the timer waits; then it goes on."""
     c = server.client()
@@ -656,7 +657,7 @@ def test_pause(server):
     wait_for(lambda: get(c, job_id)["status"] == "ready")
 
 
-@stock_only
+@needs("debug|reload")
 def test_debug_reload(server):
     """Saved and loaded, everything is as it was, and the timer runs on."""
     c = server.client()
@@ -674,9 +675,9 @@ def test_events(server):
     """Subscribers of keyspace events hear of jobs."""
     c, listener = server.client(), server.client()
     c("CONFIG SET notify-keyspace-events Ed")
-    if (listener.error("PSUBSCRIBE", "__keyevent@0__:job.*") or "").startswith("ERR unknown"):
-        print("     (this server has no PSUBSCRIBE: skipped)")
+    if lacks(c, "psubscribe"):
         return
+    listener("PSUBSCRIBE __keyevent@0__:job.*")
     push(c, "q", "x")
     job = pull_one(c, "q")
     c("JOB.ACK", job["id"], job["token"])
@@ -705,9 +706,8 @@ def test_docs(server):
     c = server.client()
     expect(c("COMMAND GETKEYS JOB.PULL a b COUNT 3 BLOCK 0"), ["a", "b"])
     expect(c("COMMAND GETKEYS JOB.ACK q:1-00000000 t"), ["q:1-00000000"])
-    if STOCK:
-        docs = c("COMMAND", "DOCS", "job.push")
-        assert "Adds a job" in str(docs), docs
+    docs = c("COMMAND", "DOCS", "job.push")
+    assert "Adds a job" in str(docs), docs
 
 
 def test_many(server):
@@ -752,13 +752,13 @@ def main():
     for name, test in sorted(globals().items()):
         if not name.startswith("test_") or (wanted and name not in wanted):
             continue
-        if getattr(test, "skip", False):
-            print(f"skip {name}")
-            continue
         flags = getattr(test, "args", VOLATILE)
         try:
             with Server(SERVER, *LOAD, *flags) as server:
                 try:
+                    if lacks(server.client(), *getattr(test, "needs", ())):
+                        print(f"skip {name}")
+                        continue
                     test(server)
                 except Exception:
                     print(server.log()[-3000:])
