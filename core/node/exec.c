@@ -95,7 +95,7 @@ bool hl_node_call(struct hl_node *node, struct hl_session *session, struct hl_co
 void hl_session_reply_done(struct hl_node *node, struct hl_session *session, uint64_t gate)
 {
     hl_session_gate(node, session, gate);
-    if ((session->flags & HL_SESSION_WRITING) == 0 && session->open != 0) {
+    if ((session->flags & HL_SESSION_WRITING) == 0 && session->open != session->left) {
         node->world->output(node->world->ctx, session);
     }
 }

@@ -86,22 +86,32 @@ void hl_gate_release(struct hl_node *node)
 
 struct hl_slice hl_session_output(const struct hl_session *session)
 {
-    return (struct hl_slice){.ptr = session->out.ptr, .len = session->open};
+    return (struct hl_slice){.ptr =
+                                 session->out.ptr != NULL ? session->out.ptr + session->left : NULL,
+                             .len = session->open - session->left};
+}
+
+/* Give the room of what has left back, when that costs no more than it saves: a client that takes
+ * much output in small pieces must not move the rest each time. */
+static void drop_left(struct hl_session *session)
+{
+    size_t len = session->left;
+    if (len <= session->out.len / 2) {
+        return;
+    }
+    hl_buf_consume(&session->out, len);
+    session->open -= len;
+    session->left = 0;
+    for (uint32_t i = session->mark_first; i < session->mark_count; i++) {
+        session->marks[i].end -= len;
+    }
 }
 
 void hl_session_taken(struct hl_session *session, size_t len)
 {
-    HL_ASSERT(len <= session->open); /* S1 */
-    if (len == session->out.len) {
-        hl_buf_clear(&session->out);
-        session->open = 0;
-    } else {
-        hl_buf_consume(&session->out, len);
-        session->open -= len;
-    }
-    for (uint32_t i = session->mark_first; i < session->mark_count; i++) {
-        session->marks[i].end -= len;
-    }
+    HL_ASSERT(len <= session->open - session->left); /* S1 */
+    session->left += len;
+    drop_left(session);
 }
 
 /* After a flush every name has changed: each waits for the entry of the running unit. */

@@ -144,8 +144,8 @@ void hl_session_describe(struct hl_node *node, const struct hl_session *session,
     hl_buf_printf(out, " sub=0 psub=0 ssub=0 multi=%d qbuf=%zu qbuf-free=%zu argv-mem=%zu", multi,
                   session->qbuf_len, session->qbuf_free, session->argv_len);
     hl_buf_printf(out, " multi-mem=%zu rbs=%zu rbp=%zu obl=%zu oll=0 omem=%zu tot-mem=%zu",
-                  session->queued_bytes, session->out.cap, session->out.len, session->out.len,
-                  session->out.len - session->open,
+                  session->queued_bytes, session->out.cap, hl_session_held(session),
+                  hl_session_held(session), session->out.len - session->open,
                   sizeof *session + session->out.cap + session->queued_bytes + session->qbuf_len +
                       session->qbuf_free);
     hl_buf_printf(out, " events=r cmd=%s user=%s redir=-1 resp=%d lib-name=%s lib-ver=%s", cmd,

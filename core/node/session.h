@@ -88,7 +88,8 @@ struct hl_session {
     struct hl_user *user;    /* whose rights the commands have; owned by the node's ACL */
 
     struct hl_buf out;          /* replies not yet taken by the edge */
-    size_t open;                /* bytes of `out` that may leave now (S2) */
+    size_t open;                /* offset into `out`: what is before it may leave now (S2) */
+    size_t left;                /* offset into `out`: what is before it has left; <= open */
     struct hl_gate_mark *marks; /* queue of what waits; marks[mark_first..mark_count) */
     uint32_t mark_first, mark_count, mark_cap;
     uint64_t mark_batch; /* the loop iteration that made the last mark: it may be extended */
@@ -124,6 +125,12 @@ struct hl_slice hl_session_output(const struct hl_session *session);
 
 /* The edge took `len` bytes of hl_session_output(). */
 void hl_session_taken(struct hl_session *session, size_t len);
+
+/* Bytes held for the edge: those that may leave and those that wait. */
+static inline size_t hl_session_held(const struct hl_session *session)
+{
+    return session->out.len - session->left;
+}
 
 /* Note that everything written to `out` so far, past the last mark, needs `gate` committed. `batch`
  * numbers the loop iteration. */

@@ -10,6 +10,7 @@
 #include "kit/assert.h"
 #include "kit/tls.h"
 #include "resp/peek.h"
+#include "server/limits.h"
 #include "server/secure.h"
 #include "server/sockets.h"
 
@@ -86,11 +87,11 @@ void hl_conn_resume(void *ctx, struct hl_session *session)
     }
 }
 
-static bool takes_input(const struct hl_conn *conn)
+static bool takes_input(struct hl_conn *conn)
 {
     const uint32_t stops =
         HL_SESSION_BLOCKED | HL_SESSION_POSTPONED | HL_SESSION_CLOSE_NOW | HL_SESSION_CLOSE_AFTER;
-    return (conn->session->flags & stops) == 0;
+    return (conn->session->flags & stops) == 0 && !hl_limits_pause(conn);
 }
 
 static void postpone(struct hl_conn *conn, int argc, const struct hl_slice *argv)
@@ -329,7 +330,12 @@ static bool write_out(struct hl_conn *conn)
         }
     }
     int events = out.len != 0 || hl_secure_waits(conn) ? UV_WRITABLE : 0;
-    wait_for(conn, conn->ended ? events : events | UV_READABLE);
+    bool paused = conn->paused;
+    bool stops = hl_limits_pause(conn) || conn->ended;
+    wait_for(conn, stops ? events : events | UV_READABLE);
+    if (paused && !conn->paused) {
+        hl_conn_resume(conn->server, session);
+    }
     if (session->out.len == 0 && session->out.cap > HL_READ_SIZE) {
         hl_buf_fini(&session->out);
     }
@@ -352,10 +358,7 @@ static void flush_one(struct hl_conn *conn)
         conn_close(conn);
         return;
     }
-    if (session->out.len > hl_server_options(conn->server)->output_buffer_max) {
-        hl_node_log(conn->server->node, 3,
-                    "closing client %llu: its replies outgrew client-output-buffer-limit",
-                    (unsigned long long)session->id);
+    if (hl_limits_exceeded(conn)) {
         conn_close(conn);
     }
 }
@@ -391,6 +394,9 @@ void hl_conns_flush(struct hl_server *server)
         struct hl_list_node *first = server->outputs.next;
         hl_list_remove(first);
         flush_one(HL_LIST_ENTRY(first, struct hl_conn, output));
+    }
+    if (!hl_list_empty(&server->resumes)) {
+        (void)uv_async_send(&server->log_done); /* they have their turn in the next iteration */
     }
 }
 
@@ -471,4 +477,5 @@ void hl_conns_cron(struct hl_server *server)
             hl_session_close(server->node, conn->session, false);
         }
     }
+    hl_limits_cron(server);
 }

@@ -24,8 +24,10 @@ struct hl_conn {
     struct hl_list_node all, output, resume;
     bool ended; /* the peer will send no more; what it is owed still leaves */
     bool closing;
-    struct hl_tls *tls; /* NULL without TLS */
-    bool tls_more;      /* the engine holds plaintext, or its end, that was not read */
+    bool paused;           /* limits.c: it reads too little of what it is sent */
+    int64_t soft_since_ms; /* limits.c: since when it is above its soft limit; 0: it is not */
+    struct hl_tls *tls;    /* NULL without TLS */
+    bool tls_more;         /* the engine holds plaintext, or its end, that was not read */
 };
 
 #endif

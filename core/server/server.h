@@ -10,6 +10,7 @@
 #include "base/list.h"
 #include "node/node.h"
 #include "resp/parser.h"
+#include "server/config.h"
 #include "server/users.h"
 
 #include <uv.h>
@@ -45,7 +46,8 @@ struct hl_server_options {
     const char *dir;
     int backlog, maxclients, tcp_keepalive_s, timeout_s;
     bool protected_mode;
-    size_t query_buffer_max, output_buffer_max;
+    size_t query_buffer_max;
+    struct hl_config_output_limit output_limits[HL_CONFIG_OUTPUT_CLASSES];
     int64_t bulk_max;
 };
 

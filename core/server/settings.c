@@ -44,8 +44,7 @@ void hl_settings_options(struct hl_server *server)
 {
     const struct hl_config *cfg = server->config;
     struct hl_server_options *o = &server->options;
-    struct hl_config_output_limit limits[HL_CONFIG_OUTPUT_CLASSES];
-    hl_config_output_limits(cfg, limits);
+    hl_config_output_limits(cfg, o->output_limits);
     split_bind(o, hl_config_text(cfg, HL_CFG_BIND));
     o->port = (int)hl_config_int(cfg, HL_CFG_PORT);
     o->tls_port = (int)hl_config_int(cfg, HL_CFG_TLS_PORT);
@@ -61,7 +60,6 @@ void hl_settings_options(struct hl_server *server)
     o->protected_mode = hl_settings_protected(cfg);
     o->query_buffer_max =
         at_most(hl_config_int(cfg, HL_CFG_CLIENT_QUERY_BUFFER_LIMIT), REQUEST_MAX);
-    o->output_buffer_max = limits[0].hard != 0 ? (size_t)limits[0].hard : SIZE_MAX;
     o->bulk_max = (int64_t)at_most(hl_config_int(cfg, HL_CFG_PROTO_MAX_BULK_LEN), TRANSACTION_MAX);
     for (int in = 0; in < 2; in++) {
         for (int resp3 = 0; resp3 < 2; resp3++) {

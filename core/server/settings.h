@@ -11,8 +11,8 @@ void hl_settings_options(struct hl_server *server);
 /* The node's settings. */
 struct hl_node_config hl_settings_node(const struct hl_config *cfg);
 
-/* Is protected mode in force?  Whoever names an address to listen on, and says nothing about protected
- * mode, wants to be reached there. */
+/* Is protected mode in force?  Whoever names an address to listen on, and says nothing about
+ * protected mode, wants to be reached there. */
 bool hl_settings_protected(const struct hl_config *cfg);
 
 /* Are snapshots wanted by themselves?  An explicit `save ""` without a log means none, as in Redis.
