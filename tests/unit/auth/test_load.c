@@ -8,7 +8,10 @@
 #include <criterion/criterion.h>
 #include <dirent.h>
 #include <dlfcn.h>
+#include <pthread.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #define SETTINGS_MAX 64
 
@@ -141,12 +144,42 @@ static int thread_count(void)
     return count;
 }
 
+static void *nothing(void *arg)
+{
+    return arg;
+}
+
+/* The count once a thread has run and ended: a sanitizer starts one of its own with the first. */
+static int threads_at_rest(void)
+{
+    pthread_t thread;
+    cr_assert_eq(pthread_create(&thread, NULL, nothing, NULL), 0);
+    cr_assert_eq(pthread_join(thread, NULL), 0);
+    int least = thread_count();
+    for (int i = 0; i < 20; i++) {
+        int count = thread_count();
+        least = count < least ? count : least;
+        (void)usleep(500);
+    }
+    return least;
+}
+
+/* A joined thread's entry in /proc may stay for a moment: wait for it, within bounds. */
+static bool threads_fall_to(int want)
+{
+    for (int i = 0; i < 2000 && thread_count() != want; i++) {
+        (void)usleep(1000);
+    }
+    return thread_count() == want;
+}
+
 /* Load the module into a fresh server of stubs, and unload it if that succeeded. */
 static int load_once(void)
 {
     void *context[1] = {(void *)get_api};
     RedisModuleCtx *ctx = (RedisModuleCtx *)context;
-    int before = thread_count();
+    static int before;
+    before = before != 0 ? before : threads_at_rest();
     known_count = calls = 0;
     void *object = dlopen(AUTH_MODULE, RTLD_NOW | RTLD_LOCAL);
     cr_assert_not_null(object, "%s", dlerror());
@@ -158,7 +191,7 @@ static int load_once(void)
         cr_assert_gt(thread_count(), before, "the threads run");
         cr_assert_eq(unload(ctx), REDISMODULE_OK);
     }
-    cr_assert_eq(thread_count(), before, "no thread outlives the module");
+    cr_assert(threads_fall_to(before), "no thread outlives the module");
     dlclose(object);
     return result;
 }
