@@ -9,6 +9,7 @@
 static void on_unit_ended(void *ctx, bool changed)
 {
     (void)changed;
+    hl_commit_unit_ended(ctx);
     hl_blocked_serve_ready(ctx);
 }
 
@@ -108,9 +109,9 @@ struct hl_abi *hl_abi_create(struct hl_node *node, const struct hl_abi_services 
     abi->table = node->commands;
     abi->services = services;
     struct hl_list_node *lists[] = {
-        &abi->modules, &abi->exports, &abi->timers,       &abi->watches, &abi->listeners,
-        &abi->jobs,    &abi->events,  &abi->configs,      &abi->filters, &abi->aux_later,
-        &abi->users,   &abi->auths,   &abi->user_changes, &abi->blocked};
+        &abi->modules, &abi->exports, &abi->timers,  &abi->watches,      &abi->listeners,
+        &abi->jobs,    &abi->events,  &abi->configs, &abi->filters,      &abi->aux_later,
+        &abi->commits, &abi->users,   &abi->auths,   &abi->user_changes, &abi->blocked};
     for (size_t i = 0; i < HL_ARRAY_LEN(lists); i++) {
         hl_list_init(lists[i]);
     }
@@ -182,6 +183,7 @@ int64_t hl_abi_service(struct hl_abi *abi)
     hl_abi_enter(abi);
     take_mails(abi);
     hl_blocked_serve_ready(abi);
+    hl_commit_run(abi);
     return hl_timers_run(abi);
 }
 

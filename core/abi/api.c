@@ -17,6 +17,12 @@ static struct row {
 #undef API
 };
 
+static const struct row extensions[] = {
+#define EXTENSION(name) {#name, (void *)hl_hm_##name},
+#include "abi/extensions.def"
+#undef EXTENSION
+};
+
 static int by_name(const void *a, const void *b)
 {
     return strcmp(((const struct row *)a)->name, ((const struct row *)b)->name);
@@ -34,6 +40,17 @@ void *hl_abi_function(const char *name)
     struct row wanted = {.name = name};
     struct row *found = bsearch(&wanted, rows, HL_ARRAY_LEN(rows), sizeof rows[0], by_name);
     return found == NULL ? NULL : found->function;
+}
+
+/* A function of Helios's own, or NULL. */
+static void *extension(const char *name)
+{
+    for (size_t i = 0; i < HL_ARRAY_LEN(extensions); i++) {
+        if (strcmp(extensions[i].name, name) == 0) {
+            return extensions[i].function;
+        }
+    }
+    return NULL;
 }
 
 /* Functions that one family of servers spells or means differently from the other. */
@@ -59,6 +76,9 @@ int hl_abi_get_api(const char *full_name, void *target)
         }
         bool valkey = prefixes[i][0] == 'V';
         void *function = hl_abi_function(valkey ? valkey_name(full_name + len) : full_name + len);
+        if (function == NULL && prefixes[i][0] == 'H') {
+            function = extension(full_name + len);
+        }
         if (function != NULL) {
             *(void **)target = function;
             return 0;

@@ -37,10 +37,15 @@
 #include "helios/module_calls.h"
 #include "helios/module_data.h"
 #include "helios/module_server.h"
+
+#include "helios/extensions.h"
 #undef HELIOS_API
 #define API(name, file, since) extern __typeof__(*RedisModule_##name) hl_rm_##name;
 #include "abi/api.def"
 #undef API
+#define EXTENSION(name) extern __typeof__(*HeliosModule_##name) hl_hm_##name;
+#include "abi/extensions.def"
+#undef EXTENSION
 
 #define HL_ABI_ARGS_MAX (1 << 20)     /* arguments of one call */
 #define HL_ABI_POSTPONED_MAX 64       /* aggregates of unknown length inside one another */
@@ -152,6 +157,7 @@ struct hl_abi {
     struct hl_list_node user_changes; /* api_acl.c */
     struct hl_session *auth_decided; /* api_acl.c: its login is being run again, with this answer */
     enum hl_auth_answer auth_answer;
+    struct hl_list_node commits; /* ext_commit.c: by gate */
     struct hl_list_node blocked; /* api_block.c */
     uint64_t next_timer;
     const struct hl_abi_setting *settings; /* of the MODULE LOADEX that runs */
@@ -535,6 +541,15 @@ void hl_filter_hook(struct hl_abi *abi);
 
 /* Forget the command that filters changed last. */
 void hl_filter_release(struct hl_abi *abi);
+
+/* A unit is over: what waits for its commit knows its gate now. */
+void hl_commit_unit_ended(struct hl_abi *abi);
+
+/* Call back those whose gate is committed. */
+void hl_commit_run(struct hl_abi *abi);
+
+/* What the module waits for. */
+void hl_commit_drop(struct hl_module *module);
 
 /* Let snapshots carry modules' globals. */
 void hl_aux_register(struct hl_abi *abi);

@@ -71,6 +71,7 @@ static void end_module(struct hl_module *module)
     hl_export_drop(module);
     hl_config_drop(module);
     hl_acl_drop(module);
+    hl_commit_drop(module);
     hl_type_drop(module);
     hl_object_close(module->object);
     for (int i = 0; i < module->argc; i++) {

@@ -616,6 +616,15 @@ def test_modules_judge_logins(server):
     expect(d("a.who")[0], "ann")
 
 
+def test_extensions(server):
+    """What Helios offers beyond the ABI works here, and is missed without harm elsewhere."""
+    c = server.client()
+    load(c, "t_commit")
+    for i in range(20):
+        expect(c("c.set", "k", i), "done" if STOCK else "committed")
+        expect(c("c.get", "k"), [str(i), -1 if STOCK else 1])
+
+
 def main():
     wanted = sys.argv[3:]
     failed = 0

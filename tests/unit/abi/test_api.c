@@ -82,3 +82,17 @@ Test(api, an_unknown_name_leaves_the_target_alone)
         cr_assert_eq(target, &mark);
     }
 }
+
+Test(api, extensions_have_our_prefix_only)
+{
+    static const char *const names[] = {"OnCommit", "SetKeyPrecise", "IsLeader"};
+    for (size_t i = 0; i < HL_ARRAY_LEN(names); i++) {
+        char full[64];
+        void *target = NULL;
+        snprintf(full, sizeof full, "RedisModule_%s", names[i]);
+        cr_assert_eq(hl_abi_get_api(full, &target), 1);
+        snprintf(full, sizeof full, "HeliosModule_%s", names[i]);
+        cr_assert_eq(hl_abi_get_api(full, &target), 0);
+        cr_assert_not_null(target);
+    }
+}
