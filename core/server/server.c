@@ -32,10 +32,8 @@ static int64_t wall_us(void *ctx)
 
 static uint64_t mono_us(void *ctx)
 {
-    (void)ctx;
-    struct timespec t;
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000u + (uint64_t)t.tv_nsec / 1000u;
+    struct hl_server *server = ctx;
+    return hl_clock_us(&server->clock);
 }
 
 static void entropy(void *ctx, void *out, size_t len)
@@ -76,6 +74,7 @@ static void log_line(void *ctx, int level, const char *line)
 
 void hl_server_init_world(struct hl_server *server)
 {
+    hl_clock_init(&server->clock);
     server->world = (struct hl_world){
         .ctx = server,
         .wall_us = wall_us,

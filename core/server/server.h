@@ -11,6 +11,7 @@
 #include "node/node.h"
 #include "resp/parser.h"
 #include "server/config.h"
+#include "server/clock.h"
 #include "server/users.h"
 
 #include <uv.h>
@@ -54,6 +55,7 @@ struct hl_server_options {
 struct hl_server {
     uv_loop_t loop;
     struct hl_world world;
+    struct hl_clock clock;
     struct hl_node *node;
     struct hl_config *config;
     struct hl_wal *wal;
