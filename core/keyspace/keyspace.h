@@ -6,7 +6,8 @@
  *   K1  a key is in a database's main table once; it is in the expires list iff it has a deadline.
  *   K2  an entry's address is stable until a function documented as moving it is called for it.
  *   K3  with `expiry` HL_EXPIRY_HIDE or HL_EXPIRY_OFF nothing is ever removed but by the caller.
- *   K4  every lookup by name raises `gate_seen` to the gate of that name, whether it exists or not.
+ *   K4  while `gated`, every lookup by name raises `gate_seen` to the gate of that name, whether it
+ *       exists or not.
  */
 #ifndef HL_KEYSPACE_KEYSPACE_H
 #define HL_KEYSPACE_KEYSPACE_H
@@ -107,6 +108,7 @@ struct hl_keyspace {
     /* The gate filter (PROTOCOL section 3): gate[hash(name) % HL_GATE_SLOTS] is the index of the
      * last entry that changed a name of that slot.  A collision only delays a reply. */
     uint64_t *gate;
+    bool gated;          /* something executed is not committed yet: look at the gates of names */
     uint64_t gate_index; /* index the running unit's entry will have; 0: nothing is gated */
     uint64_t gate_seen;  /* highest gate of the names looked up since the owner cleared it */
 

@@ -12,6 +12,7 @@ void hl_unit_begin(struct hl_node *node)
     HL_ASSERT(!node->unit.open); /* N2 */
     node->unit = (struct hl_unit){.open = true};
     node->ks.gate_seen = 0;
+    node->ks.gated = node->commit < node->last;
     node->ks.gate_index = node->wal != NULL ? node->last + 1 : 0;
 }
 

@@ -7,20 +7,31 @@
 #include "node/admit.h"
 #include "node/node_internal.h"
 
-/* The command, remembering the session's last one: a pipeline repeats itself. */
+/* Remember a command that no argument but its name chose. */
+static void remember(struct hl_session *session, struct hl_command *cmd, struct hl_slice name,
+                     uint64_t epoch)
+{
+    session->last_cmd = cmd;
+    session->last_cmd_epoch = epoch;
+    session->last_name_len = 0;
+    if (cmd->sub_count == 0 && cmd->parent == NULL && name.len <= HL_LAST_NAME_MAX) {
+        session->last_name_len = name.len;
+        memcpy(session->last_name, name.ptr, name.len);
+    }
+}
+
+/* The command; often the session's last one, spelled as before: a pipeline repeats itself. */
 static struct hl_command *lookup(struct hl_node *node, struct hl_session *session,
                                  const struct hl_slice *argv, int argc)
 {
     uint64_t epoch = hl_command_table_epoch(node->commands);
-    struct hl_command *last = session->last_cmd;
-    if (last != NULL && session->last_cmd_epoch == epoch && last->sub_count == 0 &&
-        last->parent == NULL && hl_slice_is(argv[0], last->row->name)) {
-        return last;
+    if (argv[0].len == session->last_name_len && session->last_cmd_epoch == epoch &&
+        argv[0].len != 0 && memcmp(argv[0].ptr, session->last_name, argv[0].len) == 0) {
+        return session->last_cmd;
     }
     struct hl_command *cmd = hl_command_of(node->commands, argv, argc);
     if (cmd != NULL) {
-        session->last_cmd = cmd;
-        session->last_cmd_epoch = epoch;
+        remember(session, cmd, argv[0], epoch);
     }
     return cmd;
 }

@@ -80,6 +80,8 @@ struct hl_blocked {
 #define HL_UNBLOCK_ERROR 2
 #define HL_UNBLOCK_CLOSED 3
 
+#define HL_LAST_NAME_MAX 16
+
 struct hl_session {
     uint64_t id;
     uint32_t flags; /* HL_SESSION_* */
@@ -102,7 +104,9 @@ struct hl_session {
     struct hl_blocked blocked;
     struct hl_command *last_cmd; /* for CLIENT LIST, and to save a lookup */
     uint64_t last_cmd_epoch;
-    uint64_t last_gate; /* index of the last entry this session's commands made */
+    size_t last_name_len;             /* 0: its name alone does not find it again */
+    char last_name[HL_LAST_NAME_MAX]; /* as the client spelled it */
+    uint64_t last_gate;               /* index of the last entry this session's commands made */
 
     struct hl_list_node all;        /* in node->sessions */
     struct hl_list_node waiting;    /* in node->waiting while marks wait */
