@@ -10,8 +10,8 @@
 #include "base/list.h"
 #include "node/node.h"
 #include "resp/parser.h"
-#include "server/config.h"
 #include "server/clock.h"
+#include "server/config.h"
 #include "server/users.h"
 
 #include <uv.h>
