@@ -229,6 +229,7 @@ enum hl_exec_result hl_node_execute(struct hl_node *node, struct hl_session *ses
     }
     if (is_queued_in_multi(session, cmd)) {
         queue_in_multi(node, session, cmd, argc, argv);
+        drop_reply_if_asked(session, start);
         hl_session_reply_done(node, session, 0);
         return HL_EXEC_DONE;
     }

@@ -159,6 +159,19 @@ static void lead(struct hl_node *node)
     hl_wal_append(node->wal, &noop);
 }
 
+/* What the log held is loaded; from now on only snapshots are made.  Their labels are past its end,
+ * so that a server that uses it again sees that they hold more than it does, and empties it. */
+static void leave_log(struct hl_node *node)
+{
+    node->last = node->snapshot_index;
+    if (node->wal != NULL) {
+        node->last = hl_wal_last(node->wal);
+        node->raft.term = hl_wal_meta(node->wal)->term;
+    }
+    node->commit = node->last;
+    node->wal = NULL;
+}
+
 static void done(struct hl_node *node)
 {
     struct hl_loader *loader = node->loader;
@@ -172,7 +185,7 @@ static void done(struct hl_node *node)
                 keys, (unsigned long long)node->snapshot_index, (unsigned long long)loader->applied,
                 (double)took_us / 1e6);
     if (!node->config.appendonly) {
-        node->wal = NULL; /* what it held is loaded; from now on only snapshots are made */
+        leave_log(node);
     }
     if (node->wal != NULL) {
         lead(node);

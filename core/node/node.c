@@ -130,8 +130,8 @@ void hl_node_destroy(struct hl_node *node)
     if (node == NULL) {
         return;
     }
+    hl_load_fini(node); /* loading may have been broken off */
     HL_ASSERT(hl_list_empty(&node->sessions));
-    hl_load_fini(node);
     hl_snapshot_load_fini(node);
     hl_acl_destroy(node->acl);
     hl_command_table_destroy(node->commands);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #define REDACTED "(redacted)"
+#define SLOWLOG_FIRST 128 /* entries that the ring first has room for */
 
 void hl_observe_init(struct hl_node *node)
 {
@@ -130,9 +131,15 @@ static void keep_args(struct hl_slow_entry *entry, const struct hl_command *cmd,
     }
 }
 
-/* Make the ring `max` long, dropping the oldest. */
-static void fit_ring(struct hl_slowlog *log, size_t max)
+/* Make room for one more among at most `limit`, dropping the oldest.  The ring grows with what is
+ * in it: the limit may be any number. */
+static void fit_ring(struct hl_slowlog *log, size_t limit)
 {
+    size_t max = log->cap < limit ? log->cap : limit;
+    if (log->count == max && max < limit) {
+        max = max < SLOWLOG_FIRST / 2 ? SLOWLOG_FIRST : max * 2;
+        max = max < limit ? max : limit;
+    }
     if (log->cap == max) {
         return;
     }
@@ -398,6 +405,9 @@ void hl_monitor_feed(struct hl_node *node, struct hl_session *session, struct hl
     HL_LIST_EACH(it, &node->monitors)
     {
         struct hl_session *monitor = HL_LIST_ENTRY(it, struct hl_session, monitoring);
+        if ((monitor->flags & HL_SESSION_EXECUTING) != 0) {
+            continue; /* its own EXEC: a line would be inside the reply, and let it leave */
+        }
         hl_buf_append_slice(&monitor->out, hl_buf_view(&line));
         hl_session_reply_done(node, monitor, node->last);
     }

@@ -12,9 +12,11 @@
 
 struct hl_snap_label hl_snapshot_label(const struct hl_node *node)
 {
+    hl_term term = node->raft.term > node->snapshot_term ? node->raft.term : node->snapshot_term;
+    hl_index base = node->last > node->snapshot_index ? node->last : node->snapshot_index;
     struct hl_snap_label label = {
-        .index = node->wal != NULL ? node->last : node->snapshot_index + 1,
-        .term = node->wal != NULL ? node->raft.term : node->snapshot_term,
+        .index = node->wal != NULL ? node->last : base + 1,
+        .term = node->wal != NULL ? node->raft.term : term,
         .log_time_us = node->log_time_us,
     };
     memcpy(label.cluster_id, node->cluster_id, sizeof label.cluster_id);
@@ -40,8 +42,14 @@ static void flush(struct saver *s)
     hl_buf_clear(&s->buf);
 }
 
+/* What could not be read back is not written: the save fails and the log stays. */
 static void put_block(struct saver *s, struct hl_slice bytes)
 {
+    if (bytes.len > HL_SNAPSHOT_RECORD_MAX && s->err == HL_OK) {
+        s->err = hl_fail(s->msg, HL_EINVAL,
+                         "snapshot: a name, value or table of %zu bytes is too long to be saved",
+                         bytes.len);
+    }
     hl_buf_append_le32(&s->buf, (uint32_t)bytes.len);
     hl_buf_append_slice(&s->buf, bytes);
 }
@@ -197,7 +205,8 @@ static hl_err begin(struct hl_node *node, struct hl_snapshot_loader *l, struct h
     }
     if (err == HL_ENOENT) {
         l->ended = true;
-        return found.damaged != 0 && node->wal == NULL
+        bool log_holds_all = node->wal != NULL && hl_wal_last(node->wal) != 0;
+        return found.damaged != 0 && !log_holds_all
                    ? hl_fail(msg, HL_ECORRUPT, "no snapshot is whole: %s", found.why.text)
                    : HL_OK;
     }

@@ -21,7 +21,7 @@
 #include "wal/snapfile.h"
 
 #define HL_SNAPSHOT_VERSION 1
-#define HL_SNAPSHOT_RECORD_MAX (1u << 30) /* bytes of one name, value or table */
+#define HL_SNAPSHOT_RECORD_MAX UINT32_MAX /* bytes of one name, value or table */
 
 /* The label that a snapshot taken now has. */
 struct hl_snap_label hl_snapshot_label(const struct hl_node *node);

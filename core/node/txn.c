@@ -217,7 +217,8 @@ bool hl_txn_queue(struct hl_node *node, struct hl_session *session, struct hl_co
     if ((session->flags & (HL_SESSION_DIRTY_EXEC | HL_SESSION_DIRTY_CAS)) != 0) {
         return true; /* it will never run: keep nothing */
     }
-    if (bytes > node->config.multi_queue_max - session->queued_bytes) {
+    size_t max = node->config.multi_queue_max; /* it may have been lowered meanwhile */
+    if (session->queued_bytes > max || bytes > max - session->queued_bytes) {
         return false;
     }
     if (session->queued_count == session->queued_cap) {

@@ -112,14 +112,16 @@ bool hl_log_thread_result(struct hl_log_thread *t, hl_err *err, struct hl_errmsg
     return true;
 }
 
-void hl_log_thread_stop(struct hl_log_thread *t)
+bool hl_log_thread_stop(struct hl_log_thread *t, hl_err *err, struct hl_errmsg *msg)
 {
     if (t == NULL) {
-        return;
+        return false;
     }
     atomic_store(&t->stop, true);
     (void)sem_post(&t->work);
     pthread_join(t->thread, NULL);
+    bool written = hl_log_thread_result(t, err, msg);
     (void)sem_destroy(&t->work);
     hl_free(t);
+    return written;
 }

@@ -162,6 +162,34 @@ static const char *tail_held(enum hl_wal_sync sync)
     return "writes that the system had not stored may have been acknowledged (appendfsync no)";
 }
 
+/* Without a log the directory is still ours alone, since snapshots are written there.  One in which
+ * nothing can be written needs no guard: saving fails and says so. */
+static hl_err lock_dir(struct hl_server *server, struct hl_errmsg *msg)
+{
+    const struct hl_disk *disk = hl_disk_posix();
+    const char *dir = hl_config_text(server->config, HL_CFG_DIR);
+    hl_err err = disk->lock(disk->ctx, dir, &server->dir_lock, msg);
+    for (int i = 0; err == HL_EBUSY && i < LOCK_TRIES_MAX; i++) {
+        const struct timespec step = {.tv_nsec = LOCK_STEP_NS};
+        (void)nanosleep(&step, NULL);
+        err = disk->lock(disk->ctx, dir, &server->dir_lock, msg);
+    }
+    if (err != HL_OK && err != HL_EBUSY) {
+        hl_log(&server_log, HL_LOG_WARNING, "server", "the data directory is not locked: %s",
+               msg->text);
+        return HL_OK;
+    }
+    return err;
+}
+
+static void unlock_dir(struct hl_server *server)
+{
+    const struct hl_disk *disk = hl_disk_posix();
+    if (server->dir_lock >= 0) {
+        disk->unlock(disk->ctx, server->dir_lock);
+    }
+}
+
 /* A server that was killed a moment ago may have a child that has yet to notice, so a lock that is
  * held is asked for again, for a second.
  * With `appendonly no` a log that is there is still read, but nothing is made. */
@@ -178,7 +206,7 @@ static hl_err open_wal(struct hl_server *server, struct hl_errmsg *msg)
         char meta[4096];
         (void)snprintf(meta, sizeof meta, "%s/meta", options.dir);
         if (access(meta, F_OK) != 0) {
-            return HL_OK;
+            return lock_dir(server, msg);
         }
     }
     ssize_t got = getrandom(&options.salt, sizeof options.salt, 0);
@@ -421,6 +449,7 @@ static int serve(struct hl_config *cfg)
     struct hl_server *server = hl_calloc(1, sizeof *server);
     struct hl_errmsg msg = {0};
     server->config = cfg;
+    server->dir_lock = -1;
     (void)signal(SIGPIPE, SIG_IGN);
     if (hl_supervise_detach(cfg, &msg) != HL_OK) {
         (void)fprintf(stderr, "helios: %s\n", msg.text);
@@ -449,6 +478,7 @@ static int serve(struct hl_config *cfg)
     if (err == HL_OK) {
         hl_supervise_remove_pid(cfg);
     }
+    unlock_dir(server);
     hl_secure_unload(server);
     hl_modules_destroy(server->modules);
     hl_node_destroy(server->node);

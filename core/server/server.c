@@ -236,12 +236,22 @@ static void close_handle(uv_handle_t *handle, void *arg)
     }
 }
 
+/* The loop has ended, so nobody else tells the node what became of the last batch. */
+static void stop_log_thread(struct hl_server *server)
+{
+    hl_err err = HL_OK;
+    struct hl_errmsg msg = {0};
+    if (hl_log_thread_stop(server->log_thread, &err, &msg)) {
+        hl_node_log_done(server->node, err, msg.text);
+    }
+    server->log_thread = NULL;
+}
+
 void hl_server_fini_loop(struct hl_server *server)
 {
     hl_listen_stop(server);
     hl_conns_close_all(server);
-    hl_log_thread_stop(server->log_thread);
-    server->log_thread = NULL;
+    stop_log_thread(server);
     if (server->modules != NULL) {
         hl_modules_stop(server->modules);
     }

@@ -59,6 +59,7 @@ struct hl_server {
     struct hl_node *node;
     struct hl_config *config;
     struct hl_wal *wal;
+    int dir_lock; /* of the data directory, when no log holds it; else -1 */
     struct hl_log_thread *log_thread;
     struct hl_saver *saver;
     struct hl_modules *modules;
@@ -151,7 +152,8 @@ void hl_log_thread_unask(struct hl_log_thread *thread);
 /* Take the result of the batch; false when none waits. */
 bool hl_log_thread_result(struct hl_log_thread *thread, hl_err *err, struct hl_errmsg *msg);
 
-/* Finish the batch in flight, end the thread and release it.  NULL is allowed. */
-void hl_log_thread_stop(struct hl_log_thread *thread);
+/* Finish the batch in flight, end the thread and release it.  True, with its result, when a batch
+ * was written whose result nobody has taken.  NULL is allowed. */
+bool hl_log_thread_stop(struct hl_log_thread *thread, hl_err *err, struct hl_errmsg *msg);
 
 #endif

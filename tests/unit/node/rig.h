@@ -22,6 +22,7 @@ struct rig {
     uint64_t mono_us;
     uint64_t entropy;
     size_t memory;
+    bool no_log; /* open with `appendonly no` */
 };
 
 static int64_t rig_wall(void *ctx)
@@ -107,7 +108,7 @@ static inline void rig_open(struct rig *rig)
     static const unsigned char boot[16] = "boot";
     hl_wal_set_identity(rig->wal, id, 9, 1, boot);
     struct hl_node_config config = {.databases = 16,
-                                    .appendonly = true,
+                                    .appendonly = !rig->no_log,
                                     .maxmemory_policy = HL_EVICT_NOEVICTION,
                                     .maxmemory_samples = 5,
                                     .slowlog_slower_than_us = -1,

@@ -198,3 +198,64 @@ Test(gate, a_flush_gates_every_name)
     rig_sync(&rig);
     rig_expect(b, "$-1\r\n");
 }
+
+Test(gate, a_monitor_that_runs_exec_gets_no_line_inside_the_reply_and_nothing_early)
+{
+    struct hl_session *a = rig_client(&rig);
+    rig_run(&rig, a, "MONITOR");
+    rig_expect(a, "+OK\r\n");
+    rig_run(&rig, a, "MULTI");
+    rig_run(&rig, a, "SET x 1");
+    rig_run(&rig, a, "SET y 2");
+    hl_session_taken(a, hl_session_output(a).len);
+    size_t before = a->out.len;
+    rig_run(&rig, a, "EXEC");
+    struct hl_slice out = hl_session_output(a);
+    cr_assert(memmem(out.ptr, out.len, "+OK", 3) == NULL, "left early: %.*s", (int)out.len,
+              out.ptr);
+    static const char reply[] = "*2\r\n+OK\r\n+OK\r\n";
+    cr_assert_gt(a->out.len, before + sizeof reply);
+    cr_assert_eq(memcmp(a->out.ptr + a->out.len - (sizeof reply - 1), reply, sizeof reply - 1), 0);
+    rig_turn(&rig);
+    rig_sync(&rig);
+    cr_assert_eq(hl_session_output(a).len, a->out.len);
+}
+
+Test(gate, client_reply_off_covers_what_a_transaction_queues)
+{
+    struct hl_session *a = rig_client(&rig);
+    rig_run(&rig, a, "CLIENT REPLY OFF");
+    rig_run(&rig, a, "MULTI");
+    rig_run(&rig, a, "SET x 1");
+    rig_run(&rig, a, "EXEC");
+    rig_say(&rig, a, "CLIENT REPLY ON", "+OK\r\n");
+    rig_run(&rig, a, "CLIENT REPLY SKIP");
+    rig_run(&rig, a, "MULTI");
+    rig_say(&rig, a, "GET x", "+QUEUED\r\n");
+}
+
+Test(gate, lowering_the_bound_of_a_transaction_in_progress_bounds_it)
+{
+    struct hl_session *a = rig_client(&rig);
+    rig_say(&rig, a, "MULTI", "+OK\r\n");
+    rig_say(&rig, a, "SET k value", "+QUEUED\r\n");
+    rig.node->config.multi_queue_max = 10;
+    rig_run(&rig, a, "SET k value");
+    cr_assert_eq(hl_session_output(a).ptr[0], '-');
+}
+
+Test(gate, the_slow_log_takes_any_limit)
+{
+    struct hl_session *a = rig_client(&rig);
+    rig.node->config.slowlog_slower_than_us = 0;
+    rig.node->config.slowlog_max_len = SIZE_MAX / 2;
+    for (int i = 0; i < 300; i++) {
+        rig_run(&rig, a, "PING");
+    }
+    hl_session_taken(a, hl_session_output(a).len);
+    rig_say(&rig, a, "SLOWLOG LEN", ":300\r\n");
+    rig.node->config.slowlog_max_len = 7;
+    rig_run(&rig, a, "PING");
+    hl_session_taken(a, hl_session_output(a).len);
+    rig_say(&rig, a, "SLOWLOG LEN", ":7\r\n");
+}

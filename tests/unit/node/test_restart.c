@@ -116,6 +116,38 @@ Test(restart, a_snapshot_of_what_is_not_committed_is_not_published)
     rig_say(&rig, a, "GET k", "$-1\r\n");
 }
 
+static void save(void)
+{
+    struct hl_snap_label label = hl_snapshot_label(rig.node);
+    cr_assert_eq(hl_snapshot_write(rig.node, &rig.disk, "d", &label, NULL, NULL), HL_OK);
+    cr_assert_eq(hl_snapshot_publish(rig.node, &rig.disk, "d", &label, NULL), HL_OK);
+}
+
+Test(restart, a_snapshot_made_without_a_log_replaces_the_log_beside_it)
+{
+    struct hl_session *a = rig_client(&rig);
+    rig_say(&rig, a, "SET k old", "+OK\r\n");
+    rig_say(&rig, a, "SET gone x", "+OK\r\n");
+    rig.no_log = true;
+    rig_power_loss(&rig);
+    a = rig_client(&rig);
+    rig_say(&rig, a, "SET k new", "+OK\r\n");
+    rig_say(&rig, a, "DEL gone", ":1\r\n");
+    rig_say(&rig, a, "DBSIZE", ":1\r\n");
+    save();
+    rig_say(&rig, a, "SET k newer", "+OK\r\n");
+    save();
+    rig.no_log = false;
+    rig_power_loss(&rig);
+    a = rig_client(&rig);
+    rig_say(&rig, a, "GET k", "$5\r\nnewer\r\n");
+    rig_say(&rig, a, "EXISTS gone", ":0\r\n");
+    rig_say(&rig, a, "SET after x", "+OK\r\n");
+    rig_power_loss(&rig);
+    a = rig_client(&rig);
+    rig_say(&rig, a, "MGET k after", "*2\r\n$5\r\nnewer\r\n$1\r\nx\r\n");
+}
+
 Test(restart, a_full_disk_refuses_writes_serves_reads_and_recovers)
 {
     struct hl_session *a = rig_client(&rig);
