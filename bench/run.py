@@ -2,6 +2,7 @@
 """Measure this server against redis-server, in pairs, and write bench/RESULTS.md.
 
 Usage: run.py [--quick] [--rounds N] [--only SECTION,...] [--callgrind] [--out FILE]
+       run.py --guard [--ours PROGRAM]
 bench/README.md says how it measures and why.
 """
 import argparse
@@ -19,10 +20,11 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "../tests/support"))
 from server import ROOT, Server  # noqa: E402
 
-OURS = os.path.join(ROOT, "build/bin/helios-atlasd")
+BUILD = os.environ.get("HELIOS_BUILD") or os.path.join(ROOT, "build")
+OURS = os.path.join(BUILD, "bin/helios-atlasd")
 REDIS = "/usr/bin/redis-server"
-LOADGEN = os.path.join(ROOT, "build/bench/loadgen")
-SLOWSYNC = os.path.join(ROOT, "build/bench/slowsync.so")
+LOADGEN = os.path.join(BUILD, "bench/loadgen")
+SLOWSYNC = os.path.join(BUILD, "bench/slowsync.so")
 SECTIONS = ("throughput", "slow-disk", "memory", "restart")
 GENERATOR_MAX = 0.5   # of a processor: more, and the generator may be what is measured,
 SERVER_MIN = 0.9      # unless the server itself had no time left
@@ -30,6 +32,8 @@ ROUNDS = 11
 KEYS = 100000
 ROUND_S = 0.6         # a round's length, set by the number of operations
 SLOW_US = 2000
+COUNTED_OPS = 20000
+INSTRUCTIONS_MAX = {"SET": 2000, "GET": 2000}  # an operation, at pipeline 16: --guard
 PERSISTENCE = {
     "none": ["--appendonly", "no"],
     "every second": ["--appendonly", "yes", "--appendfsync", "everysec"],
@@ -267,17 +271,30 @@ def count(path, ops, percent):
             return next(int(line.split()[1]) for line in f if line.startswith("totals:"))
 
 
+def instructions(path, percent):
+    """Per operation at pipeline 16: the difference of two runs, so that start and end cancel."""
+    few, many = (count(path, ops, percent) for ops in (COUNTED_OPS, 2 * COUNTED_OPS))
+    return (many - few) / COUNTED_OPS
+
+
 def callgrind(_, out):
     out("## Instructions per operation", "", "callgrind, pipeline 16, no persistence: the "
         "difference of two runs, so that start and end cancel.", "",
         "| operation | ours | redis |", "|---|---|---|")
     for percent, op in ((0, "SET"), (100, "GET")):
-        cells = []
-        for path in (OURS, REDIS):
-            few, many = (count(path, ops, percent) for ops in (20000, 40000))
-            cells.append(f"{(many - few) / 20000:,.0f}")
+        cells = [f"{instructions(path, percent):,.0f}" for path in (OURS, REDIS)]
         out(f"| {op} | {' | '.join(cells)} |")
     out("")
+
+
+def guard():
+    """1 when an operation of ours takes more instructions than it should ever need."""
+    failed = 0
+    for percent, op in ((0, "SET"), (100, "GET")):
+        took, most = instructions(OURS, percent), INSTRUCTIONS_MAX[op]
+        print(f"{op}: {took:,.0f} instructions, at most {most:,}")
+        failed |= not 0 < took <= most
+    return int(failed)
 
 
 def machine():
@@ -298,12 +315,16 @@ def main():
     parser.add_argument("--rounds", type=int, default=0)
     parser.add_argument("--only", default=",".join(SECTIONS))
     parser.add_argument("--callgrind", action="store_true")
+    parser.add_argument("--guard", action="store_true",
+                        help="only check that our instructions per operation are within bounds")
     parser.add_argument("--ours", help="another program in place of ours")
     parser.add_argument("--out", default="")
     args = parser.parse_args()
     args.rounds = args.rounds or (3 if args.quick else ROUNDS)
     if args.ours:
         globals()["OURS"] = args.ours
+    if args.guard:
+        return guard()
     lines = []
 
     def out(*texts):
