@@ -39,8 +39,10 @@ void hl_inbox_put(struct hl_abi *abi, enum hl_mail kind, void *ptr, void *argume
     *mail = (struct mail){.kind = kind, .ptr = ptr, .argument = argument};
     pthread_mutex_lock(&abi->inbox->mutex);
     hl_list_append(&abi->inbox->mails, &mail->node);
-    pthread_mutex_unlock(&abi->inbox->mutex);
+    /* Inside: once the mail is taken the loop may end everything, and this thread must be through.
+     */
     abi->services->wake(abi->services->ctx);
+    pthread_mutex_unlock(&abi->inbox->mutex);
 }
 
 bool hl_inbox_take(struct hl_abi *abi, enum hl_mail *kind, void **ptr, void **argument)
