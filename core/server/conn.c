@@ -156,7 +156,12 @@ static bool run_plain(struct hl_conn *conn, const char *bytes, size_t len)
 static void run_requests(struct hl_conn *conn, const char *bytes, size_t len)
 {
     struct hl_session *session = conn->session;
+    size_t out_before = session->out.len;
     while (takes_input(conn)) {
+        if (session->out.len - out_before > HL_OUTPUT_TURN) {
+            hl_conn_resume(conn->server, session); /* the others first */
+            return;
+        }
         if (!hl_parser_is_partial(&conn->parser) && run_plain(conn, bytes, len)) {
             continue;
         }
@@ -290,6 +295,9 @@ static bool take_input(struct hl_conn *conn)
 
 static void on_readable(struct hl_conn *conn)
 {
+    if (hl_list_linked(&conn->resume) || conn->paused) {
+        return; /* it has requests that wait for their turn */
+    }
     do {
         conn->tls_more = false;
     } while (take_input(conn) && conn->tls_more);
@@ -384,11 +392,14 @@ static void resume_one(struct hl_conn *conn)
 
 void hl_conns_flush(struct hl_server *server)
 {
-    while (!hl_list_empty(&server->resumes)) {
+    const struct hl_list_node *last = server->resumes.prev; /* who comes back waits */
+    const struct hl_list_node *done = NULL;
+    while (done != last && !hl_list_empty(&server->resumes)) {
         struct hl_list_node *first = server->resumes.next;
         hl_list_remove(first);
         hl_server_enter(server);
         resume_one(HL_LIST_ENTRY(first, struct hl_conn, resume));
+        done = first;
     }
     while (!hl_list_empty(&server->outputs)) {
         struct hl_list_node *first = server->outputs.next;

@@ -9,6 +9,9 @@
  * client-output-buffer-limit is 0, and no client that reads is closed. */
 #define HL_OUTPUT_PAUSE (256u << 20)
 
+/* Replies made for one client before the others have their turn. */
+#define HL_OUTPUT_TURN (4u << 20)
+
 /* True when the client holds more output than its class may, now or for too long (then the reason
  * was logged): close it. */
 bool hl_limits_exceeded(struct hl_conn *conn);

@@ -3,6 +3,8 @@
  * Method: a node on a disk in memory; the test holds the log back and looks at what may leave. */
 #include "unit/node/rig.h"
 
+#include <stdio.h>
+
 static struct rig rig;
 
 static void setup(void)
@@ -258,4 +260,42 @@ Test(gate, the_slow_log_takes_any_limit)
     rig_run(&rig, a, "PING");
     hl_session_taken(a, hl_session_output(a).len);
     rig_say(&rig, a, "SLOWLOG LEN", ":7\r\n");
+}
+
+Test(gate, output_may_leave_in_pieces_of_any_size)
+{
+    static const size_t pieces[] = {1, 3, 7, 50, 1000};
+    for (size_t p = 0; p < sizeof pieces / sizeof *pieces; p++) {
+        struct hl_session *a = rig_client(&rig);
+        struct hl_buf seen = {0};
+        struct hl_buf want = {0};
+        char request[64];
+        for (int i = 0; i < 100; i++) { /* answered at once, and after the disk, in turns */
+            (void)snprintf(request, sizeof request, "ECHO at-once-%d", i);
+            rig_run(&rig, a, request);
+            (void)snprintf(request, sizeof request, "at-once-%d", i);
+            hl_buf_printf(&want, "$%zu\r\n%s\r\n", strlen(request), request);
+            (void)snprintf(request, sizeof request, "SET k%d v", i);
+            rig_run(&rig, a, request);
+            hl_buf_append_text(&want, "+OK\r\n");
+            rig_turn(&rig);
+            if (i % 3 == 0) {
+                rig_sync(&rig);
+            }
+            struct hl_slice out = hl_session_output(a);
+            size_t len = out.len < pieces[p] ? out.len : pieces[p];
+            hl_buf_append(&seen, out.ptr, len);
+            hl_session_taken(a, len);
+            cr_assert_eq(seen.len + hl_session_held(a), want.len);
+        }
+        rig_sync(&rig);
+        while (hl_session_output(a).len != 0) {
+            hl_buf_append(&seen, hl_session_output(a).ptr, 1);
+            hl_session_taken(a, 1);
+        }
+        cr_assert_eq(a->out.len, 0, "nothing is kept");
+        cr_assert(hl_slice_equal(hl_buf_view(&seen), hl_buf_view(&want)));
+        hl_buf_fini(&seen);
+        hl_buf_fini(&want);
+    }
 }
