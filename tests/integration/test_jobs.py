@@ -601,8 +601,10 @@ def test_restart(server):
     """Killed and started again, the server holds what it acknowledged, and leases run on."""
     c = server.client()
     churn(c, 200)
-    c("CONFIG SET jobs.default-visibility 60")
-    held = pull(c, "q0", "q1", "q2", "COUNT", 5)
+    for i in range(5):
+        push(c, "solid", f"payload {i}", "VIS", 300)
+    held = pull(c, "solid", "COUNT", 5)
+    expect(len(held), 5)
     push(c, "lease", "x", "VIS", 2)
     lease = pull_one(c, "lease")
     time.sleep(1.1)
