@@ -220,6 +220,9 @@ static const char *refusal(const struct hl_module *module)
         return "the module holds timer that is not fired. Please stop the timer or wait until it "
                "fires.";
     }
+    if (module->abi->frame_depth != 0) {
+        return "a module asked for it: its own code may be running.";
+    }
     if (atomic_load(&module->contexts) != 0) {
         return "the module holds thread-safe contexts: a thread of it may be running.";
     }

@@ -99,6 +99,7 @@ struct hl_session {
     struct hl_queued *queued; /* of MULTI */
     int queued_count, queued_cap;
     size_t queued_bytes;
+    uint64_t queued_epoch;       /* of the command table when the first was queued */
     struct hl_list_node watches; /* of struct hl_watch by_session */
 
     struct hl_blocked blocked;

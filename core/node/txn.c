@@ -221,6 +221,9 @@ bool hl_txn_queue(struct hl_node *node, struct hl_session *session, struct hl_co
     if (session->queued_bytes > max || bytes > max - session->queued_bytes) {
         return false;
     }
+    if (session->queued_count == 0) {
+        session->queued_epoch = hl_command_table_epoch(node->commands);
+    }
     if (session->queued_count == session->queued_cap) {
         session->queued_cap = session->queued_cap == 0 ? 8 : session->queued_cap * 2;
         session->queued =
@@ -306,6 +309,24 @@ static void look_at_watched(struct hl_node *node, struct hl_session *session)
     }
 }
 
+/* Modules may have come or gone since the commands were queued: look them up again.  False when one
+ * is not there any more, or wants another number of arguments. */
+static bool look_up_again(struct hl_node *node, struct hl_session *session)
+{
+    if (session->queued_epoch == hl_command_table_epoch(node->commands)) {
+        return true;
+    }
+    for (int i = 0; i < session->queued_count; i++) {
+        struct hl_queued *queued = &session->queued[i];
+        queued->cmd = hl_command_of(node->commands, queued->argv, queued->argc);
+        if (queued->cmd == NULL || queued->cmd->run == NULL ||
+            !hl_command_arity_ok(queued->cmd, queued->argc)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static void run_queue(struct hl_call *call, struct hl_queued *queued, int count)
 {
     struct hl_node *node = call->node;
@@ -337,7 +358,7 @@ static void cmd_exec(struct hl_call *call)
         session->flags |= HL_SESSION_DIRTY_CAS;
     }
     look_at_watched(call->node, session);
-    if ((session->flags & HL_SESSION_DIRTY_EXEC) != 0) {
+    if ((session->flags & HL_SESSION_DIRTY_EXEC) != 0 || !look_up_again(call->node, session)) {
         hl_txn_discard(call->node, session);
         hl_reply_error(call, "EXECABORT Transaction discarded because of previous errors.");
         return;

@@ -4,6 +4,7 @@
  *   O1  an entry is in the heap exactly when its queue had a deadline when last seen.
  *   O2  armed_ms != 0 exactly when the timer exists; it fires no later than the first deadline
  *       that a master knows of.
+ *   O3  without queues there is no timer, so that the module can be unloaded.
  */
 #include "roster.h"
 
@@ -112,9 +113,13 @@ static bool may_decide(RedisModuleCtx *ctx)
            (flags & REDISMODULE_CTX_FLAGS_LOADING) == 0;
 }
 
-/* See to it that the timer fires by the first deadline. */
+/* See to it that the timer fires by the first deadline, and that there is none without queues. */
 static void arm(RedisModuleCtx *ctx)
 {
+    if (armed_ms != 0 && RedisModule_DictSize(entries) == 0) {
+        RedisModule_StopTimer(ctx, timer, NULL);
+        armed_ms = 0;
+    }
     const struct jobs_timed *first = jobs_heap_first(&deadlines);
     if (first == NULL || (armed_ms != 0 && armed_ms <= first->due_ms) || !may_decide(ctx)) {
         return;
@@ -267,6 +272,7 @@ static int on_key_event(RedisModuleCtx *ctx, int type, const char *event, RedisM
     for (size_t i = 0; i < HL_ARRAY_LEN(gone); i++) {
         if (strcmp(event, gone[i]) == 0) {
             forget_name(RedisModule_GetSelectedDb(ctx), world_slice(name));
+            arm(ctx);
             return REDISMODULE_OK;
         }
     }
@@ -335,6 +341,7 @@ static void on_server_event(RedisModuleCtx *ctx, RedisModuleEvent event, uint64_
     }
     if (event.id == REDISMODULE_EVENT_FLUSHDB && sub == REDISMODULE_SUBEVENT_FLUSHDB_START) {
         flush_db(((const RedisModuleFlushInfo *)data)->dbnum);
+        arm(ctx);
     } else if (event.id == REDISMODULE_EVENT_SWAPDB) {
         const RedisModuleSwapDbInfo *swap = data;
         swap_dbs(swap->dbnum_first, swap->dbnum_second);
