@@ -21,7 +21,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <time.h>
@@ -330,16 +329,6 @@ void hl_run_signal(struct hl_server *server, int number)
     uv_stop(&server->loop);
 }
 
-static void raise_file_limit(int maxclients)
-{
-    struct rlimit limit;
-    rlim_t want = (rlim_t)maxclients + 64;
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < want) {
-        limit.rlim_cur = want < limit.rlim_max ? want : limit.rlim_max;
-        (void)setrlimit(RLIMIT_NOFILE, &limit);
-    }
-}
-
 static hl_err make_dir(const char *dir, struct hl_errmsg *msg)
 {
     if (mkdir(dir, 0750) != 0 && errno != EEXIST) {
@@ -407,7 +396,13 @@ static hl_err start(struct hl_server *server, struct hl_errmsg *msg)
            HELIOS_VERSION, (int)getpid(), "7.2.0 compatible");
     hl_settings_options(server);
     server->save_at_end = hl_settings_snapshots(server->config);
-    raise_file_limit(server->options.maxclients);
+    int64_t wanted = hl_config_int(server->config, HL_CFG_MAXCLIENTS);
+    if (server->options.maxclients < wanted) {
+        hl_log(&server_log, HL_LOG_WARNING, "server",
+               "maxclients is %d instead of %lld, for the system allows no more open files: see "
+               "ulimit -n",
+               server->options.maxclients, (long long)wanted);
+    }
     err = make_dir(server->options.dir, msg);
     if (err == HL_OK) {
         err = open_wal(server, msg);

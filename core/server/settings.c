@@ -5,7 +5,9 @@
 #include "server/secure.h"
 
 #include <stdlib.h>
+#include <sys/resource.h>
 
+#define FILES_RESERVED 64           /* descriptors that are not clients */
 #define SPECULATION_MAX (64u << 20) /* bytes of entries that wait for the disk */
 
 /* A request, and a transaction, must fit into one entry of the log whatever the settings say. */
@@ -40,6 +42,22 @@ bool hl_settings_protected(const struct hl_config *cfg)
     return hl_config_bool(cfg, HL_CFG_PROTECTED_MODE) && (asked || !named);
 }
 
+/* How many of `wanted` clients the limit of open files allows, once it was raised as far as may be.
+ * It is never lowered. */
+static int clients_possible(int64_t wanted)
+{
+    wanted = wanted > INT32_MAX ? INT32_MAX : wanted;
+    rlim_t files = (rlim_t)wanted + FILES_RESERVED;
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= files) {
+        return (int)wanted;
+    }
+    rlim_t before = limit.rlim_cur;
+    limit.rlim_cur = files < limit.rlim_max ? files : limit.rlim_max;
+    rlim_t now = setrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : before;
+    return now >= files ? (int)wanted : now > FILES_RESERVED ? (int)(now - FILES_RESERVED) : 1;
+}
+
 void hl_settings_options(struct hl_server *server)
 {
     const struct hl_config *cfg = server->config;
@@ -53,8 +71,7 @@ void hl_settings_options(struct hl_server *server)
     o->unixsocket_perm = (int)hl_config_int(cfg, HL_CFG_UNIXSOCKETPERM);
     o->dir = hl_config_text(cfg, HL_CFG_DIR);
     o->backlog = (int)hl_config_int(cfg, HL_CFG_TCP_BACKLOG);
-    int64_t clients = hl_config_int(cfg, HL_CFG_MAXCLIENTS);
-    o->maxclients = clients > INT32_MAX ? INT32_MAX : (int)clients;
+    o->maxclients = clients_possible(hl_config_int(cfg, HL_CFG_MAXCLIENTS));
     o->tcp_keepalive_s = (int)hl_config_int(cfg, HL_CFG_TCP_KEEPALIVE);
     o->timeout_s = (int)hl_config_int(cfg, HL_CFG_TIMEOUT);
     o->protected_mode = hl_settings_protected(cfg);
@@ -153,11 +170,15 @@ static void apply_keyspace(struct hl_node *node, const struct hl_config *cfg)
 
 static hl_err on_change(void *ctx, struct hl_config *cfg, enum hl_cfg id, struct hl_errmsg *msg)
 {
-    (void)id;
-    (void)msg;
     struct hl_server *server = ctx;
     bool active_expire = server->node->config.active_expire;
     hl_settings_options(server);
+    if (id == HL_CFG_MAXCLIENTS && server->options.maxclients < hl_config_int(cfg, id)) {
+        return hl_fail(msg, HL_EINVAL,
+                       "The operating system is not able to handle the specified number of "
+                       "clients, try with %d",
+                       server->options.maxclients);
+    }
     server->node->config = hl_settings_node(cfg);
     server->node->config.active_expire = active_expire;
     apply_keyspace(server->node, cfg);

@@ -10,13 +10,14 @@ import os
 import resource
 import socket
 import sys
+import tempfile
 import threading
 import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
 from resp_client import Client  # noqa: E402
-from server import Server  # noqa: E402
+from server import Server, program  # noqa: E402
 
 MIB = 1 << 20
 SANITIZED = "asan" in os.environ.get("HELIOS_SERVER", "")  # keeps freed memory for a while
@@ -172,6 +173,26 @@ class Limits(unittest.TestCase):
         self.assertIn(b"max number of clients reached", self.answer(self.raw()))
         self.other("CONFIG", "SET", "maxclients", "10")
         self.assertEqual(self.client()("PING"), "PONG")
+
+    def test_more_clients_than_the_system_allows(self):
+        """maxclients follows the limit of open files, so that none is missing for other things."""
+        script = tempfile.NamedTemporaryFile("w", suffix=".sh")
+        self.addCleanup(script.close)
+        script.write(f'#!/bin/sh\nulimit -n 164\nexec {program()} "$@"\n')
+        script.flush()
+        os.chmod(script.name, 0o700)
+        script.file.close()  # a file that is open for writing cannot be run
+        self.server = Server("--maxclients", "10000", path=script.name)
+        self.addCleanup(self.server.close)
+        self.assertIn("maxclients is 100 instead of 10000", self.server.log())
+        self.other = self.client()
+        self.assertIn("try with 100", self.other.error("CONFIG", "SET", "maxclients", "101"))
+        held = [self.raw() for _ in range(99)]
+        self.assertIn(b"max number of clients reached", self.answer(self.raw()))
+        self.other("SET", "a", "1")
+        self.assertEqual(str(self.other("SAVE")), "OK")
+        held[0].sendall(b"PING\r\n")
+        self.assertEqual(held[0].recv(100), b"+PONG\r\n")
 
     def test_half_closed(self):
         """Who closes only its half still gets its answers; with a log they wait for the disk."""
