@@ -20,7 +20,7 @@ from resp_client import Client  # noqa: E402
 from server import Server, program  # noqa: E402
 
 MIB = 1 << 20
-SANITIZED = "asan" in os.environ.get("HELIOS_SERVER", "")  # keeps freed memory for a while
+SANITIZED = "asan" in os.environ.get("HELIOS_SERVER", "")  # slow, and keeps freed memory a while
 
 
 class Limits(unittest.TestCase):
@@ -60,7 +60,7 @@ class Limits(unittest.TestCase):
         while time.monotonic() < until:
             start = time.monotonic()
             self.assertEqual(self.other("PING"), "PONG")
-            self.assertLess(time.monotonic() - start, 1)
+            self.assertLess(time.monotonic() - start, 5 if SANITIZED else 1)
             if not SANITIZED:
                 self.assertLess(self.rss() - self.start_rss, grown_max)
             time.sleep(0.01)
@@ -216,8 +216,8 @@ class Limits(unittest.TestCase):
         self.serve()
         self.big_value()
         s = self.raw()
-        self.flood(s, b"GET big\r\n" * 1000, 3)
-        self.check(700 * MIB, 3)
+        self.flood(s, b"GET big\r\n" * 1000, 4)
+        self.check(450 * MIB, 4)
         self.other.sock.settimeout(60)
         got = 0
         s.settimeout(30)
