@@ -220,8 +220,8 @@ struct walk {
     struct hl_slice pattern; /* ptr NULL: everything */
     struct hl_slice type;    /* ptr NULL: every type */
     struct hl_buf names;     /* u32 length and bytes of each match */
+    struct hl_buf dead;      /* the same of the dead ones */
     size_t matched, seen;
-    struct hl_slice expired;
 };
 
 static bool matches(const struct walk *walk, const struct hl_entry *entry)
@@ -233,24 +233,42 @@ static bool matches(const struct walk *walk, const struct hl_entry *entry)
     return walk->type.ptr == NULL || hl_slice_is(walk->type, type_name(walk->call, entry));
 }
 
+static void put_name(struct hl_buf *names, const struct hl_entry *entry)
+{
+    struct hl_slice key = hl_entry_key(entry);
+    hl_buf_append_le32(names, (uint32_t)key.len);
+    hl_buf_append_slice(names, key);
+}
+
 static void visit(void *ctx, struct hl_entry *entry)
 {
     struct walk *walk = ctx;
     walk->seen++;
     int64_t when_ms = hl_entry_expire(entry);
     if (when_ms != HL_NO_EXPIRE && when_ms <= walk->call->now_ms) {
-        return; /* dead, though not yet removed */
-    }
-    if (matches(walk, entry)) {
-        struct hl_slice key = hl_entry_key(entry);
-        hl_buf_append_le32(&walk->names, (uint32_t)key.len);
-        hl_buf_append_slice(&walk->names, key);
+        put_name(&walk->dead, entry);
+    } else if (matches(walk, entry)) {
+        put_name(&walk->names, entry);
         walk->matched++;
     }
 }
 
+/* Who is told that a key is not there must not see it again, whatever the clock does: what was left
+ * out dies now, on a node where keys may die, and the reply waits for that. */
+static void bury(struct walk *walk)
+{
+    for (size_t at = 0; at < walk->dead.len;) {
+        uint32_t len = hl_get_le32(walk->dead.ptr + at);
+        struct hl_slice key = {.ptr = walk->dead.ptr + at + 4, .len = len};
+        (void)hl_db_find(walk->call->db, key, HL_FIND_NOTOUCH | HL_FIND_NOSTATS);
+        at += 4 + len;
+    }
+    hl_buf_fini(&walk->dead);
+}
+
 static void reply_names(struct walk *walk)
 {
+    bury(walk);
     struct hl_writer *out = walk->call->out;
     hl_write_array(out, walk->matched);
     for (size_t at = 0; at < walk->names.len;) {

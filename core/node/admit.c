@@ -74,9 +74,7 @@ bool hl_admit_paused(struct hl_node *node, struct hl_session *session, const str
     bool writes = (cmd->flags & (HL_CMD_WRITE | HL_CMD_MAY_REPLICATE)) != 0;
     bool exec = cmd->parent == NULL && strcmp(cmd->row->name, "exec") == 0;
     if (exec && !node->pause_all) {
-        for (int i = 0; i < session->queued_count; i++) {
-            writes = writes || (session->queued[i].cmd->flags & HL_CMD_WRITE) != 0;
-        }
+        writes = hl_txn_has(node, session, HL_CMD_WRITE | HL_CMD_MAY_REPLICATE);
     }
     bool unpause = cmd->parent != NULL && strcmp(cmd->row->name, "client|unpause") == 0;
     return !unpause && (node->pause_all || writes);
@@ -90,30 +88,20 @@ static bool memory_ok(struct hl_node *node, struct hl_session *session,
     }
     bool fits = hl_evict_until_fits(node);
     bool exec = cmd->run != NULL && strcmp(cmd->row->name, "exec") == 0;
-    bool grows = (cmd->flags & HL_CMD_DENYOOM) != 0;
-    for (int i = 0; exec && i < session->queued_count; i++) {
-        grows = grows || (session->queued[i].cmd->flags & HL_CMD_DENYOOM) != 0;
-    }
+    bool grows =
+        (cmd->flags & HL_CMD_DENYOOM) != 0 || (exec && hl_txn_has(node, session, HL_CMD_DENYOOM));
     if (!fits && grows) {
         return refuse(session, "OOM command not allowed when used memory > 'maxmemory'.");
     }
     return true;
 }
 
-static bool writes_something(const struct hl_session *session, const struct hl_command *cmd)
+static bool writes_something(struct hl_node *node, struct hl_session *session,
+                             const struct hl_command *cmd)
 {
-    if ((cmd->flags & (HL_CMD_WRITE | HL_CMD_MAY_REPLICATE)) != 0) {
-        return true;
-    }
-    if (strcmp(cmd->row->name, "exec") != 0) {
-        return false;
-    }
-    for (int i = 0; i < session->queued_count; i++) {
-        if ((session->queued[i].cmd->flags & HL_CMD_WRITE) != 0) {
-            return true;
-        }
-    }
-    return false;
+    const uint32_t writes = HL_CMD_WRITE | HL_CMD_MAY_REPLICATE;
+    return (cmd->flags & writes) != 0 ||
+           (strcmp(cmd->row->name, "exec") == 0 && hl_txn_has(node, session, writes));
 }
 
 /* The log must be able to take what the command will change. */
@@ -124,7 +112,7 @@ static bool log_ok(struct hl_node *node, struct hl_session *session, const struc
     }
     bool full = node->log_state != HL_LOG_GOOD;
     bool crowded = hl_wal_pending_size(node->wal) > node->config.speculation_max;
-    if ((!full && !crowded) || !writes_something(session, cmd)) {
+    if ((!full && !crowded) || !writes_something(node, session, cmd)) {
         return true;
     }
     if (full) {

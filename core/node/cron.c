@@ -119,7 +119,6 @@ void hl_pause_end(struct hl_node *node)
     {
         struct hl_session *session = HL_LIST_ENTRY(it, struct hl_session, all);
         if ((session->flags & HL_SESSION_POSTPONED) != 0) {
-            session->flags &= ~HL_SESSION_POSTPONED;
             node->world->resume(node->world->ctx, session);
         }
     }

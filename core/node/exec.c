@@ -76,7 +76,7 @@ bool hl_node_call(struct hl_node *node, struct hl_session *session, struct hl_co
         .ks = &node->ks,
         .db = hl_ks_db(&node->ks, session->db),
         .out = out,
-        .now_ms = node->now_ms,
+        .now_ms = node->ks.now_ms,
         .rng = &node->rng,
         .flags = flags,
         .session = session,
@@ -217,6 +217,7 @@ enum hl_exec_result hl_node_execute(struct hl_node *node, struct hl_session *ses
         session->flags |= HL_SESSION_POSTPONED;
         return HL_EXEC_POSTPONE;
     }
+    session->flags &= ~HL_SESSION_POSTPONED;
     session->last_ms = node->now_ms;
     size_t start = session->out.len;
     if (is_web_request(cmd, argv)) {

@@ -27,6 +27,13 @@ void hl_txn_discard(struct hl_node *node, struct hl_session *session);
 bool hl_txn_queue(struct hl_node *node, struct hl_session *session, struct hl_command *cmd,
                   int argc, const struct hl_slice *argv);
 
+/* The command of a queued request as the table has it now, or NULL: a module may have been unloaded
+ * since, or another loaded. */
+struct hl_command *hl_txn_command(struct hl_node *node, struct hl_queued *queued);
+
+/* True when a queued command has one of these flags. */
+bool hl_txn_has(struct hl_node *node, struct hl_session *session, uint32_t flags);
+
 /* Stop watching everything. */
 void hl_watch_clear(struct hl_node *node, struct hl_session *session);
 

@@ -53,7 +53,8 @@ struct hl_gate_mark {
 
 /* A command queued by MULTI; owns its argument bytes in one block. */
 struct hl_queued {
-    struct hl_command *cmd;
+    struct hl_command *cmd; /* ask hl_txn_command(): it may have gone since */
+    uint64_t epoch;         /* of the command table when `cmd` was found */
     int argc;
     struct hl_slice *argv;
 };
@@ -99,7 +100,6 @@ struct hl_session {
     struct hl_queued *queued; /* of MULTI */
     int queued_count, queued_cap;
     size_t queued_bytes;
-    uint64_t queued_epoch;       /* of the command table when the first was queued */
     struct hl_list_node watches; /* of struct hl_watch by_session */
 
     struct hl_blocked blocked;

@@ -189,6 +189,8 @@ static void cmd_watch(struct hl_call *call)
         if (watches_already(session, session->db, call->argv[i])) {
             continue;
         }
+        /* A key that has expired dies now and is missing from the start, where keys may die. */
+        (void)hl_db_find(call->db, call->argv[i], HL_FIND_NOTOUCH | HL_FIND_NOSTATS);
         struct hl_watched_key *key = find_watched(node->watched, session->db, call->argv[i]);
         struct hl_watch *watch = hl_calloc(1, sizeof *watch);
         watch->session = session;
@@ -221,9 +223,6 @@ bool hl_txn_queue(struct hl_node *node, struct hl_session *session, struct hl_co
     if (session->queued_bytes > max || bytes > max - session->queued_bytes) {
         return false;
     }
-    if (session->queued_count == 0) {
-        session->queued_epoch = hl_command_table_epoch(node->commands);
-    }
     if (session->queued_count == session->queued_cap) {
         session->queued_cap = session->queued_cap == 0 ? 8 : session->queued_cap * 2;
         session->queued =
@@ -238,10 +237,33 @@ bool hl_txn_queue(struct hl_node *node, struct hl_session *session, struct hl_co
         }
         at += argv[i].len;
     }
-    session->queued[session->queued_count++] =
-        (struct hl_queued){.cmd = cmd, .argc = argc, .argv = copy};
+    session->queued[session->queued_count++] = (struct hl_queued){
+        .cmd = cmd, .epoch = hl_command_table_epoch(node->commands), .argc = argc, .argv = copy};
     session->queued_bytes += bytes;
     return true;
+}
+
+struct hl_command *hl_txn_command(struct hl_node *node, struct hl_queued *queued)
+{
+    uint64_t epoch = hl_command_table_epoch(node->commands);
+    if (queued->epoch != epoch) {
+        struct hl_command *cmd = hl_command_of(node->commands, queued->argv, queued->argc);
+        bool good = cmd != NULL && cmd->run != NULL && hl_command_arity_ok(cmd, queued->argc);
+        queued->cmd = good ? cmd : NULL;
+        queued->epoch = epoch;
+    }
+    return queued->cmd;
+}
+
+bool hl_txn_has(struct hl_node *node, struct hl_session *session, uint32_t flags)
+{
+    for (int i = 0; i < session->queued_count; i++) {
+        const struct hl_command *cmd = hl_txn_command(node, &session->queued[i]);
+        if (cmd != NULL && (cmd->flags & flags) != 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static void drop_queue(struct hl_session *session)
@@ -309,18 +331,11 @@ static void look_at_watched(struct hl_node *node, struct hl_session *session)
     }
 }
 
-/* Modules may have come or gone since the commands were queued: look them up again.  False when one
- * is not there any more, or wants another number of arguments. */
-static bool look_up_again(struct hl_node *node, struct hl_session *session)
+/* False when a queued command is not there any more, or wants another number of arguments. */
+static bool commands_are_there(struct hl_node *node, struct hl_session *session)
 {
-    if (session->queued_epoch == hl_command_table_epoch(node->commands)) {
-        return true;
-    }
     for (int i = 0; i < session->queued_count; i++) {
-        struct hl_queued *queued = &session->queued[i];
-        queued->cmd = hl_command_of(node->commands, queued->argv, queued->argc);
-        if (queued->cmd == NULL || queued->cmd->run == NULL ||
-            !hl_command_arity_ok(queued->cmd, queued->argc)) {
+        if (hl_txn_command(node, &session->queued[i]) == NULL) {
             return false;
         }
     }
@@ -333,15 +348,20 @@ static void run_queue(struct hl_call *call, struct hl_queued *queued, int count)
     struct hl_session *session = call->session;
     hl_write_array(call->out, (size_t)count);
     for (int i = 0; i < count; i++) {
+        struct hl_command *cmd = hl_txn_command(node, &queued[i]);
+        if (cmd == NULL) {
+            hl_write_error(call->out, "ERR unknown command: its module was unloaded meanwhile");
+            continue;
+        }
         const char *denied = hl_exec_recheck(node, session, &queued[i]);
         if (denied != NULL) {
             hl_write_error(call->out, denied);
             continue;
         }
-        if (queued[i].cmd != call->cmd && !hl_list_empty(&node->monitors)) {
-            hl_monitor_feed(node, session, queued[i].cmd, queued[i].argc, queued[i].argv);
+        if (cmd != call->cmd && !hl_list_empty(&node->monitors)) {
+            hl_monitor_feed(node, session, cmd, queued[i].argc, queued[i].argv);
         }
-        hl_node_call(node, session, queued[i].cmd, queued[i].argc, queued[i].argv, call->out,
+        hl_node_call(node, session, cmd, queued[i].argc, queued[i].argv, call->out,
                      HL_CALL_MULTI | HL_CALL_DENY_BLOCK);
         node->stats.commands++;
     }
@@ -358,7 +378,7 @@ static void cmd_exec(struct hl_call *call)
         session->flags |= HL_SESSION_DIRTY_CAS;
     }
     look_at_watched(call->node, session);
-    if ((session->flags & HL_SESSION_DIRTY_EXEC) != 0 || !look_up_again(call->node, session)) {
+    if ((session->flags & HL_SESSION_DIRTY_EXEC) != 0 || !commands_are_there(call->node, session)) {
         hl_txn_discard(call->node, session);
         hl_reply_error(call, "EXECABORT Transaction discarded because of previous errors.");
         return;

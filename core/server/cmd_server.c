@@ -277,7 +277,7 @@ static void debug_sleep(struct hl_call *call)
     if (!hl_arg_double(call, 2, &seconds)) {
         return;
     }
-    seconds = seconds < 0 ? 0 : seconds > 60 ? 60 : seconds;
+    seconds = !(seconds > 0) ? 0 : seconds > 60 ? 60 : seconds; /* NaN is none either */
     struct timespec wait = {.tv_sec = (time_t)seconds,
                             .tv_nsec = (long)((seconds - (double)(time_t)seconds) * 1e9)};
     (void)nanosleep(&wait, NULL);

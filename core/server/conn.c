@@ -375,7 +375,10 @@ static void resume_one(struct hl_conn *conn)
 {
     struct hl_postponed held = conn->postponed;
     conn->postponed = (struct hl_postponed){0};
-    if (held.argv != NULL) {
+    bool killed = (conn->session->flags & HL_SESSION_CLOSE_NOW) != 0;
+    if (held.argv != NULL && killed) {
+        hl_free(held.argv);
+    } else if (held.argv != NULL) {
         conn->session->flags &= ~HL_SESSION_POSTPONED;
         if (hl_node_execute(conn->server->node, conn->session, held.argc, held.argv) ==
             HL_EXEC_POSTPONE) {

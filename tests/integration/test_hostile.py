@@ -133,6 +133,33 @@ class Hostile(unittest.TestCase):
         self.assertEqual(Client(server.port)("GET", "k"), "v")
         self.assert_no_crash(server)
 
+    def test_a_held_request_runs_before_what_came_after_it(self):
+        server = self.server()
+        held, other = Client(server.port), Client(server.port)
+        other("CLIENT", "PAUSE", "100000", "WRITE")
+        held.send("SET", "k", "1")
+        while "cmd=set" not in other("CLIENT", "LIST"):
+            pass
+        server.process.send_signal(signal.SIGSTOP)
+        other.send("CLIENT", "UNPAUSE")  # both are read in one turn of the loop
+        held.send("SAVE")
+        held.send("APPEND", "k", "2")
+        server.process.send_signal(signal.SIGCONT)
+        self.assertEqual([held.read(), held.read(), held.read()], ["OK", "OK", 2])
+        self.assert_no_crash(server)
+
+    def test_a_killed_connection_runs_nothing_more(self):
+        server = self.server()
+        held, other = Client(server.port), Client(server.port)
+        held_id = held("CLIENT", "ID")
+        other("CLIENT", "PAUSE", "100000", "WRITE")
+        held.send("SET", "k", "1")
+        while "cmd=set" not in other("CLIENT", "LIST"):
+            pass
+        other.sock.sendall(b"CLIENT KILL ID %d\r\nCLIENT UNPAUSE\r\n" % held_id)
+        self.assertEqual([other.read(), other.read()], [1, "OK"])
+        self.assertEqual(other("EXISTS", "k"), 0)
+
     def test_a_log_that_cannot_be_applied_is_refused_without_a_crash(self):
         server = self.server()
         client = Client(server.port)

@@ -299,3 +299,35 @@ Test(gate, output_may_leave_in_pieces_of_any_size)
         hl_buf_fini(&want);
     }
 }
+
+static void run_nothing(struct hl_call *call)
+{
+    hl_write_ok(call->out);
+}
+
+Test(gate, a_queued_command_whose_module_goes_is_an_error_and_nothing_worse)
+{
+    static const struct hl_command_row row = {.name = "x.y",
+                                              .run = run_nothing,
+                                              .arity = 1,
+                                              .flags = HL_CMD_WRITE | HL_CMD_DENYOOM |
+                                                       HL_CMD_KEY_PRECISE};
+    struct hl_session *a = rig_client(&rig);
+    struct hl_session *b = rig_client(&rig);
+    cr_assert_eq(hl_command_register(rig.node->commands, &row, 1), HL_OK);
+    struct hl_session *const both[] = {a, b};
+    for (int i = 0; i < 2; i++) {
+        rig_run(&rig, both[i], "MULTI");
+        rig_run(&rig, both[i], "x.y");
+        rig_run(&rig, both[i], "PING");
+        hl_session_taken(both[i], hl_session_output(both[i]).len);
+    }
+    cr_assert(hl_command_unregister(rig.node->commands, "x.y"));
+    rig.node->config.maxmemory = 1;
+    rig.memory = 2;
+    rig_say(&rig, a, "EXEC", "-EXECABORT Transaction discarded because of previous errors.\r\n");
+    rig.node->config.maxmemory = 0;
+    cr_assert_eq(hl_command_register(rig.node->commands, &row, 1), HL_OK);
+    rig_say(&rig, b, "EXEC", "*2\r\n+OK\r\n+PONG\r\n");
+    cr_assert(hl_command_unregister(rig.node->commands, "x.y"));
+}

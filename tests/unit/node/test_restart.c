@@ -1,6 +1,7 @@
 /* Power loss: what was answered is there, what was not is wholly there or wholly not.
  *
  * Method: a node on a disk that forgets what was not synced. */
+#include "command/effect.h"
 #include "unit/node/rig.h"
 
 #include <stdio.h>
@@ -223,4 +224,74 @@ Test(restart, many_random_writes_replay_to_the_same_digest)
     rig_power_loss(&rig);
     digest(after);
     cr_assert_eq(memcmp(before, after, 20), 0);
+}
+
+/* Let a moment pass, longer than the key lives. */
+static void wait_ms(int64_t ms)
+{
+    rig.wall_us += ms * 1000;
+    rig_turn(&rig);
+}
+
+static void make_dying_key(struct hl_session *a)
+{
+    rig_say(&rig, a, "SET k v PX 50", "+OK\r\n");
+    wait_ms(100);
+}
+
+Test(restart, a_key_that_keys_and_scan_left_out_does_not_come_back_with_the_clock)
+{
+    static const char *const asks[][2] = {{"KEYS *", "*0\r\n"},
+                                          {"SCAN 0 COUNT 100", "*2\r\n$1\r\n0\r\n*0\r\n"},
+                                          {"RANDOMKEY", "$-1\r\n"},
+                                          {"GET k", "$-1\r\n"},
+                                          {"WATCH k", "+OK\r\n"}};
+    for (size_t i = 0; i < sizeof asks / sizeof asks[0]; i++) {
+        struct hl_session *a = rig_client(&rig);
+        make_dying_key(a);
+        rig_run(&rig, a, asks[i][0]);
+        rig_expect(a, ""); /* the answer waits for the death */
+        rig_turn(&rig);
+        rig_sync(&rig);
+        rig_expect(a, asks[i][1]);
+        wait_ms(-1000);
+        rig_say(&rig, a, "GET k", "$-1\r\n");
+        rig_power_loss(&rig);
+        a = rig_client(&rig);
+        rig_say(&rig, a, "GET k", "$-1\r\n");
+    }
+}
+
+Test(restart, a_key_that_was_dead_when_watched_does_not_fail_the_transaction)
+{
+    struct hl_session *a = rig_client(&rig);
+    struct hl_session *b = rig_client(&rig);
+    make_dying_key(a);
+    rig_say(&rig, a, "WATCH k", "+OK\r\n");
+    rig_say(&rig, b, "GET k", "$-1\r\n");
+    rig_say(&rig, a, "MULTI", "+OK\r\n");
+    rig_say(&rig, a, "PING", "+QUEUED\r\n");
+    rig_say(&rig, a, "EXEC", "*1\r\n+PONG\r\n");
+}
+
+Test(restart, relative_times_in_the_log_count_from_the_time_of_the_entry)
+{
+    struct hl_session *a = rig_client(&rig);
+    rig_say(&rig, a, "SET k v", "+OK\r\n");
+    int64_t then_us = rig.wall_us;
+    wait_ms(100000);
+    struct hl_buf body = {0};
+    struct hl_slice effect[3] = {hl_slice_of("PEXPIRE"), hl_slice_of("k"), hl_slice_of("1000000")};
+    hl_effect_encode(&body, 0, 3, effect); /* as a module may state it */
+    struct hl_wal_entry entry = {.index = rig.node->last,
+                                 .type = HL_WAL_EFFECTS,
+                                 .log_time_us = then_us,
+                                 .feature_level = 1,
+                                 .body = hl_buf_view(&body)};
+    struct hl_errmsg msg = {{0}};
+    cr_assert_eq(hl_node_apply(rig.node, &entry, &msg), HL_OK, "%s", msg.text);
+    hl_buf_fini(&body);
+    char want[64];
+    (void)snprintf(want, sizeof want, ":%lld\r\n", (long long)(then_us / 1000 + 1000000));
+    rig_say(&rig, a, "PEXPIRETIME k", want);
 }
