@@ -108,7 +108,11 @@ static bool writes_something(struct hl_node *node, struct hl_session *session,
 static bool log_ok(struct hl_node *node, struct hl_session *session, const struct hl_command *cmd)
 {
     if (node->wal == NULL) {
-        return true;
+        bool unsafe = node->config.stop_writes_unsaved && !node->stats.last_save_ok;
+        return !unsafe || !writes_something(node, session, cmd) ||
+               refuse(session, "MISCONF Errors writing snapshots, and there is no log: writes are "
+                               "refused until one succeeds (stop-writes-on-bgsave-error); reads "
+                               "go on.");
     }
     bool full = node->log_state != HL_LOG_GOOD;
     bool crowded = hl_wal_pending_size(node->wal) > node->config.speculation_max;

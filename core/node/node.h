@@ -75,6 +75,7 @@ struct hl_node_config {
     size_t speculation_max;         /* uncommitted bytes before writes are refused */
     size_t multi_queue_max;         /* bytes a MULTI may queue */
     bool debug_command;             /* DEBUG is allowed */
+    bool stop_writes_unsaved;       /* without a log: refuse writes after a failed snapshot */
 };
 
 struct hl_stats {

@@ -150,6 +150,7 @@ struct hl_node_config hl_settings_node(const struct hl_config *cfg)
         .active_expire_effort = (int)hl_config_int(cfg, HL_CFG_ACTIVE_EXPIRE_EFFORT),
         .snapshot_interval_cmds = snapshots ? hl_config_int(cfg, HL_CFG_SNAPSHOT_INTERVAL_CMDS) : 0,
         .snapshot_interval_ms = snapshots ? hl_config_int(cfg, HL_CFG_SNAPSHOT_INTERVAL_TIME) : 0,
+        .stop_writes_unsaved = snapshots && hl_config_bool(cfg, HL_CFG_STOP_WRITES_ON_BGSAVE_ERROR),
         .speculation_max = SPECULATION_MAX,
         .multi_queue_max =
             at_most(hl_config_int(cfg, HL_CFG_CLIENT_QUERY_BUFFER_LIMIT), TRANSACTION_MAX),
@@ -241,6 +242,7 @@ void hl_settings_watch(struct hl_server *server)
         HL_CFG_SNAPSHOT_INTERVAL_CMDS,
         HL_CFG_SNAPSHOT_INTERVAL_TIME,
         HL_CFG_SAVE,
+        HL_CFG_STOP_WRITES_ON_BGSAVE_ERROR,
         HL_CFG_CLIENT_QUERY_BUFFER_LIMIT,
         HL_CFG_CLIENT_OUTPUT_BUFFER_LIMIT,
         HL_CFG_PROTO_MAX_BULK_LEN,

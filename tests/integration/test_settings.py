@@ -54,7 +54,7 @@ UNSEEN = {
         raft-tls-server-name follower-writes follower-reads follower-reads-max-staleness
         tracking-table-max-keys busy-reply-threshold notify-keyspace-events set-max-intset-entries
         zset-max-listpack-entries zset-max-listpack-value hll-sparse-max-bytes
-        stream-node-max-bytes stream-node-max-entries dbfilename stop-writes-on-bgsave-error
+        stream-node-max-bytes stream-node-max-entries dbfilename
         rdb-key-save-delay key-load-delay""",
 }
 
@@ -280,6 +280,23 @@ def _(w):
     w.set("snapshot-interval-time", "300")
     w.c("SET", "a", 1)
     assert until(lambda: "rdb_changes_since_last_save:0\r\n" in w.info("persistence"))
+
+
+@effect("stop-writes-on-bgsave-error")
+def _(w):
+    w.set("save", "3600 1")
+    w.c("SET", "a", 1)
+    shutil.rmtree(w.server.dir)
+    assert w.c.error("SAVE")
+    assert w.c.error("SET", "a", 2).startswith("MISCONF")
+    assert w.c("GET", "a") == "1"
+    w.set("stop-writes-on-bgsave-error", "no")
+    assert w.c("SET", "a", 2) == "OK"
+    w.set("stop-writes-on-bgsave-error", "yes")
+    assert w.c.error("SET", "a", 3).startswith("MISCONF")
+    os.mkdir(w.server.dir)
+    assert w.c("SAVE") == "OK"
+    assert w.c("SET", "a", 3) == "OK"
 
 
 @effect("slowlog-log-slower-than")
