@@ -46,6 +46,7 @@ static void conn_close(struct hl_conn *conn)
     hl_list_remove(&conn->output);
     hl_list_remove(&conn->resume);
     server->connection_count--;
+    conn->session->edge = NULL; /* what ends with the session wakes nobody */
     hl_session_destroy(server->node, conn->session);
     conn->session = NULL;
     hl_parser_fini(&conn->parser);

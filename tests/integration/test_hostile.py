@@ -160,6 +160,17 @@ class Hostile(unittest.TestCase):
         self.assertEqual([other.read(), other.read()], [1, "OK"])
         self.assertEqual(other("EXISTS", "k"), 0)
 
+    def test_clients_that_leave_while_they_wait_for_a_snapshot(self):
+        server = self.server()
+        other = Client(server.port)
+        for _ in range(20):
+            leaver = Client(server.port)
+            leaver.send("SAVE")
+            leaver.sock.close()
+            self.assertEqual(other("PING"), "PONG")
+        self.assertEqual(server.stop(), 0)
+        self.assert_no_crash(server)
+
     def test_a_log_that_cannot_be_applied_is_refused_without_a_crash(self):
         server = self.server()
         client = Client(server.port)

@@ -151,7 +151,10 @@ static inline void rig_close(struct rig *rig)
 {
     HL_LIST_EACH(it, &rig->node->sessions)
     {
-        hl_session_destroy(rig->node, HL_LIST_ENTRY(it, struct hl_session, all));
+        struct hl_session *session = HL_LIST_ENTRY(it, struct hl_session, all);
+        if ((session->flags & HL_SESSION_INTERNAL) == 0) { /* the loader's ends with the node */
+            hl_session_destroy(rig->node, session);
+        }
     }
     if (rig->batch != NULL) {
         rig->lost = *rig->batch; /* it lives in the node */
