@@ -11,7 +11,10 @@ with the same dedup id or the same token.  After each crash and at the end:
   - a lease that was answered survives: its token is good until it is used, and nobody else gets
     the job;
   - a job whose ACK was answered is done, with that result, and is never delivered again;
-  - a user whose registration was answered can log in.
+  - a user whose registration was answered can log in, and a token that was given out verifies.
+
+Once on a kind disk, and once on one that forgets at each crash what was not synced (dropdisk, where it
+is built).
 
 HELIOS_TEST_CRASHES sets the number of crashes, HELIOS_TEST_SEED the seed that is printed.
 """
@@ -26,6 +29,7 @@ from resp_client import Client, Error, Server
 SERVER = sys.argv[1] if len(sys.argv) > 1 else os.environ["HELIOS_SERVER"]
 MODULES = os.path.abspath(sys.argv[2] if len(sys.argv) > 2 else
                           os.path.join(os.environ["HELIOS_BUILD"], "bin/modules"))
+DROPDISK = os.path.join(os.environ.get("HELIOS_BUILD", ""), "tests/support/dropdisk.so")
 CRASHES = int(os.environ.get("HELIOS_TEST_CRASHES", 30))
 SEED = int(os.environ.get("HELIOS_TEST_SEED", time.time_ns() % 1000000))
 QUEUES = ["q0", "q1"]
@@ -113,13 +117,15 @@ class Registrar(Actor):
             assert again and str(e).startswith("USEREXISTS"), e
             self.pending = None
         self.world.users.append(name)
+        self.world.tokens.append(pairs(client("AUTH.LOGIN", name, PASSWORD))["access"])
 
 
 class World:
     """What the clients were told."""
 
     def __init__(self):
-        self.pushed, self.done, self.leased, self.users = {}, {}, set(), []
+        self.pushed, self.done, self.leased = {}, {}, set()
+        self.users, self.tokens = [], []
         self.lock = threading.Lock()
 
     def delivered(self, job):
@@ -158,6 +164,8 @@ def judge(c, world):
         assert (found["status"], found["result"]) == ("done", result), f"{found}, not {result}"
     for job_id in world.leased - set(world.done):  # its ACK may have been done unanswered
         assert by_id[job_id]["status"] in ("leased", "done"), by_id[job_id]
+    for token in world.tokens[:1] + world.tokens[-1:]:
+        c("AUTH.VERIFY", token)
     return jobs
 
 
@@ -212,15 +220,17 @@ def pages_of_users(c):
     return users
 
 
-def main():
-    print(f"seed {SEED}, {CRASHES} crashes")
+def crash_often(crashes, dropdisk):
     chance = random.Random(SEED)
     world = World()
     actors = [Pusher(world, i) for i in range(3)] + [Worker(world, i) for i in range(3, 7)]
     actors.append(Registrar(world, 7))
-    with Server(SERVER, *flags()) as server:
+    server = Server(SERVER, *flags())
+    if dropdisk:
+        os.environ.update(LD_PRELOAD=DROPDISK, DROPDISK_DIR=server.dir)
+    with server:
         try:
-            for _ in range(CRASHES):
+            for _ in range(crashes):
                 one_life(server, actors, chance)
                 server.start(60)
                 judge(server.client(timeout=60), world)
@@ -228,9 +238,19 @@ def main():
         except Exception:
             print(server.log()[-3000:])
             raise
-    assert len(world.done) >= CRASHES and world.users, "too little was done to mean anything"
-    print(f"{len(world.pushed)} pushed, {len(world.done)} done, {orphans} leased to nobody, "
+    assert len(world.done) >= crashes and world.tokens, "too little was done to mean anything"
+    print(f"{crashes} crashes on a {'forgetful' if dropdisk else 'kind'} disk: "
+          f"{len(world.pushed)} pushed, {len(world.done)} done, {orphans} leased to nobody, "
           f"{len(world.users)} users")
+
+
+def main():
+    print(f"seed {SEED}")
+    crash_often(CRASHES, False)
+    if os.path.exists(DROPDISK):
+        crash_often(max(CRASHES // 3, 1), True)
+    else:
+        print("(dropdisk is not built: skipped)")
 
 
 if __name__ == "__main__":
