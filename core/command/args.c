@@ -138,3 +138,35 @@ const char *hl_encoding_name(enum hl_encoding encoding)
     }
     return "raw";
 }
+
+bool hl_arg_scan_options(struct hl_call *call, int first, bool with_type,
+                         struct hl_scan_options *out)
+{
+    *out = (struct hl_scan_options){.count = 10};
+    for (int i = first; i < call->argc; i += 2) {
+        bool more = i + 1 < call->argc;
+        if (more && hl_arg_is(call, i, "count")) {
+            if (!hl_arg_i64(call, i + 1, &out->count)) {
+                return false;
+            }
+            if (out->count < 1) {
+                hl_reply_error(call, HL_ERR_SYNTAX);
+                return false;
+            }
+        } else if (more && hl_arg_is(call, i, "match")) {
+            bool all = hl_slice_equal(call->argv[i + 1], hl_slice_of("*"));
+            out->pattern = all ? (struct hl_slice){0} : call->argv[i + 1];
+        } else if (more && with_type && hl_arg_is(call, i, "type")) {
+            out->type = call->argv[i + 1];
+        } else {
+            hl_reply_error(call, HL_ERR_SYNTAX);
+            return false;
+        }
+    }
+    return true;
+}
+
+int64_t hl_scan_steps(int64_t count)
+{
+    return count > INT64_MAX / 10 ? INT64_MAX : count * 10;
+}

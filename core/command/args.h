@@ -50,4 +50,19 @@ struct hl_entry *hl_arg_find(struct hl_call *call, int i, enum hl_type type, uns
 /* What OBJECT ENCODING answers. */
 const char *hl_encoding_name(enum hl_encoding encoding);
 
+/* The options of SCAN and its kin. */
+struct hl_scan_options {
+    struct hl_slice pattern; /* ptr NULL: everything */
+    struct hl_slice type;    /* ptr NULL: every type */
+    int64_t count;           /* 1 or more; 10 unless given */
+};
+
+/* Read MATCH, COUNT and, `with_type`, TYPE from argv[first] on.  False after replying with an
+ * error. */
+bool hl_arg_scan_options(struct hl_call *call, int first, bool with_type,
+                         struct hl_scan_options *out);
+
+/* How many steps of a walk one call may take to find `count` items. */
+int64_t hl_scan_steps(int64_t count);
+
 #endif

@@ -390,28 +390,6 @@ static void visit(void *ctx, struct hl_slice field, struct hl_slice value)
     walk->matched++;
 }
 
-static bool scan_options(struct hl_call *call, struct walk *walk, int64_t *count)
-{
-    for (int i = 3; i < call->argc; i += 2) {
-        bool more = i + 1 < call->argc;
-        if (more && hl_arg_is(call, i, "count")) {
-            if (!hl_arg_i64(call, i + 1, count)) {
-                return false;
-            }
-            if (*count < 1) {
-                hl_reply_error(call, HL_ERR_SYNTAX);
-                return false;
-            }
-        } else if (more && hl_arg_is(call, i, "match")) {
-            walk->pattern = call->argv[i + 1];
-        } else {
-            hl_reply_error(call, HL_ERR_SYNTAX);
-            return false;
-        }
-    }
-    return true;
-}
-
 static void cmd_hscan(struct hl_call *call)
 {
     uint64_t cursor = 0;
@@ -424,25 +402,26 @@ static void cmd_hscan(struct hl_call *call)
         return;
     }
     struct walk walk = {.call = call};
-    int64_t count = 10;
     if (entry == NULL) {
         hl_write_array(call->out, 2);
         hl_write_bulk_text(call->out, "0");
         hl_write_array(call->out, 0);
         return;
     }
-    if (!scan_options(call, &walk, &count)) {
+    struct hl_scan_options options;
+    if (!hl_arg_scan_options(call, 3, false, &options)) {
         return;
     }
+    walk.pattern = options.pattern;
     /* The cursor stands before the fields, and is known after the walk: write it into a mark. */
     struct hl_buf fields = {0};
     struct hl_writer *out = call->out;
     struct hl_writer aside = {.out = &fields, .proto = out->proto};
     call->out = &aside;
-    int64_t steps = count > INT64_MAX / 10 ? INT64_MAX : count * 10;
+    int64_t steps = hl_scan_steps(options.count);
     do {
         cursor = hl_hash_scan(entry, cursor, visit, &walk);
-    } while (cursor != 0 && --steps > 0 && (int64_t)walk.seen < count);
+    } while (cursor != 0 && --steps > 0 && (int64_t)walk.seen < options.count);
     call->out = out;
     hl_write_array(out, 2);
     hl_write_bulk_printf(out, "%llu", (unsigned long long)cursor);

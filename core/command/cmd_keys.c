@@ -292,33 +292,6 @@ static void cmd_keys(struct hl_call *call)
     reply_names(&walk);
 }
 
-static bool scan_options(struct hl_call *call, struct walk *walk, int64_t *count)
-{
-    for (int i = 2; i < call->argc; i += 2) {
-        bool more = i + 1 < call->argc;
-        if (more && hl_arg_is(call, i, "count")) {
-            if (!hl_arg_i64(call, i + 1, count)) {
-                return false;
-            }
-            if (*count < 1) {
-                hl_reply_error(call, HL_ERR_SYNTAX);
-                return false;
-            }
-        } else if (more && hl_arg_is(call, i, "match")) {
-            walk->pattern = call->argv[i + 1];
-            if (hl_slice_equal(walk->pattern, hl_slice_of("*"))) {
-                walk->pattern.ptr = NULL;
-            }
-        } else if (more && hl_arg_is(call, i, "type")) {
-            walk->type = call->argv[i + 1];
-        } else {
-            hl_reply_error(call, HL_ERR_SYNTAX);
-            return false;
-        }
-    }
-    return true;
-}
-
 static void cmd_scan(struct hl_call *call)
 {
     uint64_t cursor = 0;
@@ -326,14 +299,16 @@ static void cmd_scan(struct hl_call *call)
         return;
     }
     struct walk walk = {.call = call};
-    int64_t count = 10;
-    if (!scan_options(call, &walk, &count)) {
+    struct hl_scan_options options;
+    if (!hl_arg_scan_options(call, 2, true, &options)) {
         return;
     }
-    int64_t steps = count > INT64_MAX / 10 ? INT64_MAX : count * 10;
+    walk.pattern = options.pattern;
+    walk.type = options.type;
+    int64_t steps = hl_scan_steps(options.count);
     do {
         cursor = hl_db_scan(call->db, cursor, visit, &walk);
-    } while (cursor != 0 && --steps > 0 && (int64_t)walk.seen < count);
+    } while (cursor != 0 && --steps > 0 && (int64_t)walk.seen < options.count);
     hl_write_array(call->out, 2);
     struct hl_buf number = {0};
     hl_buf_printf(&number, "%llu", (unsigned long long)cursor);

@@ -212,13 +212,10 @@ static void cmd_unwatch(struct hl_call *call)
 bool hl_txn_queue(struct hl_node *node, struct hl_session *session, struct hl_command *cmd,
                   int argc, const struct hl_slice *argv)
 {
-    size_t bytes = (size_t)argc * sizeof *argv;
-    for (int i = 0; i < argc; i++) {
-        bytes += argv[i].len;
-    }
     if ((session->flags & (HL_SESSION_DIRTY_EXEC | HL_SESSION_DIRTY_CAS)) != 0) {
         return true; /* it will never run: keep nothing */
     }
+    size_t bytes = hl_slices_size(argv, (size_t)argc);
     size_t max = node->config.multi_queue_max; /* it may have been lowered meanwhile */
     if (session->queued_bytes > max || bytes > max - session->queued_bytes) {
         return false;
@@ -228,17 +225,11 @@ bool hl_txn_queue(struct hl_node *node, struct hl_session *session, struct hl_co
         session->queued =
             hl_realloc(session->queued, (size_t)session->queued_cap * sizeof *session->queued);
     }
-    struct hl_slice *copy = hl_malloc(bytes);
-    char *at = (char *)(copy + argc);
-    for (int i = 0; i < argc; i++) {
-        copy[i] = (struct hl_slice){.ptr = at, .len = argv[i].len};
-        if (argv[i].len != 0) {
-            memcpy(at, argv[i].ptr, argv[i].len);
-        }
-        at += argv[i].len;
-    }
-    session->queued[session->queued_count++] = (struct hl_queued){
-        .cmd = cmd, .epoch = hl_command_table_epoch(node->commands), .argc = argc, .argv = copy};
+    session->queued[session->queued_count++] =
+        (struct hl_queued){.cmd = cmd,
+                           .epoch = hl_command_table_epoch(node->commands),
+                           .argc = argc,
+                           .argv = hl_slices_dup(argv, (size_t)argc)};
     session->queued_bytes += bytes;
     return true;
 }

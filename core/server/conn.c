@@ -97,20 +97,8 @@ static bool takes_input(struct hl_conn *conn)
 
 static void postpone(struct hl_conn *conn, int argc, const struct hl_slice *argv)
 {
-    size_t bytes = (size_t)argc * sizeof *argv;
-    for (int i = 0; i < argc; i++) {
-        bytes += argv[i].len;
-    }
-    struct hl_slice *copy = hl_malloc(bytes);
-    char *at = (char *)(copy + argc);
-    for (int i = 0; i < argc; i++) {
-        copy[i] = (struct hl_slice){.ptr = at, .len = argv[i].len};
-        if (argv[i].len != 0) {
-            memcpy(at, argv[i].ptr, argv[i].len);
-        }
-        at += argv[i].len;
-    }
-    conn->postponed = (struct hl_postponed){.argc = argc, .argv = copy};
+    conn->postponed =
+        (struct hl_postponed){.argc = argc, .argv = hl_slices_dup(argv, (size_t)argc)};
 }
 
 /* Bring the first keys of the requests of a pipeline into the cache.  A single request has nothing

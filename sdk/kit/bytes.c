@@ -32,6 +32,29 @@ int hl_slice_compare(struct hl_slice a, struct hl_slice b)
     return a.len < b.len ? -1 : a.len > b.len;
 }
 
+size_t hl_slices_size(const struct hl_slice *slices, size_t count)
+{
+    size_t size = count * sizeof *slices;
+    for (size_t i = 0; i < count; i++) {
+        size += slices[i].len;
+    }
+    return size;
+}
+
+struct hl_slice *hl_slices_dup(const struct hl_slice *slices, size_t count)
+{
+    struct hl_slice *copy = hl_malloc(hl_slices_size(slices, count));
+    char *at = (char *)(copy + count);
+    for (size_t i = 0; i < count; i++) {
+        copy[i] = (struct hl_slice){.ptr = at, .len = slices[i].len};
+        if (slices[i].len != 0) {
+            memcpy(at, slices[i].ptr, slices[i].len);
+        }
+        at += slices[i].len;
+    }
+    return copy;
+}
+
 void hl_buf_fini(struct hl_buf *buf)
 {
     hl_free(buf->ptr);

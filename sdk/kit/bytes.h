@@ -33,6 +33,13 @@ bool hl_slice_is(struct hl_slice slice, const char *word);
 /* Order as memcmp does, then by length. */
 int hl_slice_compare(struct hl_slice a, struct hl_slice b);
 
+/* A copy of `count` slices and their bytes in one block, which the caller owns and ends with
+ * hl_free(). */
+struct hl_slice *hl_slices_dup(const struct hl_slice *slices, size_t count);
+
+/* Bytes of the block that hl_slices_dup() makes. */
+size_t hl_slices_size(const struct hl_slice *slices, size_t count);
+
 /* A growing byte buffer.  All zero is a valid empty one; end it with hl_buf_fini(). */
 struct hl_buf {
     char *ptr;
