@@ -188,6 +188,27 @@ def test_hostile_keys(server):
     c("AUTH.VERIFY", login(c)["access"])
 
 
+def test_the_list_of_names(server):
+    """However long the list is, pages are in order and hold each name once; what clients wrote into
+    it is no user, and a list that is something else is neither believed nor overwritten."""
+    c = registered(server, "n250")
+    names = ["n%03d" % i for i in range(500)]
+    for name in names[::-1]:
+        c("HSET", "auth:users", name, "1")
+    c("HSET", "auth:users", "a name", "1", "", "1", "x" * 65, "1", "n1\x00", "1")
+    got, after = [], []
+    while page := [pairs(u) for u in c("AUTH.USERS", "COUNT", 77, *after)]:
+        got += page
+        after = ["AFTER", page[-1]["name"]]
+    expect([u["name"] for u in got], names)
+    expect([u["name"] for u in got if "error" not in u], ["n250"])
+    c("SET", "auth:users", "x")
+    starts(c.error("AUTH.REGISTER", "bob", PASSWORD), "ERR")
+    starts(c.error("AUTH.USERS"), "ERR")
+    expect(c("GET", "auth:users"), "x")
+    expect(c("EXISTS", "auth:user:bob"), 0)
+
+
 def test_any_database(server):
     """All records live in database 0, whichever one the client has selected."""
     c = server.client()

@@ -13,8 +13,8 @@ with the same dedup id or the same token.  After each crash and at the end:
   - a job whose ACK was answered is done, with that result, and is never delivered again;
   - a user whose registration was answered can log in, and a token that was given out verifies.
 
-Once on a kind disk, and once on one that forgets at each crash what was not synced (dropdisk, where it
-is built).
+Once on a kind disk, and once on one that forgets at each crash what was not synced (dropdisk, where
+it is built).
 
 HELIOS_TEST_CRASHES sets the number of crashes, HELIOS_TEST_SEED the seed that is printed.
 """

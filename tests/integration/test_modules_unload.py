@@ -190,6 +190,27 @@ def test_with_blocked_clients(server):
     expect(c("JOB.PUSH", "q", "x")[1], 0)
 
 
+def test_while_a_login_is_judged(server):
+    """AUTH that waits for the module keeps it; afterwards AUTH does without it."""
+    c, mine = server.client(), server.client()
+    if not unloads_types(c):
+        return
+    load(c, "auth")
+    c("CONFIG", "SET", "auth.acl-login", "yes")
+    c("CONFIG", "SET", "auth.bcrypt-cost", "12")  # a quarter of a second
+    c("AUTH.REGISTER", "ada", PASSWORD)
+    c("ACL", "SETUSER", "ada", "on", ">native", "~*", "+@all")
+    mine.send("AUTH", "ada", PASSWORD)
+    wait_for(lambda: "blocked_clients:1\r" in c("INFO", "clients"))
+    c("FLUSHALL")
+    refused = c.error("MODULE", "UNLOAD", "auth")
+    assert "blocked clients" in refused, refused
+    expect(str(mine.read()).split()[0], "WRONGPASS")
+    wait_for(lambda: unload_empty(c, "auth"))
+    assert mine.error("AUTH", "ada", PASSWORD).startswith("WRONGPASS")
+    expect(mine("AUTH", "ada", "native"), "OK")
+
+
 def test_with_timers(server):
     """A running timer does not outlive its module."""
     c = server.client()
