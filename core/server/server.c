@@ -113,35 +113,44 @@ static void take_log_result(struct hl_server *server)
     }
 }
 
-static void end_iteration(struct hl_server *server)
+static void on_again(uv_idle_t *handle)
 {
-    hl_server_enter(server);
-    take_log_result(server);
-    hl_modules_service(server->modules);
-    hl_conns_flush(server);
-    hl_node_end(server->node);
-    hl_conns_flush(server); /* without a log, or when it was already durable */
-    server->entered = false;
+    (void)handle; /* its being active is all that is wanted */
 }
 
-/* The last thing before polling: what the iteration did goes to the log and to the sockets. */
+/*
+ * The last thing before polling: what the iteration did goes to the log and to the sockets.  A
+ * batch that was written meanwhile is not taken here but after the poll, which then does not wait:
+ * the next batch begins when the result is taken, and whoever has sent a request by now should be
+ * in it.
+ */
 static void on_prepare(uv_prepare_t *handle)
 {
     struct hl_server *server = handle->data;
     if (server->entered || !hl_list_empty(&server->outputs) || !hl_list_empty(&server->resumes)) {
-        end_iteration(server);
+        hl_server_enter(server);
+        hl_modules_service(server->modules);
+        hl_conns_flush(server);
+        hl_node_end(server->node);
+        hl_conns_flush(server); /* without a log, or when it was already durable */
+        server->entered = false;
     }
     if (server->log_thread != NULL && hl_log_thread_ask(server->log_thread)) {
-        end_iteration(server); /* written meanwhile: what it made possible need not wait */
-        if (hl_log_thread_ask(server->log_thread)) {
-            (void)uv_async_send(&server->log_done); /* but clients have their turn too */
-        }
+        (void)uv_idle_start(&server->again, on_again);
     }
+}
+
+/* The first thing after the callbacks of a poll. */
+static void on_check(uv_check_t *handle)
+{
+    struct hl_server *server = handle->data;
+    (void)uv_idle_stop(&server->again);
+    take_log_result(server);
 }
 
 static void on_log_done(uv_async_t *handle)
 {
-    take_log_result(handle->data);
+    (void)handle; /* it has ended the poll: on_check() takes the result */
 }
 
 static void log_thread_done(void *ctx)
@@ -205,6 +214,9 @@ void hl_server_init_loop(struct hl_server *server)
     hl_list_init(&server->resumes);
     (void)uv_prepare_init(&server->loop, &server->prepare);
     server->prepare.data = server;
+    (void)uv_check_init(&server->loop, &server->check);
+    server->check.data = server;
+    (void)uv_idle_init(&server->loop, &server->again);
     (void)uv_timer_init(&server->loop, &server->cron);
     server->cron.data = server;
     (void)uv_idle_init(&server->loop, &server->loader);
@@ -223,6 +235,7 @@ void hl_server_run(struct hl_server *server)
         server->log_thread = hl_log_thread_start(server->wal, log_thread_done, server);
     }
     (void)uv_prepare_start(&server->prepare, on_prepare);
+    (void)uv_check_start(&server->check, on_check);
     (void)uv_timer_start(&server->cron, on_cron, period_ms, period_ms);
     (void)uv_idle_start(&server->loader, on_load);
     hl_modules_run_loop(server->modules);

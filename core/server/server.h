@@ -70,6 +70,8 @@ struct hl_server {
     int exit_code;
 
     uv_prepare_t prepare;
+    uv_check_t check;
+    uv_idle_t again; /* active: the next poll does not wait */
     uv_timer_t cron;
     uv_idle_t loader;
     uv_async_t log_done;
