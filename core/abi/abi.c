@@ -51,10 +51,12 @@ static void on_swapped(void *ctx, int a, int b)
 
 static void on_loading(void *ctx, bool ended)
 {
-    if (ended) {
-        hl_aux_loaded(ctx);
-    }
     hl_event_loading(ctx, ended);
+}
+
+static void on_snapshot_loaded(void *ctx)
+{
+    hl_aux_loaded(ctx);
 }
 
 static void on_info(void *ctx, const struct hl_slice *section, struct hl_buf *out)
@@ -87,6 +89,7 @@ static void hang_in(struct hl_abi *abi)
     node->hooks.flushed = hl_event_flushed;
     node->hooks.swapped = on_swapped;
     node->hooks.loading = on_loading;
+    node->hooks.snapshot_loaded = on_snapshot_loaded;
     node->hooks.cron = on_cron;
     node->hooks.info = on_info;
     node->hooks.info_modules = on_info_modules;
@@ -117,10 +120,10 @@ struct hl_abi *hl_abi_create(struct hl_node *node, const struct hl_abi_services 
     }
     hl_inbox_init(abi);
     hang_in(abi);
+    hl_durable_register(abi); /* a snapshot's modules are loaded before what they saved with it */
     hl_aux_register(abi);
     hl_err err = hl_command_register(node->commands, hl_commands_module, hl_commands_module_count);
     HL_ASSERT(err == HL_OK); /* nobody else has a command of that name */
-    hl_durable_register(abi);
     hl_abi_current = abi;
     return abi;
 }

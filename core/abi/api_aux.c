@@ -2,7 +2,8 @@
  *
  *   the table    for each type that saved something: u64 id, u8 when, u32 length, bytes
  *
- * all little-endian.  What is to be loaded after the keys waits until loading has ended. */
+ * all little-endian.  What is to be loaded after the keys waits until the snapshot has, and comes
+ * before the log. */
 #include "abi/unit.h"
 
 #define HEADER_BYTES 13

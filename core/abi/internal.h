@@ -554,7 +554,7 @@ void hl_commit_drop(struct hl_module *module);
 /* Let snapshots carry modules' globals. */
 void hl_aux_register(struct hl_abi *abi);
 
-/* Loading has ended: load the globals that waited for the keys. */
+/* The snapshot is in: load the globals that waited for its keys, before the log behind it. */
 void hl_aux_loaded(struct hl_abi *abi);
 
 /* The digest of a value; false when its type has none. */

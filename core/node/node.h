@@ -137,6 +137,7 @@ struct hl_node_hooks {
     void (*flushed)(void *ctx, int db, bool after); /* db -1: all */
     void (*swapped)(void *ctx, int a, int b);       /* two databases were exchanged */
     void (*loading)(void *ctx, bool ended);
+    void (*snapshot_loaded)(void *ctx); /* all of it; the log behind it comes next */
     void (*cron)(void *ctx);
     void (*list_modules)(void *ctx, struct hl_writer *out); /* one array, as MODULE LIST */
     /* Append modules' INFO sections: the named one ("module" or "module_section"), or all. */

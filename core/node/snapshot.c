@@ -419,6 +419,9 @@ static hl_err finish(struct hl_node *node, struct hl_snapshot_loader *l, struct 
     if (node->wal != NULL && hl_wal_last(node->wal) < l->label.index) {
         err = hl_wal_reset(node->wal, l->label.index, l->label.term, msg);
     }
+    if (err == HL_OK && node->hooks.snapshot_loaded != NULL) {
+        node->hooks.snapshot_loaded(node->hooks.ctx);
+    }
     return err;
 }
 

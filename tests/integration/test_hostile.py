@@ -13,7 +13,7 @@ import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
 from resp_client import Client  # noqa: E402
-from server import Server  # noqa: E402
+from server import Server, program  # noqa: E402
 
 WRITERS = 8
 ENDS = 5
@@ -170,6 +170,20 @@ class Hostile(unittest.TestCase):
             self.assertEqual(other("PING"), "PONG")
         self.assertEqual(server.stop(), 0)
         self.assert_no_crash(server)
+
+    def test_a_module_loaded_at_run_time_comes_back_with_what_it_saved(self):
+        server = self.server("--enable-module-command", "yes")
+        client = Client(server.port)
+        path = os.path.join(os.path.dirname(program()), "modules/t_globals.so")
+        client("MODULE", "LOAD", path)
+        client("g.set", "3", "4")
+        client("SAVE")  # the module's globals stand in the snapshot, and so does the module
+        server.restart()
+        client = Client(server.port)
+        self.assertEqual(client("g.get"), [3, 4])
+        client("MODULE", "UNLOAD", "t_globals")
+        server.restart()
+        self.assertEqual(Client(server.port)("MODULE", "LIST"), [])
 
     def test_a_log_that_cannot_be_applied_is_refused_without_a_crash(self):
         server = self.server()
