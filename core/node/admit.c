@@ -4,7 +4,8 @@
 #include "kit/assert.h"
 #include "node/node_internal.h"
 
-#define SHOWN_ARGS_BYTES 128 /* of a request with an unknown command */
+#define CROWDED_US_MAX 10000000 /* that writes wait for the disk before they are refused */
+#define SHOWN_ARGS_BYTES 128    /* of a request with an unknown command */
 
 static bool refuse(struct hl_session *session, const char *text)
 {
@@ -104,6 +105,28 @@ static bool writes_something(struct hl_node *node, struct hl_session *session,
            (strcmp(cmd->row->name, "exec") == 0 && hl_txn_has(node, session, writes));
 }
 
+static bool is_crowded(const struct hl_node *node)
+{
+    return node->wal != NULL && node->log_state == HL_LOG_GOOD &&
+           hl_wal_pending_size(node->wal) > node->config.speculation_max;
+}
+
+bool hl_admit_crowded(struct hl_node *node, struct hl_session *session,
+                      const struct hl_command *cmd)
+{
+    if (!is_crowded(node) || (session->flags & HL_SESSION_INTERNAL) != 0 ||
+        !writes_something(node, session, cmd)) {
+        return false;
+    }
+    if ((session->flags & HL_SESSION_MULTI) != 0 && strcmp(cmd->row->name, "exec") != 0) {
+        return false; /* it is only queued */
+    }
+    if (node->crowded_us == 0) {
+        node->crowded_us = node->mark_us;
+    }
+    return node->mark_us - node->crowded_us < CROWDED_US_MAX;
+}
+
 /* The log must be able to take what the command will change. */
 static bool log_ok(struct hl_node *node, struct hl_session *session, const struct hl_command *cmd)
 {
@@ -115,8 +138,7 @@ static bool log_ok(struct hl_node *node, struct hl_session *session, const struc
                                "go on.");
     }
     bool full = node->log_state != HL_LOG_GOOD;
-    bool crowded = hl_wal_pending_size(node->wal) > node->config.speculation_max;
-    if ((!full && !crowded) || !writes_something(node, session, cmd)) {
+    if ((!full && !is_crowded(node)) || !writes_something(node, session, cmd)) {
         return true;
     }
     if (full) {

@@ -26,4 +26,9 @@ void hl_slowlog_note(struct hl_node *node, struct hl_session *session, struct hl
 /* Note a latency spike of an event. */
 void hl_latency_note(struct hl_node *node, const char *event, uint64_t took_ms);
 
+/* Must this write wait until the log has written some of what was executed before it?  Not for
+ * longer than a named time: then hl_admit() refuses it. */
+bool hl_admit_crowded(struct hl_node *node, struct hl_session *session,
+                      const struct hl_command *cmd);
+
 #endif

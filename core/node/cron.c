@@ -115,6 +115,11 @@ static void resume_paused(struct hl_node *node)
 void hl_pause_end(struct hl_node *node)
 {
     node->pause_until_ms = 0;
+    hl_resume_postponed(node);
+}
+
+void hl_resume_postponed(struct hl_node *node)
+{
     HL_LIST_EACH(it, &node->sessions)
     {
         struct hl_session *session = HL_LIST_ENTRY(it, struct hl_session, all);
@@ -128,6 +133,9 @@ void hl_node_cron(struct hl_node *node)
 {
     sample_rates(node);
     resume_paused(node);
+    if (node->crowded_us != 0) {
+        hl_resume_postponed(node); /* so that those who waited for too long are refused */
+    }
     hl_blocked_cron(node);
     if (node->loading) {
         return;

@@ -217,6 +217,10 @@ enum hl_exec_result hl_node_execute(struct hl_node *node, struct hl_session *ses
         session->flags |= HL_SESSION_POSTPONED;
         return HL_EXEC_POSTPONE;
     }
+    if (cmd != NULL && hl_admit_crowded(node, session, cmd)) {
+        session->flags |= HL_SESSION_POSTPONED;
+        return HL_EXEC_POSTPONE;
+    }
     session->flags &= ~HL_SESSION_POSTPONED;
     session->last_ms = node->now_ms;
     size_t start = session->out.len;

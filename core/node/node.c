@@ -199,6 +199,11 @@ void hl_node_log_done(struct hl_node *node, hl_err err, const char *why)
     HL_ASSERT(node->batch_in_flight);
     node->batch_in_flight = false;
     hl_wal_batch_done(node->wal, &node->batch, err);
+    bool room = err == HL_EFULL || hl_wal_pending_size(node->wal) <= node->config.speculation_max;
+    if (node->crowded_us != 0 && room) {
+        node->crowded_us = 0;
+        hl_resume_postponed(node);
+    }
     if (err == HL_EFULL) {
         if (node->log_state != HL_LOG_FULL) {
             hl_node_log(node, 3, "the log is full, writes are refused until space returns: %s",

@@ -72,7 +72,7 @@ struct hl_node_config {
     int active_expire_effort;       /* 1..10 */
     int64_t snapshot_interval_cmds; /* entries; 0: off */
     int64_t snapshot_interval_ms;   /* 0: off */
-    size_t speculation_max;         /* uncommitted bytes before writes are refused */
+    size_t speculation_max;         /* uncommitted bytes before writes wait */
     size_t multi_queue_max;         /* bytes a MULTI may queue */
     bool debug_command;             /* DEBUG is allowed */
     bool stop_writes_unsaved;       /* without a log: refuse writes after a failed snapshot */
@@ -168,6 +168,7 @@ struct hl_node {
     struct hl_wal_batch batch; /* in flight on the log thread */
     bool batch_in_flight;
     enum hl_log_state log_state;
+    uint64_t crowded_us;            /* since when writes wait for room in the log; 0: none does */
     hl_index last, commit, mingate; /* N1 */
     hl_index snapshot_index;        /* label of the base snapshot, 0: none */
     hl_term snapshot_term;

@@ -59,6 +59,9 @@ bool hl_evict_until_fits(struct hl_node *node);
 /* Sleepers: end the waits whose time has come. */
 void hl_blocked_cron(struct hl_node *node);
 
+/* Requests that were postponed are asked for again. */
+void hl_resume_postponed(struct hl_node *node);
+
 /* CLIENT UNPAUSE, or the pause ran out: let everybody go on. */
 void hl_pause_end(struct hl_node *node);
 

@@ -18,6 +18,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#define READ_AHEAD_MAX (1u << 20) /* bytes read behind a request that waits */
+
 static struct hl_conn *conn_of(struct hl_session *session)
 {
     return session->edge;
@@ -250,10 +252,20 @@ static void on_end(struct hl_conn *conn)
     hl_session_close(conn->server->node, conn->session, true);
 }
 
+/* A connection whose request waits is not read on without end: its peer waits too. */
+static bool has_read_enough(const struct hl_conn *conn)
+{
+    return (conn->session->flags & HL_SESSION_POSTPONED) != 0 && conn->in.len >= READ_AHEAD_MAX;
+}
+
 /* One read, and what it completes.  False when the connection is gone or nothing was read. */
 static bool take_input(struct hl_conn *conn)
 {
     struct hl_server *server = conn->server;
+    if (has_read_enough(conn)) {
+        wait_for(conn, conn->events & ~UV_READABLE);
+        return false;
+    }
     bool fresh = conn->in.len == 0 && takes_input(conn);
     ssize_t got = fresh ? read_some(conn, server->read_buf, HL_READ_SIZE) : take_more(conn);
     if (got == 0) {
@@ -362,6 +374,9 @@ static void flush_one(struct hl_conn *conn)
 
 static void resume_one(struct hl_conn *conn)
 {
+    if (!conn->ended) {
+        wait_for(conn, conn->events | UV_READABLE);
+    }
     struct hl_postponed held = conn->postponed;
     conn->postponed = (struct hl_postponed){0};
     bool killed = (conn->session->flags & HL_SESSION_CLOSE_NOW) != 0;

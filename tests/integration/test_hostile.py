@@ -185,6 +185,25 @@ class Hostile(unittest.TestCase):
         server.restart()
         self.assertEqual(Client(server.port)("MODULE", "LIST"), [])
 
+    def test_many_large_writes_at_once_are_all_done(self):
+        server = self.server()
+        value = b"x" * (2 << 20)
+        clients = [Client(server.port, timeout=60) for _ in range(60)]
+
+        def send(client, name):
+            for _ in range(4):
+                client.send("SET", name, value)
+            client.send("APPEND", name, "y")
+
+        threads = [threading.Thread(target=send, args=pair)
+                   for pair in zip(clients, map(str, range(60)))]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        for client in clients:
+            self.assertEqual([client.read() for _ in range(5)], ["OK"] * 4 + [len(value) + 1])
+
     def test_a_log_that_cannot_be_applied_is_refused_without_a_crash(self):
         server = self.server()
         client = Client(server.port)

@@ -331,3 +331,52 @@ Test(gate, a_queued_command_whose_module_goes_is_an_error_and_nothing_worse)
     rig_say(&rig, b, "EXEC", "*2\r\n+OK\r\n+PONG\r\n");
     cr_assert(hl_command_unregister(rig.node->commands, "x.y"));
 }
+
+static int resumed;
+
+static void count_resumed(void *ctx, struct hl_session *session)
+{
+    (void)ctx;
+    (void)session;
+    resumed++;
+}
+
+static enum hl_exec_result set_large(struct hl_session *session, const char *bytes, size_t len)
+{
+    struct hl_slice argv[3] = {hl_slice_of("SET"), hl_slice_of("k"), {.ptr = bytes, .len = len}};
+    return hl_node_execute(rig.node, session, 3, argv);
+}
+
+Test(gate, writes_wait_for_a_slow_disk_and_are_refused_only_when_it_stalls)
+{
+    struct hl_session *a = rig_client(&rig);
+    struct hl_session *b = rig_client(&rig);
+    size_t len = rig.node->config.speculation_max + 1;
+    char *bytes = hl_calloc(1, len);
+    rig.world.resume = count_resumed;
+    cr_assert_eq(set_large(a, bytes, len), HL_EXEC_DONE);
+    rig_turn(&rig);
+    cr_assert_eq(set_large(b, "v", 1), HL_EXEC_POSTPONE);
+    cr_assert_eq(resumed, 0);
+    rig_sync(&rig);
+    rig_expect(a, "+OK\r\n");
+    cr_assert_eq(resumed, 1);
+    cr_assert_eq(set_large(b, "v", 1), HL_EXEC_DONE);
+    rig_turn(&rig);
+    rig_sync(&rig);
+    rig_expect(b, "+OK\r\n");
+    cr_assert_eq(set_large(a, bytes, len), HL_EXEC_DONE);
+    rig_turn(&rig);
+    cr_assert_eq(set_large(b, "v", 1), HL_EXEC_POSTPONE);
+    rig.mono_us += 60000000;
+    rig_turn(&rig);
+    hl_node_cron(rig.node);
+    cr_assert_eq(resumed, 2);
+    cr_assert_eq(set_large(b, "v", 1), HL_EXEC_DONE);
+    struct hl_slice out = hl_session_output(b);
+    cr_assert(out.len > 10 && memcmp(out.ptr, "-NOQUORUM ", 10) == 0, "%.*s", (int)out.len,
+              out.ptr);
+    hl_free(bytes);
+    rig_turn(&rig);
+    rig_sync(&rig);
+}
