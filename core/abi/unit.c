@@ -195,7 +195,10 @@ uint64_t hl_frame_end(RedisModuleCtx *ctx)
         clear(frame);
     }
     if ((ctx->flags & HL_CTX_UNIT) == 0) {
-        return 0;
+        /* Inside somebody's unit (CLIENT UNBLOCK ends another's wait): what is said to others waits
+         * for all that was executed, and for the entry that the unit has begun. */
+        const struct hl_unit *unit = &abi->node->unit;
+        return unit->open && unit->body != NULL ? abi->node->last + 1 : abi->node->last;
     }
     ctx->flags &= ~HL_CTX_UNIT;
     /* What a module saw is not known key by key: its output waits for all that was executed. */

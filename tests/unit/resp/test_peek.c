@@ -33,11 +33,13 @@ Test(peek, reads_plain_requests_one_after_the_other)
 
 Test(peek, stops_at_the_maximum)
 {
-    char text[(HL_PEEK_MAX + 1) * GET_SIZE + 1] = "";
+    struct hl_buf text = {0};
     for (int i = 0; i <= HL_PEEK_MAX; i++) {
-        strcat(text, GET("a"));
+        hl_buf_append_text(&text, GET("a"));
     }
-    cr_assert_eq(look(text), HL_PEEK_MAX);
+    hl_buf_append_u8(&text, '\0');
+    cr_assert_eq(look(text.ptr), HL_PEEK_MAX);
+    hl_buf_fini(&text);
 }
 
 Test(peek, stops_at_what_is_not_plain)
@@ -62,10 +64,11 @@ Test(peek, stops_at_what_is_not_plain)
         "",
     };
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
-        char text[256] = GET("a");
-        strcat(text, others[i]);
-        strcat(text, GET("b"));
-        cr_assert_eq(look(text), others[i][0] == '\0' ? 2 : 1, "case %zu", i);
+        struct hl_buf text = {0};
+        hl_buf_printf(&text, "%s%s%s", GET("a"), others[i], GET("b"));
+        hl_buf_append_u8(&text, '\0');
+        cr_assert_eq(look(text.ptr), others[i][0] == '\0' ? 2 : 1, "case %zu", i);
+        hl_buf_fini(&text);
     }
 }
 
