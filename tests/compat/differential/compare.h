@@ -23,6 +23,7 @@ enum mode {
     MODE_MILLIS,   /* integers at most 5000 apart */
     MODE_SHAPE,    /* types and lengths of aggregates, not values */
     MODE_ENCODING, /* as it is, but the server may say int where the reference says embstr */
+    MODE_QUOTE,    /* an error may quote less of a long argument: its start and its end agree */
     MODE_HELLO,    /* a map; values that name the server are left out */
 };
 
