@@ -276,6 +276,8 @@ static void cmd_hgetall(struct hl_call *call)
     reply_all(call, true, true);
 }
 
+#define REPEATS_BYTES_MAX (512u << 20) /* of a reply to HRANDFIELD with a negative count */
+
 /* --- HRANDFIELD ------------------------------------------------------------------------------- */
 
 static void write_pair(struct hl_call *call, struct hl_slice field, struct hl_slice value,
@@ -301,11 +303,19 @@ static void random_with_repeats(struct hl_call *call, const struct hl_entry *ent
     char scratch[HL_HASH_SCRATCH];
     struct hl_slice field;
     struct hl_slice value;
-    pairs_header(call, count, with_values);
+    struct hl_write_mark mark = hl_write_begin(call->out);
+    size_t start = call->out->out->len;
     for (size_t i = 0; i < count; i++) {
         hl_hash_random(entry, call->rng, &field, &value, scratch);
         write_pair(call, field, value, with_values);
+        if (call->out->out->len - start > REPEATS_BYTES_MAX) {
+            hl_write_abandon(call->out, mark);
+            hl_reply_error(call, "ERR the reply would be larger than 512 MiB, ask for fewer");
+            return;
+        }
     }
+    bool pairs_are_arrays = with_values && call->out->proto == 3;
+    hl_write_end(call->out, mark, HL_ARRAY, with_values && !pairs_are_arrays ? count * 2 : count);
 }
 
 /* `count` distinct fields by one walk: each is taken with the probability that keeps the sample
