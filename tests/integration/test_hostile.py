@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import threading
+import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
@@ -227,12 +228,21 @@ class Hostile(unittest.TestCase):
                 client.read()
         for wait in range(4):
             server.kill()
-            threading.Timer(0.01 + 0.02 * wait,
-                            lambda: server.process.send_signal(signal.SIGTERM)).start()
+            former = server.process
+
+            def end_soon(former=former, wait=wait):
+                while server.process is former:  # until the next one runs
+                    time.sleep(0.001)
+                time.sleep(0.01 + 0.02 * wait)
+                server.process.send_signal(signal.SIGTERM)
+
+            ender = threading.Thread(target=end_soon)
+            ender.start()
             try:
                 server.start()
             except RuntimeError as e:
                 self.assertRegex(str(e), "ended with (0|-15)")
+            ender.join(20)
             server.process.wait(20)
             self.assert_no_crash(server)
             server.start()
