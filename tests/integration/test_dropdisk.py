@@ -50,6 +50,21 @@ for step in steps:
         os.mkdir(os.path.join(root, args[0]))
     elif what == "stdio":
         open(os.path.join(root, args[0]), "w").write(args[1])
+    elif what == "both_replace":  # this process and a child, each a file of its own
+        child = os.fork()
+        mine = args[0] if child == 0 else args[1]
+        for i in range(args[2]):
+            fd = os.open(os.path.join(root, mine + ".new"), os.O_RDWR | os.O_CREAT | os.O_TRUNC)
+            os.write(fd, str(i).encode())
+            os.fsync(fd)
+            os.close(fd)
+            os.rename(os.path.join(root, mine + ".new"), os.path.join(root, mine))
+            fd = os.open(root, os.O_RDONLY)
+            os.fsync(fd)
+            os.close(fd)
+        if child == 0:
+            os._exit(0)
+        os.waitpid(child, 0)
     elif what == "exit":
         sys.exit(0)
 os.kill(os.getpid(), 9)
@@ -75,6 +90,28 @@ def check(name, steps, expected, before=(), **env):
 
 
 OLD = [["write", "a", 0, "old"]]
+
+
+def check_crashes_of_the_rebuilding(seed):
+    """A start that is killed anywhere while it rebuilds the files loses nothing that was synced."""
+    synced = {"a": "new", "c": "c", "d/b": "x"}
+    steps = [["mkdir", "d"], ["write", "d/b", 0, "x"], ["sync", "d/b"], ["sync_dir", "d"],
+             ["write", "t", 0, "new"], ["sync", "t"], ["rename", "t", "a"], ["sync_dir", ""]]
+    died_at = 0
+    dies = True
+    while dies:
+        died_at += 1
+        again = died_at // 2 + 1
+        with tempfile.TemporaryDirectory() as root:
+            run(root, OLD + [["write", "c", 0, "c"], ["exit"]])
+            run(root, steps, DROPDISK_SEED=seed)
+            codes = [subprocess.run(["true"], check=False, env={
+                **os.environ, "LD_PRELOAD": LIBRARY, "DROPDISK_DIR": root, "DROPDISK_SEED": seed,
+                "DROPDISK_DIE_AT": str(n)}).returncode for n in (died_at, again)]
+            dies = codes[0] == -9
+            found = run(root, [["exit"]], DROPDISK_SEED=seed)
+            assert found == synced, f"killed at steps {died_at} and {again}: found {found}"
+    assert died_at > 10, f"only {died_at} steps"
 
 
 def main():
@@ -116,6 +153,11 @@ def main():
     check("a disk that lies loses what was synced",
           [["write", "a", 0, "new"], ["sync", "a"], ["sync_dir", ""]], {"a": "old"}, OLD,
           DROPDISK_LIE="1")
+
+    check("a child syncs names at the same time", [["both_replace", "a", "b", 500]],
+          {"a": "499", "b": "499"}, OLD)
+    for seed in ("0", "7"):
+        check_crashes_of_the_rebuilding(seed)
 
     kept = set()
     for _ in range(30):

@@ -5,9 +5,10 @@
  *   DROPDISK_SEED  how a crash treats what was not synced: 0 or unset, all of it is lost; another
  *                  number, each page and each name is kept or lost by chance
  *   DROPDISK_KIND  set: any sync makes all names durable, as the journals of ext4 and xfs do;
- * unset: only those in a directory that is synced itself DROPDISK_LIE   set: fsync and fdatasync in
- * the directory succeed and do nothing DISKSLOW_US    every fsync and fdatasync, of whatever file,
- * takes so many microseconds longer
+ *                  unset: only those in a directory that is synced itself
+ *   DROPDISK_LIE   set: fsync and fdatasync in the directory succeed and do nothing
+ *   DROPDISK_DIE_AT  a number: the process is killed at that step of rebuilding the files
+ *   DISKSLOW_US    every fsync and fdatasync, of whatever file, takes so many microseconds longer
  *
  * Not seen: writes through mmap, O_SYNC, io_uring.  Inside the directory no real sync is made: the
  * image is what counts, and it is faster.
@@ -80,7 +81,8 @@ static bool path_of(int fd, char *out)
     return true;
 }
 
-/* Note that bytes [from, to) of `fd` change. */
+/* Note that bytes [from, to) of `fd` changed.  Called after the change: a sync in another thread
+ * that came before this may have missed it, so the next one must look there. */
 static void note(int fd, uint64_t from, uint64_t to)
 {
     int saved = errno;
@@ -173,18 +175,18 @@ int fdatasync(int fd)
 ssize_t write(int fd, const void *bytes, size_t len)
 {
     REAL(write);
-    if (is_watched()) {
-        uint64_t at = position(fd);
-        note(fd, at, at + len);
-    }
-    return real(fd, bytes, len);
+    uint64_t at = is_watched() ? position(fd) : 0;
+    ssize_t n = real(fd, bytes, len);
+    note(fd, at, at + len);
+    return n;
 }
 
 ssize_t pwrite(int fd, const void *bytes, size_t len, off_t offset)
 {
     REAL(pwrite);
+    ssize_t n = real(fd, bytes, len, offset);
     note(fd, (uint64_t)offset, (uint64_t)offset + len);
-    return real(fd, bytes, len, offset);
+    return n;
 }
 
 ssize_t pwrite64(int fd, const void *bytes, size_t len, off_t offset)
@@ -204,18 +206,18 @@ static size_t length_of(const struct iovec *parts, int count)
 ssize_t writev(int fd, const struct iovec *parts, int count)
 {
     REAL(writev);
-    if (is_watched()) {
-        uint64_t at = position(fd);
-        note(fd, at, at + length_of(parts, count));
-    }
-    return real(fd, parts, count);
+    uint64_t at = is_watched() ? position(fd) : 0;
+    ssize_t n = real(fd, parts, count);
+    note(fd, at, at + length_of(parts, count));
+    return n;
 }
 
 ssize_t pwritev(int fd, const struct iovec *parts, int count, off_t offset)
 {
     REAL(pwritev);
+    ssize_t n = real(fd, parts, count, offset);
     note(fd, (uint64_t)offset, (uint64_t)offset + length_of(parts, count));
-    return real(fd, parts, count, offset);
+    return n;
 }
 
 ssize_t pwritev64(int fd, const struct iovec *parts, int count, off_t offset)
@@ -226,8 +228,9 @@ ssize_t pwritev64(int fd, const struct iovec *parts, int count, off_t offset)
 int ftruncate(int fd, off_t size)
 {
     REAL(ftruncate);
+    int result = real(fd, size);
     note(fd, (uint64_t)size, UINT64_MAX);
-    return real(fd, size);
+    return result;
 }
 
 int ftruncate64(int fd, off_t size)
@@ -238,18 +241,30 @@ int ftruncate64(int fd, off_t size)
 int fallocate(int fd, int mode, off_t offset, off_t len)
 {
     REAL(fallocate);
-    struct stat st;
-    if (is_watched() && fstat(fd, &st) == 0) {
-        /* Plain allocation changes what is behind the end; the other modes the range. */
-        uint64_t from = mode == 0 ? (uint64_t)st.st_size : (uint64_t)offset;
-        note(fd, from, (uint64_t)(offset + len));
+    struct stat st = {0};
+    if (is_watched()) {
+        (void)fstat(fd, &st);
     }
-    return real(fd, mode, offset, len);
+    int result = real(fd, mode, offset, len);
+    /* Plain allocation changes what is behind the end; the other modes the range. */
+    note(fd, mode == 0 ? (uint64_t)st.st_size : (uint64_t)offset, (uint64_t)(offset + len));
+    return result;
 }
 
 int fallocate64(int fd, int mode, off_t offset, off_t len)
 {
     return fallocate(fd, mode, offset, len);
+}
+
+/* A child must not find the lock taken by a thread that it does not have. */
+static void before_fork(void)
+{
+    pthread_mutex_lock(&lock);
+}
+
+static void after_fork(void)
+{
+    pthread_mutex_unlock(&lock);
 }
 
 __attribute__((constructor)) static void start(void)
@@ -273,12 +288,15 @@ __attribute__((constructor)) static void start(void)
     /* A program that a watched one starts shares its disk; it must not rebuild it. */
     if (getenv("DROPDISK_ACTIVE") == NULL) {
         const char *seed = getenv("DROPDISK_SEED");
-        drop_image_open(root, seed == NULL ? 0 : strtoull(seed, NULL, 10));
+        const char *die_at = getenv("DROPDISK_DIE_AT");
+        drop_image_open(root, seed == NULL ? 0 : strtoull(seed, NULL, 10),
+                        die_at == NULL ? 0 : strtoull(die_at, NULL, 10));
         setenv("DROPDISK_ACTIVE", "1", 1);
         owner = getpid();
     } else {
         drop_image_attach(root);
     }
+    pthread_atfork(before_fork, after_fork, after_fork);
     root_len = strlen(root);
     inside--;
 }

@@ -4,10 +4,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -27,6 +29,7 @@ struct list {
 
 static const char *root;
 static uint64_t random_state;
+static uint64_t steps_left; /* until drop_image_open() kills the process; 0: it does not */
 
 __attribute__((noreturn, format(printf, 1, 2))) static void die(const char *fmt, ...)
 {
@@ -37,6 +40,14 @@ __attribute__((noreturn, format(printf, 1, 2))) static void die(const char *fmt,
     fprintf(stderr, ": %s\n", strerror(errno));
     va_end(args);
     _exit(99);
+}
+
+/* Between any two of these a crash may come, which the next start must survive. */
+static void step(void)
+{
+    if (steps_left > 0 && --steps_left == 0) {
+        kill(getpid(), SIGKILL);
+    }
 }
 
 __attribute__((format(printf, 2, 3))) static void format(char *out, const char *fmt, ...)
@@ -134,6 +145,24 @@ static void scan(struct list *list, const char *path, int depth)
     closedir(dir);
 }
 
+/* The names are read, changed and stored by one process at a time: a server's child that writes a
+ * snapshot syncs directories too.  Ends with close(). */
+static int lock_names(void)
+{
+    char path[DROP_PATH_MAX];
+    format(path, "%s/" DROP_STATE "/lock", root);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0) {
+        die("%s", path);
+    }
+    while (flock(fd, LOCK_EX) != 0) {
+        if (errno != EINTR) {
+            die("%s", path);
+        }
+    }
+    return fd;
+}
+
 static void load_names(struct list *list)
 {
     char path[DROP_PATH_MAX];
@@ -176,6 +205,17 @@ static bool is_zero(const char *bytes, size_t len)
     return len == 0 || (bytes[0] == '\0' && memcmp(bytes, bytes + 1, len - 1) == 0);
 }
 
+/* The first byte from `at` on that may be other than zero; `end` when there is none before it. Most
+ * of a log's file is a hole, and a start that takes long to rebuild it is never crashed later. */
+static uint64_t next_data(int fd, uint64_t at, uint64_t end)
+{
+    off_t next = lseek(fd, (off_t)at, SEEK_DATA);
+    if (next < 0) {
+        return errno == ENXIO ? end : at;
+    }
+    return (uint64_t)next < end ? (uint64_t)next : end;
+}
+
 /* Make `to` as long as `from` and equal to it in [begin, end). */
 static void copy_range(int from, int to, uint64_t begin, uint64_t end)
 {
@@ -188,7 +228,13 @@ static void copy_range(int from, int to, uint64_t begin, uint64_t end)
         end = (uint64_t)st.st_size;
     }
     static _Thread_local char bytes[64 * 1024];
-    while (begin < end) {
+    for (;;) {
+        if (begin >= (uint64_t)old.st_size && begin < end) {
+            begin = next_data(from, begin, end);
+        }
+        if (begin >= end) {
+            break;
+        }
         size_t step = end - begin < sizeof bytes ? (size_t)(end - begin) : sizeof bytes;
         ssize_t n = pread(from, bytes, step, (off_t)begin);
         if (n <= 0) {
@@ -280,6 +326,7 @@ static void commit_names(struct list *names, size_t from)
 void drop_image_sync_dir(const char *path)
 {
     struct list names = {0};
+    int fd = lock_names();
     load_names(&names);
     for (size_t i = names.count; i > 0; i--) {
         if (is_in(names.at[i - 1].path, path)) {
@@ -289,6 +336,7 @@ void drop_image_sync_dir(const char *path)
     size_t before = names.count;
     scan(&names, path, 0);
     commit_names(&names, before);
+    close(fd);
     clear(&names);
 }
 
@@ -296,6 +344,7 @@ void drop_image_sync_names(void)
 {
     struct list old = {0};
     struct list names = {0};
+    int fd = lock_names();
     load_names(&old);
     scan(&names, "", DEPTH_MAX);
     size_t same = 0;
@@ -306,6 +355,7 @@ void drop_image_sync_names(void)
     if (same != names.count || same != old.count) {
         commit_names(&names, 0);
     }
+    close(fd);
     clear(&old);
     clear(&names);
 }
@@ -324,6 +374,7 @@ static void wipe(const char *path, int depth)
         }
         char name[DROP_PATH_MAX];
         format(name, "%s/%s", path, e->d_name);
+        step();
         if (unlink(name) != 0 && depth > 0) {
             wipe(name, depth - 1);
             rmdir(name);
@@ -332,19 +383,39 @@ static void wipe(const char *path, int depth)
     closedir(dir);
 }
 
-/* Everything that is there now counts as synced. */
+static void make_state_dir(const char *name)
+{
+    char path[DROP_PATH_MAX];
+    format(path, "%s/" DROP_STATE "%s", root, name);
+    if (mkdir(path, 0700) != 0 && errno != EEXIST) {
+        die("%s", path);
+    }
+}
+
+/* Remove a file or a folder of the state. */
+static void forget(const char *name)
+{
+    char path[DROP_PATH_MAX];
+    format(path, "%s/" DROP_STATE "/%s", root, name);
+    step();
+    if (unlink(path) != 0) {
+        wipe(path, DEPTH_MAX);
+        rmdir(path);
+    }
+}
+
+/* Everything that is there now counts as synced.  The list of names goes first and comes last:
+ * without it there is no state, and the next start adopts the same files again. */
 static void adopt(void)
 {
     char path[DROP_PATH_MAX];
-    format(path, "%s/" DROP_STATE, root);
-    wipe(path, DEPTH_MAX);
-    static const char *const parts[] = {"", "/data", "/pins"};
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
-        format(path, "%s/" DROP_STATE "%s", root, parts[i]);
-        if (mkdir(path, 0700) != 0 && errno != EEXIST) {
-            die("%s", path);
-        }
-    }
+    forget("names");
+    forget("clean");
+    forget("data");
+    forget("pins");
+    make_state_dir("");
+    make_state_dir("/data");
+    make_state_dir("/pins");
     struct list names = {0};
     scan(&names, "", DEPTH_MAX);
     for (size_t i = 0; i < names.count; i++) {
@@ -354,11 +425,14 @@ static void adopt(void)
             if (fd < 0) {
                 die("%s", path);
             }
+            step();
             drop_image_sync_file(fd, 0, UINT64_MAX);
             close(fd);
         }
     }
+    step();
     save_names(&names);
+    step();
     clear(&names);
 }
 
@@ -374,7 +448,11 @@ static void tear(int from, int to)
     if (ftruncate(to, size) != 0) {
         die("tearing");
     }
-    for (off_t at = 0; at < size && at < now.st_size; at += PAGE) {
+    off_t end = size < now.st_size ? size : now.st_size;
+    for (off_t at = 0; at < end; at += PAGE) {
+        uint64_t one = next_data(from, (uint64_t)at, (uint64_t)end);
+        uint64_t other = next_data(to, (uint64_t)at, (uint64_t)end);
+        at = (off_t)(one < other ? one : other) / PAGE * PAGE;
         char fresh[PAGE];
         char old[PAGE];
         size_t len = (size_t)(size - at < PAGE ? size - at : PAGE);
@@ -467,15 +545,15 @@ static void drop_orphans(struct list *names)
     }
 }
 
+/* Make the folder `new`, which holds what a restart finds, and call it `ready` when it is whole. */
 static void rebuild(bool tears)
 {
     struct list names = {0};
     choose_names(&names, tears);
     drop_orphans(&names);
+    forget("new");
+    make_state_dir("/new");
     char path[DROP_PATH_MAX];
-    format(path, "%s/" DROP_STATE "/new", root);
-    wipe(path, DEPTH_MAX);
-    mkdir(path, 0700);
     for (size_t i = 0; i < names.count; i++) {
         if (names.at[i].is_dir) {
             format(path, "%s/" DROP_STATE "/new/%s", root, names.at[i].path);
@@ -484,41 +562,91 @@ static void rebuild(bool tears)
     }
     for (size_t i = 0; i < names.count; i++) {
         if (!names.at[i].is_dir) {
+            step();
             rebuild_file(&names.at[i], tears);
         }
     }
     clear(&names);
-    wipe(root, DEPTH_MAX);
+    char ready[DROP_PATH_MAX];
     format(path, "%s/" DROP_STATE "/new", root);
-    DIR *dir = opendir(path);
-    for (struct dirent *e = dir == NULL ? NULL : readdir(dir); e != NULL; e = readdir(dir)) {
-        char to[DROP_PATH_MAX];
-        format(to, "%s/%s", root, e->d_name);
-        if (e->d_name[0] != '.' && renameat(dirfd(dir), e->d_name, AT_FDCWD, to) != 0) {
-            die("%s", to);
-        }
-    }
-    if (dir != NULL) {
-        closedir(dir);
+    format(ready, "%s/" DROP_STATE "/ready", root);
+    step();
+    if (rename(path, ready) != 0) {
+        die("%s", ready);
     }
 }
 
-bool drop_image_open(const char *given_root, uint64_t seed)
+/* Link everything in `from` into `to`, with its subdirectories. */
+static void link_tree(const char *from, const char *to, int depth)
+{
+    DIR *dir = opendir(from);
+    if (dir == NULL) {
+        die("%s", from);
+    }
+    for (struct dirent *e = readdir(dir); e != NULL; e = readdir(dir)) {
+        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0) {
+            continue;
+        }
+        char old[DROP_PATH_MAX];
+        char new[DROP_PATH_MAX];
+        struct stat st;
+        format(old, "%s/%s", from, e->d_name);
+        format(new, "%s/%s", to, e->d_name);
+        step();
+        bool is_dir = stat(old, &st) == 0 && S_ISDIR(st.st_mode);
+        if ((is_dir ? mkdir(new, 0700) : link(old, new)) != 0) {
+            die("%s", new);
+        }
+        if (is_dir && depth > 0) {
+            link_tree(old, new, depth - 1);
+        }
+    }
+    closedir(dir);
+}
+
+/* Put what is in `ready` in the place of the files.  Killed in the middle it is done again. */
+static void install(void)
+{
+    char ready[DROP_PATH_MAX];
+    char done[DROP_PATH_MAX];
+    format(ready, "%s/" DROP_STATE "/ready", root);
+    format(done, "%s/" DROP_STATE "/done", root);
+    wipe(root, DEPTH_MAX);
+    link_tree(ready, root, DEPTH_MAX);
+    adopt();
+    forget("done");
+    step();
+    if (rename(ready, done) != 0) {
+        die("%s", done);
+    }
+    forget("done");
+}
+
+bool drop_image_open(const char *given_root, uint64_t seed, uint64_t steps)
 {
     root = given_root;
+    steps_left = steps;
     random_state = seed;
     char names[DROP_PATH_MAX];
     char clean[DROP_PATH_MAX];
+    char ready[DROP_PATH_MAX];
     format(names, "%s/" DROP_STATE "/names", root);
     format(clean, "%s/" DROP_STATE "/clean", root);
+    format(ready, "%s/" DROP_STATE "/ready", root);
     struct stat st;
-    bool killed = stat(names, &st) == 0 && access(clean, F_OK) != 0;
-    if (killed) {
+    bool rebuilt = access(ready, F_OK) == 0; /* by a start that was killed later */
+    if (!rebuilt && stat(names, &st) == 0 && access(clean, F_OK) != 0) {
         random_state ^= (uint64_t)st.st_mtim.tv_nsec * (seed != 0); /* each crash is another */
         rebuild(seed != 0);
+        rebuilt = true;
     }
-    adopt();
-    return killed;
+    if (rebuilt) {
+        install();
+    } else {
+        adopt();
+    }
+    steps_left = 0;
+    return rebuilt;
 }
 
 void drop_image_attach(const char *given_root)
