@@ -263,9 +263,6 @@ void hl_call_modified(struct hl_call *call, uint32_t classes, const char *event,
 /* Log these arguments instead of the request; may be called several times, in order. */
 void hl_call_effect(struct hl_call *call, int argc, const struct hl_slice *argv);
 
-/* hl_call_effect() with NUL-terminated words, ended by NULL. */
-void hl_call_effect_words(struct hl_call *call, ...) __attribute__((sentinel));
-
 /* Log nothing for this call although it changed something (the change is not part of the state). */
 void hl_call_effect_none(struct hl_call *call);
 

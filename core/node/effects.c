@@ -75,7 +75,6 @@ uint64_t hl_unit_end(struct hl_node *node)
     }
     node->unit.open = false;
     node->unit.body = NULL;
-    node->unit.gate = gate;
     if (node->hooks.unit_ended != NULL) {
         node->hooks.unit_ended(node->hooks.ctx, changed);
     }

@@ -74,7 +74,6 @@ struct hl_node_config {
     int64_t snapshot_interval_ms;   /* 0: off */
     size_t speculation_max;         /* uncommitted bytes before writes wait */
     size_t multi_queue_max;         /* bytes a MULTI may queue */
-    bool debug_command;             /* DEBUG is allowed */
     bool stop_writes_unsaved;       /* without a log: refuse writes after a failed snapshot */
 };
 
@@ -110,8 +109,7 @@ struct hl_unit {
     struct hl_buf *body; /* of the entry being built in the log's pending batch, or NULL */
     size_t body_start;   /* where it starts in there */
     uint32_t effects;
-    uint64_t gate; /* highest gate of what the unit looked at */
-    bool muted;    /* effects go to hooks.effect_muted instead of the entry (RM_Call without "!") */
+    bool muted; /* effects go to hooks.effect_muted instead of the entry (RM_Call without "!") */
 };
 
 /* What hooks.authenticate says of a login. */
