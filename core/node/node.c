@@ -172,7 +172,7 @@ void hl_node_end(struct hl_node *node)
 
 void hl_log_kick(struct hl_node *node)
 {
-    if (node->batch_in_flight || !hl_wal_batch_take(node->wal, &node->batch)) {
+    if (node->batch_in_flight || node->log_resting || !hl_wal_batch_take(node->wal, &node->batch)) {
         return;
     }
     node->batch_in_flight = true;

@@ -165,6 +165,7 @@ struct hl_node {
     struct hl_raft raft;
     struct hl_wal_batch batch; /* in flight on the log thread */
     bool batch_in_flight;
+    bool log_resting; /* the edge's: begin no batch, more entries are about to come */
     enum hl_log_state log_state;
     uint64_t crowded_us;            /* since when writes wait for room in the log; 0: none does */
     hl_index last, commit, mingate; /* N1 */

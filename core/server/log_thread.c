@@ -8,6 +8,11 @@
  *       WRITTEN.  Only the loop leaves IDLE and WRITTEN, only the thread leaves WRITING.
  *   H2  once the loop has asked (hl_log_thread_ask()), either it saw the result there, or `done`
  *       is called: each side writes its own word before it reads the other's.
+ *   H3  `resting` is set before its batch is WRITTEN, and `done` is called after it is cleared.
+ *
+ * Why rest.  A slow flush releases many clients at once, and their next requests arrive within a
+ * fraction of it.  A batch that began with the first of them would make the others wait for all of
+ * that flush and then for their own: two groups of clients that take turns, at half the speed.
  */
 #include "kit/alloc.h"
 #include "kit/assert.h"
@@ -18,6 +23,11 @@
 #include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <time.h>
+
+#define REST_AFTER_US 1000 /* a flush that takes longer is worth gathering for */
+#define REST_PART 4       /* how much of the flush the rest takes */
+#define REST_MAX_US 2000
 
 enum stage {
     IDLE,    /* nothing to do */
@@ -33,6 +43,7 @@ struct hl_log_thread {
     void *ctx;
     _Atomic enum stage stage;
     atomic_bool asked; /* the loop is about to sleep: call `done` */
+    atomic_bool resting; /* H3 */
     atomic_bool stop;
     struct hl_wal_batch batch;
     hl_err err;
@@ -46,6 +57,22 @@ static void wait_for_work(struct hl_log_thread *t)
     }
 }
 
+static uint64_t clock_us(void)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+static void rest(struct hl_log_thread *t, uint64_t us)
+{
+    us = us < REST_MAX_US ? us : REST_MAX_US;
+    struct timespec wait = {.tv_nsec = (long)us * 1000};
+    (void)nanosleep(&wait, NULL);
+    atomic_store(&t->resting, false);
+    t->done(t->ctx); /* H3 */
+}
+
 static void *run(void *arg)
 {
     struct hl_log_thread *t = arg;
@@ -56,10 +83,16 @@ static void *run(void *arg)
             return NULL;
         }
         t->msg.text[0] = '\0';
+        uint64_t start_us = clock_us();
         t->err = hl_wal_batch_write(t->wal, &t->batch, &t->msg);
+        uint64_t took_us = clock_us() - start_us;
+        atomic_store(&t->resting, took_us > REST_AFTER_US);
         atomic_store(&t->stage, WRITTEN); /* H1 */
         if (atomic_exchange(&t->asked, false)) {
             t->done(t->ctx); /* H2 */
+        }
+        if (took_us > REST_AFTER_US) {
+            rest(t, took_us / REST_PART);
         }
     }
 }
@@ -110,6 +143,11 @@ bool hl_log_thread_result(struct hl_log_thread *t, hl_err *err, struct hl_errmsg
     *msg = t->msg;
     atomic_store_explicit(&t->stage, IDLE, memory_order_relaxed);
     return true;
+}
+
+bool hl_log_thread_resting(struct hl_log_thread *t)
+{
+    return atomic_load(&t->resting);
 }
 
 bool hl_log_thread_stop(struct hl_log_thread *t, hl_err *err, struct hl_errmsg *msg)

@@ -105,11 +105,19 @@ void hl_server_enter(struct hl_server *server)
 
 static void take_log_result(struct hl_server *server)
 {
+    if (server->log_thread == NULL) {
+        return;
+    }
     hl_err err = HL_OK;
     struct hl_errmsg msg;
-    if (server->log_thread != NULL && hl_log_thread_result(server->log_thread, &err, &msg)) {
+    if (hl_log_thread_result(server->log_thread, &err, &msg)) {
         hl_server_enter(server);
         hl_node_log_done(server->node, err, msg.text);
+    }
+    bool resting = hl_log_thread_resting(server->log_thread);
+    if (resting != server->node->log_resting) {
+        hl_server_enter(server); /* so that the iteration's end begins the next batch */
+        server->node->log_resting = resting;
     }
 }
 

@@ -154,6 +154,10 @@ void hl_log_thread_unask(struct hl_log_thread *thread);
 /* Take the result of the batch; false when none waits. */
 bool hl_log_thread_result(struct hl_log_thread *thread, hl_err *err, struct hl_errmsg *msg);
 
+/* True for a moment after a slow flush: begin no batch yet, so that what it released can join the
+ * next.  `done` is called when that is over. */
+bool hl_log_thread_resting(struct hl_log_thread *thread);
+
 /* Finish the batch in flight, end the thread and release it.  True, with its result, when a batch
  * was written whose result nobody has taken.  NULL is allowed. */
 bool hl_log_thread_stop(struct hl_log_thread *thread, hl_err *err, struct hl_errmsg *msg);
