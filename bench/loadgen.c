@@ -44,9 +44,10 @@ struct options {
     int connections;
     int pipeline;
     int value_size;
-    int get_percent; /* 0 only SET, 100 only GET */
-    bool sequential; /* keys 0, 1, 2... instead of random ones */
-    bool misses;     /* a GET may find nothing */
+    int get_percent;             /* 0 only SET, 100 only GET */
+    bool sequential;             /* keys 0, 1, 2... instead of random ones */
+    bool misses;                 /* a GET may find nothing */
+    const char *commands[KINDS]; /* what reads one key, and what writes one */
     uint64_t seed;
 };
 
@@ -164,20 +165,31 @@ static void record(struct histogram *h, int64_t ns)
     h->max_ns = ns > h->max_ns ? ns : h->max_ns;
 }
 
+/* Everything of a request before its key. */
+static size_t put_header(char *out, int argc, const char *command)
+{
+    int len = snprintf(out, HEADER_MAX - KEY_LEN - 2, "*%d\r\n$%zu\r\n%s\r\n$%d\r\n", argc,
+                       strlen(command), command, KEY_LEN);
+    if (len >= HEADER_MAX - KEY_LEN - 2) {
+        die("'%s' is too long for a command", command);
+    }
+    return (size_t)len;
+}
+
 static void lay_out_requests(struct load *load)
 {
     const int size = load->options.value_size;
     struct request *get = &load->requests[READ_OP];
     struct request *set = &load->requests[WRITE_OP];
     get->bytes = must(calloc(1, HEADER_MAX));
-    get->len = (size_t)snprintf(get->bytes, HEADER_MAX, "*2\r\n$3\r\nGET\r\n$%d\r\n", KEY_LEN);
+    get->len = put_header(get->bytes, 2, load->options.commands[READ_OP]);
     get->key_at = get->len;
     memset(get->bytes + get->len, 'k', KEY_LEN);
     memcpy(get->bytes + get->len + KEY_LEN, "\r\n", 2);
     get->len += KEY_LEN + 2;
 
     set->bytes = must(calloc(1, HEADER_MAX + (size_t)size + 32));
-    set->len = (size_t)snprintf(set->bytes, HEADER_MAX, "*3\r\n$3\r\nSET\r\n$%d\r\n", KEY_LEN);
+    set->len = put_header(set->bytes, 3, load->options.commands[WRITE_OP]);
     set->key_at = set->len;
     memset(set->bytes + set->len, 'k', KEY_LEN);
     set->len += KEY_LEN;
@@ -435,6 +447,10 @@ static void parse(struct options *o, int argc, char **argv)
             o->value_size = (int)number(argv[i], 1, VALUE_MAX);
         } else if (strcmp(name, "--get-percent") == 0) {
             o->get_percent = (int)number(argv[i], 0, 100);
+        } else if (strcmp(name, "--get-command") == 0) {
+            o->commands[READ_OP] = argv[i];
+        } else if (strcmp(name, "--set-command") == 0) {
+            o->commands[WRITE_OP] = argv[i];
         } else if (strcmp(name, "--seed") == 0) {
             o->seed = (uint64_t)number(argv[i], 1, INT64_MAX);
         } else {
@@ -453,6 +469,7 @@ int main(int argc, char **argv)
                                     .pipeline = 1,
                                     .value_size = 64,
                                     .get_percent = 0,
+                                    .commands = {"GET", "SET"},
                                     .seed = 1};
     parse(&load.options, argc, argv);
     load.random = load.options.seed * UINT64_C(0x9e3779b97f4a7c15) | 1;

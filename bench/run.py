@@ -25,7 +25,8 @@ OURS = os.path.join(BUILD, "bin/helios-atlasd")
 REDIS = "/usr/bin/redis-server"
 LOADGEN = os.path.join(BUILD, "bench/loadgen")
 SLOWSYNC = os.path.join(BUILD, "bench/slowsync.so")
-SECTIONS = ("throughput", "slow-disk", "memory", "restart")
+OVERHEAD = os.path.join(BUILD, "bin/modules/overhead.so")
+SECTIONS = ("throughput", "slow-disk", "modules", "memory", "restart")
 GENERATOR_MAX = 0.5   # of a processor: more, and the generator may be what is measured,
 SERVER_MIN = 0.9      # unless the server itself had no time left
 ROUNDS = 11
@@ -181,6 +182,29 @@ def slow_disk(args, out):
             out(f"| {pipeline} | {median(both[0], 'ops_per_second'):,.0f} "
                 f"| {median(both[1], 'ops_per_second'):,.0f} | {ratio(both, 'ops_per_second')} | "
                 + " | ".join(cells) + " |")
+    out("")
+
+
+def modules(args, out):
+    out("## Commands of modules", "", "The module `overhead` in both servers: a command that opens "
+        "its key, and one that calls GET or SET, beside the server's own; no persistence, "
+        "pipeline 16, 50 connections.", "",
+        "| command | ours us/op | redis us/op | ratio (least-greatest) "
+        "| ours over own command | redis over own command |",
+        "|---|---|---|---|---|---|")
+    flags = [*PERSISTENCE["none"], "--loadmodule", OVERHEAD]
+    with start(OURS, flags) as ours, start(REDIS, flags) as redis:
+        fill(ours)
+        fill(redis)
+        for percent, op in ((100, "get"), (0, "set")):
+            own = None
+            for command in (op, "overhead." + op, "overhead.call" + op):
+                both = pairs(ours, redis, args.rounds, 50000 if args.quick else 400000,
+                             get_percent=percent, pipeline=16, **{op + "_command": command})
+                cpu = [median(side, "cpu_us") for side in both]
+                own = own or cpu
+                out(f"| {command.upper()} | {cpu[0]:.2f} | {cpu[1]:.2f} | {ratio(both, 'cpu_us')} "
+                    f"| {cpu[0] - own[0]:+.2f} us | {cpu[1] - own[1]:+.2f} us |")
     out("")
 
 
@@ -341,7 +365,7 @@ def main():
         "README.md in this folder says how to read it.", "", *machine(),
         f"- {args.rounds} paired rounds of about {ROUND_S} s for each row", "")
     for section in args.only.split(","):
-        {"throughput": throughput, "slow-disk": slow_disk, "memory": memory,
+        {"throughput": throughput, "slow-disk": slow_disk, "modules": modules, "memory": memory,
          "restart": restart}[section](args, out)
     if args.callgrind:
         callgrind(args, out)

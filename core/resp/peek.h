@@ -10,10 +10,11 @@
 
 #include "resp/parser.h"
 
-#define HL_PEEK_MAX 16       /* requests looked at together */
-#define HL_PEEK_ARGS_MAX 8   /* arguments of a plain request */
-#define HL_PEEK_DIGITS_MAX 4 /* of the length of an argument: longer ones hide misses themselves   \
-                              */
+#define HL_PEEK_MAX 16     /* requests looked at together */
+#define HL_PEEK_ARGS_MAX 8 /* arguments of a plain request */
+#define HL_PEEK_DIGITS_MAX                                                                         \
+    4 /* of the length of an argument: longer ones hide misses themselves                          \
+       */
 
 /* What was found: requests[0..count), one after the other from the first byte on. */
 struct hl_peek {

@@ -26,7 +26,7 @@
 #include <time.h>
 
 #define REST_AFTER_US 1000 /* a flush that takes longer is worth gathering for */
-#define REST_PART 4       /* how much of the flush the rest takes */
+#define REST_PART 4        /* how much of the flush the rest takes */
 #define REST_MAX_US 2000
 
 enum stage {
@@ -42,7 +42,7 @@ struct hl_log_thread {
     void (*done)(void *ctx);
     void *ctx;
     _Atomic enum stage stage;
-    atomic_bool asked; /* the loop is about to sleep: call `done` */
+    atomic_bool asked;   /* the loop is about to sleep: call `done` */
     atomic_bool resting; /* H3 */
     atomic_bool stop;
     struct hl_wal_batch batch;
