@@ -201,6 +201,10 @@ struct hl_config_peer {
 /* Fill `out[HL_CONFIG_PEERS_MAX]` from raft-peers; returns how many. */
 size_t hl_config_peers(const struct hl_config *cfg, struct hl_config_peer *out);
 
+/* The address of this node's raft port as other nodes are told it: raft-advertise-addr, or else
+ * raft-addr. */
+const char *hl_config_raft_address(const struct hl_config *cfg);
+
 /* Split ":6379", "host:6379", "[::1]:6379" or "6379": host is "" when none is named.  False when
  * malformed or host is longer than 255 bytes. */
 bool hl_config_split_address(struct hl_slice text, char host[256], int *port);

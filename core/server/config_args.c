@@ -233,20 +233,6 @@ static hl_err read_file(struct args *args)
     return err;
 }
 
-/* Relations between settings, which no single value breaks. */
-static hl_err check_together(const struct hl_config *cfg, struct hl_errmsg *msg)
-{
-    int64_t heartbeat = hl_config_int(cfg, HL_CFG_RAFT_HEARTBEAT_TIMEOUT);
-    int64_t election = hl_config_int(cfg, HL_CFG_RAFT_ELECTION_TIMEOUT);
-    if (election < 2 * heartbeat) {
-        return hl_fail(msg, HL_EINVAL,
-                       "raft-election-timeout (%lldms) must be at least twice "
-                       "raft-heartbeat-timeout (%lldms)",
-                       (long long)election, (long long)heartbeat);
-    }
-    return HL_OK;
-}
-
 hl_err hl_config_load(struct hl_config *cfg, int argc, char *const *argv, char *const *envp,
                       struct hl_config_request *request, struct hl_errmsg *msg)
 {
@@ -266,5 +252,5 @@ hl_err hl_config_load(struct hl_config *cfg, int argc, char *const *argv, char *
     if (err == HL_OK) {
         err = read_file(&args);
     }
-    return err == HL_OK ? check_together(cfg, args.msg) : err;
+    return err == HL_OK ? config_check_together(cfg, args.msg) : err;
 }

@@ -193,6 +193,9 @@ HL_MUST_USE hl_err config_yaml_leaves(const char *name, struct hl_slice text,
 /* Release the leaves. */
 void config_leaves_fini(struct config_leaves *leaves);
 
+/* Refuse settings that contradict each other; `msg` names them. */
+HL_MUST_USE hl_err config_check_together(const struct hl_config *cfg, struct hl_errmsg *msg);
+
 /* Restore a value: frees the present one and takes `value`. */
 void config_put(struct hl_config *cfg, enum hl_cfg id, struct config_value value);
 

@@ -228,6 +228,23 @@ Test(config_load, a_wrong_key_value_file_is_refused_with_its_line)
         {"raft-node-id ../x\n", "letters, digits"},
         {"raft-peers a:b:7000,a:c:7000\n", "named twice"},
         {"raft-election-timeout 100ms\n", "must be at least twice"},
+        {"raft yes\nappendonly no\n", "raft needs the log"},
+        {"raft-peers b:h:7000\n", "raft-peers needs raft"},
+        {"raft-bootstrap yes\n", "raft-bootstrap needs raft"},
+        {"raft yes\nraft-join yes\nraft-bootstrap yes\n", "choose one"},
+        {"raft yes\nraft-join yes\nraft-peers b:h:7000\n", "choose one"},
+        {"raft yes\nraft-bootstrap yes\nraft-peers b:h:7000\n", "choose one"},
+        {"raft yes\nraft-peers a:h:1,b:h:2,c:h:3,d:h:4,e:h:5,f:h:6,g:h:7,h:h:8,i:h:9\n",
+         "at most 9"},
+        {"raft yes\nraft-peers b:h:7000,c:h:7000\n", "same address"},
+        {"raft yes\nraft-peers b:127.0.0.1:7000\n", "this node's own address"},
+        {"raft yes\nraft-peers node-1:h:1,b:h:2\n", "lists this node, 'node-1', at h:1"},
+        {"raft yes\nraft-addr 0.0.0.0:7000\n", "raft-advertise-addr"},
+        {"raft yes\nraft-advertise-addr [::]:7000\n", "raft-advertise-addr"},
+        {"raft yes\nraft-tls-enabled yes\n", "raft-tls-cert"},
+        {"raft yes\nraft-tls-enabled yes\nraft-tls-cert c\n", "raft-tls-key"},
+        {"raft yes\nraft-tls-enabled yes\nraft-tls-cert c\nraft-tls-key k\n", "raft-tls-ca"},
+        {"raft-tls-verify-peer yes\nraft-tls-insecure-skip-verify yes\n", "contradict"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct hl_config *fresh = hl_config_create(HL_ROLE_SERVER);
@@ -253,8 +270,8 @@ Test(config_load, flags_take_one_dash_or_two_with_and_without_equals)
     cr_assert_eq(load(cfg,
                       WORDS("-data-dir=./data/node1", "-listen=:6380", "-raft=true",
                             "--raft-node-id", "node-7", "-raft-addr", "127.0.0.1:7007",
-                            "--sync-mode", "interval", "--raft-tls-enabled", "--save", "900", "1",
-                            "300", "10", "--list-max-listpack-size", "-3", "--rejoin=no"),
+                            "--sync-mode", "interval", "--raft-lease", "--save", "900", "1", "300",
+                            "10", "--list-max-listpack-size", "-3", "--join=no"),
                       NULL, &msg),
                  HL_OK, "%s", msg.text);
     cr_assert_str_eq(hl_config_text(cfg, HL_CFG_DIR), "./data/node1");
@@ -262,8 +279,8 @@ Test(config_load, flags_take_one_dash_or_two_with_and_without_equals)
     cr_assert_str_eq(hl_config_text(cfg, HL_CFG_BIND), "* -::*");
     cr_assert_eq(hl_config_source(cfg, HL_CFG_BIND), HL_CFG_FROM_FLAG);
     cr_assert(hl_config_bool(cfg, HL_CFG_RAFT));
-    cr_assert(hl_config_bool(cfg, HL_CFG_RAFT_TLS_ENABLED));
-    cr_assert_not(hl_config_bool(cfg, HL_CFG_RAFT_REJOIN));
+    cr_assert(hl_config_bool(cfg, HL_CFG_RAFT_LEASE));
+    cr_assert_not(hl_config_bool(cfg, HL_CFG_RAFT_JOIN));
     cr_assert_str_eq(hl_config_text(cfg, HL_CFG_RAFT_NODE_ID), "node-7");
     cr_assert_eq(hl_config_int(cfg, HL_CFG_APPENDFSYNC), HL_FSYNC_EVERYSEC);
     cr_assert_str_eq(hl_config_text(cfg, HL_CFG_SAVE), "900 1 300 10");
