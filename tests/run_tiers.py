@@ -15,10 +15,11 @@ import time
 import xml.etree.ElementTree as ElementTree
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.join(ROOT, "tests/fuzz"))
+import run_fuzz  # noqa: E402
+
 CORES = os.cpu_count() or 1
 TAIL_LINES = 60          # of a failed test's output
-FUZZ_TIER_SECONDS = 120  # shared by all targets of the fuzz tier
-FUZZ_TARGET_MIN = 5
 # Long tests of one thread: nothing to find for the thread sanitizer, and half of its time.
 TSAN_SKIPPED = "unit_wal_test_crash|unit_jobs_test_commands|unit_jobs_test_model"
 BUILDS = {
@@ -152,7 +153,7 @@ def tier_tidy(tier, _):
     if not build(tier, "build"):
         return
     start = time.monotonic()
-    for script in ("tests/tidy/tidy.py", "tests/tidy/test_tidy.py"):
+    for script in ("tests/tidy/tidy.py", "tests/tidy/test_tidy.py", "tests/fuzz/test_run_fuzz.py"):
         done = run_text([sys.executable, script])
         note(tier, script, done.returncode == 0, done.stdout)
     tier.run_s += time.monotonic() - start
@@ -180,24 +181,43 @@ def tier_compat(tier, _):
         ctest(tier, "build", "^compat$", 1)
 
 
+def commit_here():
+    """The commit, for the rotation; the tree's files alone have none and always run the same."""
+    done = run_text(["git", "rev-parse", "HEAD"])
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def fuzz_plan(tier, args, targets):
+    """[(targets, seconds)]: those asked for, or by rotation."""
+    if args.fuzz_target:
+        if args.fuzz_target not in targets:
+            tier.fail(f"there is no fuzz target {args.fuzz_target}")
+            return []
+        return [([args.fuzz_target], args.fuzz_seconds or run_fuzz.SECONDS)]
+    if args.soak:
+        share = args.soak * 60 * run_fuzz.AT_ONCE // max(len(targets), 1)
+        return [(targets, max(share, run_fuzz.SECONDS))]
+    if args.fuzz_seconds:
+        return [(targets, args.fuzz_seconds)]
+    commit = commit_here()
+    chosen, rest = run_fuzz.choose(targets, commit)
+    print(f"rotation of commit {commit[:12] or 'none'}: fuzzing {' '.join(chosen)}")
+    print(f"replaying the corpus only: {' '.join(rest)}", flush=True)
+    return [(chosen, run_fuzz.SECONDS), (rest, 0)]
+
+
 def tier_fuzz(tier, args):
     if not build(tier, "build-fuzz", "fuzzers"):
         return
     start = time.monotonic()
-    targets = sorted(glob.glob(f"{ROOT}/build-fuzz/fuzz/fuzz_*"))
-    if args.fuzz_target:
-        targets = [t for t in targets if os.path.basename(t) == args.fuzz_target]
-        if not targets:
-            tier.fail(f"there is no fuzz target {args.fuzz_target}")
-    share = args.fuzz_seconds or max(FUZZ_TARGET_MIN, FUZZ_TIER_SECONDS // max(len(targets), 1))
-    for target in targets:
-        name = os.path.basename(target)
-        found = os.path.join(ROOT, "build-fuzz", "found", name)
-        corpus = [d for d in (f"{ROOT}/tests/fuzz/corpus/{name}",) if os.path.isdir(d)]
-        os.makedirs(found, exist_ok=True)
-        done = run_text([target, f"-max_total_time={share}", "-rss_limit_mb=2048", "-timeout=20",
-                         "-print_final_stats=1", f"-artifact_prefix={found}-", found, *corpus])
-        note(tier, name, done.returncode == 0, done.stdout)
+    folder = f"{ROOT}/build-fuzz/fuzz"
+    targets = sorted(os.path.basename(t) for t in glob.glob(f"{folder}/fuzz_*"))
+    note(tier, "a planted bug is found",
+         *run_fuzz.finds_a_planted_bug(ROOT, f"{folder}/planted_bug"))
+    for names, seconds in fuzz_plan(tier, args, targets):
+        paths = [f"{folder}/{name}" for name in names]
+        for name, good, text in run_fuzz.run_many(ROOT, paths, seconds):
+            note(tier, name, good, text)
     tier.run_s += time.monotonic() - start
 
 
@@ -229,12 +249,11 @@ def main():
     parser.add_argument("--fuzz-target", default="")
     parser.add_argument("--fuzz-seconds", type=int, default=0)
     parser.add_argument("--soak", type=int, default=0, metavar="MINUTES",
-                        help="the long versions: integration at scale, then fuzzing")
+                        help="the long versions: integration at scale, then fuzzing that long")
     args = parser.parse_args()
     if args.soak:
         os.environ["HELIOS_TEST_SCALE"] = "10"
         args.tiers = ["integration", "fuzz"]
-        args.fuzz_seconds = args.fuzz_seconds or args.soak * 6
     unknown = [name for name in args.tiers if name not in TIERS]
     if unknown:
         parser.error(f"no such tier: {' '.join(unknown)}")
