@@ -142,8 +142,12 @@ static bool log_ok(struct hl_node *node, struct hl_session *session, const struc
         return true;
     }
     if (full) {
-        return refuse(session, "MISCONF Errors writing to the log: the disk is full. Writes are "
-                               "refused until space returns; reads go on.");
+        hl_write_error_printf(
+            &session->writer,
+            "MISCONF Errors writing to the log: %s. Writes are refused until this "
+            "is over; reads go on.",
+            node->log_full_why);
+        return false;
     }
     return refuse(session, "NOQUORUM too many writes wait for the disk; this one was not executed, "
                            "try again");

@@ -34,7 +34,8 @@ static bool is_full(int error)
 static hl_err fail_path(struct hl_errmsg *msg, const char *dir, const char *name, const char *what)
 {
     int error = errno;
-    hl_err err = is_full(error) ? HL_EFULL : error == ENOENT ? HL_ENOENT : HL_EIO;
+    bool later = is_full(error) || error == EMFILE || error == ENFILE;
+    hl_err err = later ? HL_EFULL : error == ENOENT ? HL_ENOENT : HL_EIO;
     return hl_fail(msg, err, "%s/%s: %s: %s", dir, name, what, strerror(error));
 }
 

@@ -5,8 +5,9 @@
  *
  * Files are named by a directory and a plain name in it (no '/').  Every function returns HL_OK,
  * or fills `msg` (may be NULL) with the file, the operation and the reason and returns:
- *   HL_EFULL   no space or quota: the file is as before or holds a part of the bytes, nothing that
- *              was synced is harmed, and the same call may succeed later.  Never from a sync
+ *   HL_EFULL   no space, quota or descriptor: the file is as before or holds a part of the bytes,
+ *              nothing that was synced is harmed, and the same call may succeed later.  Never from
+ *              a sync that was tried
  *   HL_ENOENT  open without create, rename or remove of a name that is not there
  *   HL_EBUSY   lock only: another process holds it
  *   HL_EIO     anything else; after a failed sync nothing may be assumed of unsynced bytes

@@ -6,6 +6,7 @@ Method: a real server on a file system of 8 MiB that a ballast fills, in a mount
 own; a preloaded library that makes syncs fail; and a socket in place of systemd's.
 """
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -22,6 +23,41 @@ from server import ROOT, Server, free_port, program, wait_ready  # noqa: E402
 MARK = "HELIOS_TEST_OWN_MOUNTS"
 SANITIZED = "asan" in os.environ.get("HELIOS_SERVER", "")  # its runtime must be loaded first
 BUILD = os.environ.get("HELIOS_BUILD", os.path.join(ROOT, "build"))
+
+
+class Descriptors(unittest.TestCase):
+    def test_a_segment_that_cannot_be_opened_is_waited_for(self):
+        """Method: the process may open no more files when the log's present one is full."""
+        with Server("--snapshot-interval-cmds", "0", "--snapshot-interval-time", "0") as server:
+            c, other = Client(server.port, timeout=20), Client(server.port, timeout=20)
+            self.addCleanup(c.close)
+            self.addCleanup(other.close)
+            self.assertEqual(c("SET", "first", "1"), "OK")
+            pid = server.process.pid
+            used = {int(fd) for fd in os.listdir(f"/proc/{pid}/fd")}
+            before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+            free = min(set(range(len(used) + 1)) - used)
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, (free, before[1]))
+            value = "v" * (8 << 20)
+            for i in range(20):  # more than one file holds
+                c.send("SET", f"k{i}", value)
+            until = time.monotonic() + 20
+            while not (other.error("SET", "x", "y") or "").startswith("MISCONF"):
+                self.assertLess(time.monotonic(), until, "no write was refused")
+                time.sleep(0.02)
+            self.assertIn("Too many open files", other.error("SET", "x", "y"))
+            self.assertEqual(other("GET", "first"), "1")
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+            while other.error("SET", "x", "y") is not None:
+                self.assertLess(time.monotonic(), until, "writes did not go on")
+                time.sleep(0.02)
+            kept = [f"k{i}" for i in range(20) if str(c.read()) == "OK"]
+            self.assertGreater(len(kept), 5)
+            server.kill()
+            server.start()
+            again = Client(server.port, timeout=20)
+            self.addCleanup(again.close)
+            self.assertEqual(again("EXISTS", "x", *kept), len(kept) + 1)
 
 
 class SmallDisk(unittest.TestCase):
