@@ -93,7 +93,7 @@ struct hl_keyspace {
     struct hl_db *dbs; /* opaque array; use hl_ks_db() */
     int db_count;
     enum hl_expiry expiry;
-    int64_t now_ms;             /* wall clock of the execution unit, milliseconds since the epoch */
+    int64_t now_ms;             /* log time of the execution unit, milliseconds since the epoch */
     uint32_t lru_clock;         /* seconds, for access times; advanced by the owner */
     bool lfu;                   /* keep access frequencies instead of access times */
     bool forked;                /* a child shares our pages: lookups leave access times alone */

@@ -8,8 +8,10 @@
 #include "node/observe.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #define LOG_LINE_MAX 1024
+#define CATCH_UP_PART 16 /* of the time that passes, given up while the log's time is ahead */
 
 void hl_node_log(struct hl_node *node, int level, const char *fmt, ...)
 {
@@ -141,16 +143,28 @@ void hl_node_destroy(struct hl_node *node)
     hl_free(node);
 }
 
+/* G1: the log's time never goes back.  Behind it, after the wall clock was set back, it goes on a
+ * little slower than real time: deadlines still come, and the two clocks meet again. */
+static void advance_log_time(struct hl_node *node, uint64_t mono_us)
+{
+    uint64_t elapsed_us = node->begun_us == 0 ? 0 : mono_us - node->begun_us;
+    node->begun_us = mono_us;
+    if (node->log_time_us > node->now_us) {
+        node->log_time_us += (int64_t)(elapsed_us - elapsed_us / CATCH_UP_PART);
+    }
+    if (node->log_time_us < node->now_us) {
+        node->log_time_us = node->now_us;
+    }
+}
+
 void hl_node_begin(struct hl_node *node)
 {
     node->iteration++;
     node->now_us = node->world->wall_us(node->world->ctx);
     node->now_ms = node->now_us / 1000;
-    if (node->now_us > node->log_time_us) {
-        node->log_time_us = node->now_us; /* G1: never back */
-    }
     node->mark_us = node->world->mono_us(node->world->ctx);
-    node->ks.now_ms = node->now_ms;
+    advance_log_time(node, node->mark_us);
+    node->ks.now_ms = node->log_time_us / 1000; /* what dies is judged as the log will be read */
     node->ks.lru_clock = (uint32_t)(node->now_ms / 1000) & 0xffffff;
 }
 
@@ -206,9 +220,11 @@ void hl_node_log_done(struct hl_node *node, hl_err err, const char *why)
     }
     if (err == HL_EFULL) {
         if (node->log_state != HL_LOG_FULL) {
-            hl_node_log(node, 3, "the log is full, writes are refused until space returns: %s",
-                        why);
+            hl_node_log(node, 3, "the log has no room, writes are refused until it has: %s", why);
         }
+        const char *reason = strrchr(why, ':'); /* clients need not know the path before it */
+        (void)snprintf(node->log_full_why, sizeof node->log_full_why, "%s",
+                       reason != NULL && reason[1] == ' ' ? reason + 2 : why);
         node->log_state = HL_LOG_FULL;
         return;
     }
@@ -217,7 +233,7 @@ void hl_node_log_done(struct hl_node *node, hl_err err, const char *why)
         node->world->fatal(node->world->ctx, why);
     }
     if (node->log_state == HL_LOG_FULL) {
-        hl_node_log(node, 2, "the log has space again, writes are accepted");
+        hl_node_log(node, 2, "the log has room again, writes are accepted");
         node->log_state = HL_LOG_GOOD;
     }
     advance(node);

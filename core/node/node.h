@@ -99,7 +99,7 @@ struct hl_stats {
 /* Why the log takes no writes at the moment. */
 enum hl_log_state {
     HL_LOG_GOOD = 0,
-    HL_LOG_FULL,   /* no space left: -MISCONF until a retry succeeds */
+    HL_LOG_FULL,   /* no space or descriptor: -MISCONF until a retry succeeds */
     HL_LOG_BROKEN, /* an fsync failed: the process is about to end */
 };
 
@@ -167,6 +167,7 @@ struct hl_node {
     bool batch_in_flight;
     bool log_resting; /* the edge's: begin no batch, more entries are about to come */
     enum hl_log_state log_state;
+    char log_full_why[96];          /* while HL_LOG_FULL, what the system said */
     uint64_t crowded_us;            /* since when writes wait for room in the log; 0: none does */
     hl_index last, commit, mingate; /* N1 */
     hl_index snapshot_index;        /* label of the base snapshot, 0: none */
@@ -174,6 +175,7 @@ struct hl_node {
     struct hl_unit unit;
     uint64_t iteration; /* counts hl_node_begin() */
     uint64_t mark_us;   /* when the last command ended: the next one's start */
+    uint64_t begun_us;  /* when the iteration began, by the clock that never steps */
 
     int64_t now_us, now_ms, log_time_us; /* of this iteration; log_time never decreases */
     bool loading;

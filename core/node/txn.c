@@ -174,7 +174,7 @@ static bool is_expired(struct hl_node *node, int db, struct hl_slice key)
     unsigned flags = HL_FIND_NOTOUCH | HL_FIND_NOSTATS | HL_FIND_EXPIRED;
     struct hl_entry *entry = hl_db_find(hl_ks_db(&node->ks, db), key, flags);
     int64_t when = entry != NULL ? hl_entry_expire(entry) : HL_NO_EXPIRE;
-    return when != HL_NO_EXPIRE && when <= node->now_ms;
+    return when != HL_NO_EXPIRE && when < node->ks.now_ms;
 }
 
 static void cmd_watch(struct hl_call *call)
@@ -310,14 +310,15 @@ static bool watched_expired(struct hl_node *node, struct hl_session *session)
     return false;
 }
 
-/* The answer reveals the state of the watched keys, so it waits for what changed them. */
+/* The answer reveals the state of the watched keys, so it waits for what changed them: for the
+ * death of one that has expired too, which this logs. */
 static void look_at_watched(struct hl_node *node, struct hl_session *session)
 {
     HL_LIST_EACH(it, &session->watches)
     {
         struct hl_watch *watch = HL_LIST_ENTRY(it, struct hl_watch, by_session);
         struct hl_slice name = {.ptr = watch->key->name, .len = watch->key->len};
-        unsigned flags = HL_FIND_NOTOUCH | HL_FIND_NOSTATS | HL_FIND_EXPIRED;
+        unsigned flags = HL_FIND_NOTOUCH | HL_FIND_NOSTATS;
         (void)hl_db_find(hl_ks_db(&node->ks, watch->key->db), name, flags);
     }
 }

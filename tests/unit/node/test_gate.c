@@ -169,6 +169,24 @@ Test(gate, an_expired_key_is_missing_once_its_death_is_durable)
     rig_expect(a, "$-1\r\n");
 }
 
+Test(gate, an_exec_refused_for_an_expired_key_waits_for_its_death)
+{
+    struct hl_session *a = rig_client(&rig);
+    rig_say(&rig, a, "SET k v PX 5", "+OK\r\n");
+    rig_say(&rig, a, "WATCH k", "+OK\r\n");
+    rig_say(&rig, a, "MULTI", "+OK\r\n");
+    rig_say(&rig, a, "PING", "+QUEUED\r\n");
+    rig.wall_us += 10000;
+    rig_turn(&rig);
+    hl_index before = rig.node->last;
+    rig_run(&rig, a, "EXEC");
+    cr_assert_eq(rig.node->last, before + 1, "the death is an effect");
+    rig_expect(a, "");
+    rig_turn(&rig);
+    rig_sync(&rig);
+    rig_expect(a, "*-1\r\n");
+}
+
 Test(gate, a_write_in_flight_delays_only_until_its_own_batch)
 {
     struct hl_session *a = rig_client(&rig);

@@ -259,6 +259,7 @@ Test(restart, a_key_that_keys_and_scan_left_out_does_not_come_back_with_the_cloc
         rig_power_loss(&rig);
         a = rig_client(&rig);
         rig_say(&rig, a, "GET k", "$-1\r\n");
+        wait_ms(1000);
     }
 }
 
@@ -272,6 +273,34 @@ Test(restart, a_key_that_was_dead_when_watched_does_not_fail_the_transaction)
     rig_say(&rig, a, "MULTI", "+OK\r\n");
     rig_say(&rig, a, "PING", "+QUEUED\r\n");
     rig_say(&rig, a, "EXEC", "*1\r\n+PONG\r\n");
+}
+
+/* Method: the wall clock is set back by an hour, twice, while the other clock goes on. */
+Test(restart, a_clock_that_is_set_back_revives_nothing_and_does_not_stop_time)
+{
+    struct hl_session *a = rig_client(&rig);
+    rig_say(&rig, a, "MSET short 1 long 1", "+OK\r\n");
+    rig_say(&rig, a, "PEXPIRE short 5000", ":1\r\n");
+    rig_say(&rig, a, "PEXPIRE long 3600000", ":1\r\n");
+    wait_ms(4000);
+    rig_say(&rig, a, "EXISTS short", ":1\r\n");
+    int64_t before_us = rig.node->log_time_us;
+    wait_ms(-3600000);
+    cr_assert_geq(rig.node->log_time_us, before_us, "G1");
+    rig.mono_us += 2000000;
+    rig_turn(&rig);
+    rig_say(&rig, a, "GET short", "$-1\r\n");
+    before_us = rig.node->log_time_us;
+    rig_power_loss(&rig);
+    cr_assert_geq(rig.node->log_time_us, before_us, "the log says how late it was");
+    a = rig_client(&rig);
+    rig_say(&rig, a, "EXISTS short long", ":1\r\n");
+    for (int i = 0; i < 24 * 60; i++) { /* a day passes, by both clocks */
+        rig.mono_us += 60000000;
+        wait_ms(60000);
+    }
+    cr_assert_eq(rig.node->log_time_us, rig.node->now_us, "the two have met again");
+    rig_say(&rig, a, "EXISTS long", ":0\r\n");
 }
 
 Test(restart, relative_times_in_the_log_count_from_the_time_of_the_entry)
