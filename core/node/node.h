@@ -23,6 +23,7 @@
 #include "command/command.h"
 #include "keyspace/dump.h"
 #include "keyspace/keyspace.h"
+#include "node/cluster.h"
 #include "node/session.h"
 #include "node/tables.h"
 #include "raft/raft.h"
@@ -34,8 +35,8 @@ struct hl_latency;
 struct hl_watch_table;
 struct hl_error_counts;
 
-/* What the node asks of the machine, or of the simulator.  All functions are required and are
- * called on the loop thread. */
+/* What the node asks of the machine, or of the simulator.  All functions are called on the loop
+ * thread, and all but the last two are required. */
 struct hl_world {
     void *ctx;
     int64_t (*wall_us)(void *ctx);  /* microseconds since the epoch; may step */
@@ -54,6 +55,12 @@ struct hl_world {
     void (*fatal)(void *ctx, const char *why) __attribute__((noreturn));
     /* One line of the log file: level 0 debug, 1 verbose, 2 notice, 3 warning. */
     void (*log)(void *ctx, int level, const char *line);
+    /* Send a frame (node/wire.h) to a member over its connection of that class; borrowed for the
+     * call.  Best effort: what is lost is sent again.  NULL: this node is always alone. */
+    void (*send)(void *ctx, hl_peer to, enum hl_peer_class peer_class, struct hl_slice frame);
+    /* The group has these members now, this node among them or not: keep connections to the others
+     * and to nobody else.  Borrowed for the call.  NULL: this node is always alone. */
+    void (*peers)(void *ctx, const struct hl_members *members);
 };
 
 /* Settings that pure code needs; plain values that the edge changes at run time. */
@@ -75,6 +82,7 @@ struct hl_node_config {
     size_t speculation_max;         /* uncommitted bytes before writes wait */
     size_t multi_queue_max;         /* bytes a MULTI may queue */
     bool stop_writes_unsaved;       /* without a log: refuse writes after a failed snapshot */
+    struct hl_cluster_config cluster;
 };
 
 struct hl_stats {
