@@ -14,13 +14,14 @@ static const struct tool {
 } tools[] = {
     {"check", tool_check, "DIR [--fix [--accept-loss]]", "verify a data directory, repair it"},
     {"dump", tool_dump, "DIR [--json] [--from N] [--to N]", "print what the log holds"},
+    {"cluster", tool_cluster, "start|status|add|stop|...", "run a cluster on this machine"},
 };
 
 static void usage(FILE *out)
 {
     fputs("usage: helios COMMAND [ARGUMENT]...\n\n", out);
     for (size_t i = 0; i < HL_ARRAY_LEN(tools); i++) {
-        fprintf(out, "  %-6s %-34s %s\n", tools[i].name, tools[i].arguments, tools[i].what);
+        fprintf(out, "  %-8s %-34s %s\n", tools[i].name, tools[i].arguments, tools[i].what);
     }
     fputs("\nhelios COMMAND --help says more; helios --version says which version this is.\n", out);
 }

@@ -12,4 +12,8 @@ int tool_check(int argc, char **argv);
 /* `helios dump DIR`: argv[0] is "dump".  Prints the log's entries; returns a TOOL_ status. */
 int tool_dump(int argc, char **argv);
 
+/* `helios cluster ACTION`: argv[0] is "cluster".  Runs a cluster on this machine; returns a TOOL_
+ * status. */
+int tool_cluster(int argc, char **argv);
+
 #endif
