@@ -150,6 +150,31 @@ static hl_err posix_size(void *ctx, int file, uint64_t *size, struct hl_errmsg *
     return HL_OK;
 }
 
+/* Where the last data ends before the hole that reaches the end of the file: space that was
+ * reserved and never written is a hole too.  A file system that does not know says it is all data.
+ */
+static hl_err posix_data_end(void *ctx, int file, uint64_t *end, struct hl_errmsg *msg)
+{
+    uint64_t size = 0;
+    hl_err err = posix_size(ctx, file, &size, msg);
+    if (err != HL_OK) {
+        return err;
+    }
+    off_t hole = 0;
+    while ((uint64_t)hole < size) {
+        off_t data = lseek(file, hole, SEEK_DATA);
+        if (data < 0 && errno == ENXIO) {
+            break;
+        }
+        hole = data < 0 ? -1 : lseek(file, data, SEEK_HOLE);
+        if (hole < 0) {
+            hole = (off_t)size;
+        }
+    }
+    *end = (uint64_t)hole < size ? (uint64_t)hole : size;
+    return HL_OK;
+}
+
 static hl_err posix_preallocate(void *ctx, int file, uint64_t size, struct hl_errmsg *msg)
 {
     (void)ctx;
@@ -290,6 +315,7 @@ const struct hl_disk *hl_disk_posix(void)
                                         .pwrite = posix_pwrite,
                                         .pread = posix_pread,
                                         .size = posix_size,
+                                        .data_end = posix_data_end,
                                         .truncate = posix_truncate,
                                         .fdatasync = posix_fdatasync,
                                         .rename = posix_rename,

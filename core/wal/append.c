@@ -227,8 +227,9 @@ void hl_wal_drop_before(struct hl_wal *wal, hl_index index, hl_term term)
     struct wal_plan *plan = hl_wal_pending(wal);
     wal->meta.base = index - 1;
     wal->meta.base_term = term;
-    hl_index good = wal->synced < index - 1 ? wal->synced : index - 1;
-    wal->meta.watermark = wal->meta.watermark > good ? wal->meta.watermark : good;
+    if (wal->meta.watermark < wal->synced) {
+        wal->meta.watermark = wal->synced;
+    }
     plan->has_meta = true;
 
     size_t count = 0;

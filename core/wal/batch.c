@@ -251,6 +251,9 @@ static void merge(struct hl_wal *wal, const struct wal_plan *plan)
     raise(&wal->written, plan->last < keep ? plan->last : keep);
     raise(&wal->synced, plan->wants_sync ? wal->written : sealed);
     raise(&wal->durable, wal->sync == HL_WAL_SYNC_EVERY ? wal->synced : wal->written);
+    if (wal->meta.watermark <= wal->meta.base) {
+        hl_wal_note_watermark(wal); /* C11 */
+    }
 }
 
 void hl_wal_batch_done(struct hl_wal *wal, const struct hl_wal_batch *batch, hl_err err)

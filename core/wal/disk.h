@@ -49,6 +49,9 @@ struct hl_disk {
     hl_err (*pread)(void *ctx, int file, void *bytes, size_t len, uint64_t offset, size_t *got,
                     struct hl_errmsg *msg);
     hl_err (*size)(void *ctx, int file, uint64_t *size, struct hl_errmsg *msg);
+    /* Bytes from *end on, up to the file's size, read as zeros; *end is at most that size.  NULL
+     * when the disk cannot tell without reading. */
+    hl_err (*data_end)(void *ctx, int file, uint64_t *end, struct hl_errmsg *msg);
     hl_err (*truncate)(void *ctx, int file, uint64_t size, struct hl_errmsg *msg);
     /* The file's bytes and size survive a power loss once this returned HL_OK. */
     hl_err (*fdatasync)(void *ctx, int file, struct hl_errmsg *msg);

@@ -60,6 +60,8 @@
  *   C9  no `meta` and no segment: a new log.  No `meta` but segments: damage.
  *   C10 a crash of the process only: everything written is there, synced or not.  Opening syncs
  *       what it found before it calls it durable.
+ *   C11 no segment, but a watermark above the base: it is stored as soon as there is an entry
+ * behind the base that was synced, so somebody removed the segments.  Damage.
  */
 #ifndef HL_WAL_FORMAT_H
 #define HL_WAL_FORMAT_H

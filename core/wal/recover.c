@@ -12,6 +12,7 @@
 #include <string.h>
 
 #define FILE_SIZE_MAX (HL_WAL_SEGMENT_HEADER + (uint64_t)HL_WAL_BODY_MAX + 4096) /* bytes */
+#define ZEROS_SIZE 4096  /* bytes looked at together */
 #define SEARCH_FACTOR 16 /* a search checksums at most this many times the file's size */
 
 struct scan {
@@ -24,8 +25,9 @@ struct scan {
     size_t good;     /* names[old..good) are in the table */
     hl_index expect; /* index of the next record */
     uint32_t chain;
-    char *bytes; /* of the segment being read */
+    char *bytes; /* of the segment being read, up to where only zeros follow */
     size_t size;
+    uint64_t file_size;
     bool torn; /* the last segment in the table is to be cut at its `planned` */
 };
 
@@ -51,7 +53,8 @@ static int compare_names(const void *a, const void *b)
     return *x < *y ? -1 : *x > *y;
 }
 
-static hl_err load_segment(struct scan *scan, hl_index first, struct hl_errmsg *msg)
+/* Read a segment: without the zeros at its end that the disk knows of, or the whole file. */
+static hl_err load_segment(struct scan *scan, hl_index first, bool whole, struct hl_errmsg *msg)
 {
     const struct hl_disk *disk = scan->wal->disk;
     char name[HL_DISK_NAME_MAX];
@@ -70,6 +73,10 @@ static hl_err load_segment(struct scan *scan, hl_index first, struct hl_errmsg *
     hl_free(scan->bytes);
     scan->bytes = NULL;
     scan->size = 0;
+    scan->file_size = size;
+    if (err == HL_OK && !whole && disk->data_end != NULL) {
+        err = disk->data_end(disk->ctx, file, &size, msg);
+    }
     if (err == HL_OK) {
         scan->bytes = hl_try_malloc(size + 1);
         if (scan->bytes == NULL) {
@@ -84,10 +91,22 @@ static hl_err load_segment(struct scan *scan, hl_index first, struct hl_errmsg *
     return err;
 }
 
+/* A disk may keep zeros inside a record as a hole too: what does not end well is read wholly before
+ * it is judged. */
+static hl_err load_rest(struct scan *scan, hl_index first, struct hl_errmsg *msg)
+{
+    return scan->size < scan->file_size ? load_segment(scan, first, true, msg) : HL_OK;
+}
+
 /* Bytes from `offset` to the last one that is not zero. */
 static size_t length_of_rest(const struct scan *scan, size_t offset)
 {
+    static const char zeros[ZEROS_SIZE];
     size_t end = scan->size;
+    while (end >= offset + ZEROS_SIZE &&
+           memcmp(scan->bytes + end - ZEROS_SIZE, zeros, ZEROS_SIZE) == 0) {
+        end -= ZEROS_SIZE;
+    }
     while (end > offset && scan->bytes[end - 1] == '\0') {
         end--;
     }
@@ -199,7 +218,8 @@ static hl_err check_header(struct scan *scan, hl_index name, struct hl_errmsg *m
     }
     if (err == HL_ECORRUPT) { /* C5, unless something in it proves otherwise */
         scan->torn = false;
-        err = judge_end(scan, name, 0, msg);
+        err = load_rest(scan, name, msg);
+        err = err == HL_OK ? judge_end(scan, name, 0, msg) : err;
         scan->torn = false;
         return err;
     }
@@ -214,19 +234,9 @@ static hl_err check_header(struct scan *scan, hl_index name, struct hl_errmsg *m
     return HL_OK;
 }
 
-/* Read one segment into the table.  *usable is false for one that is to be removed (C5). */
-static hl_err scan_segment(struct scan *scan, hl_index name, struct hl_errmsg *msg, bool *usable)
+/* Take the records from `offset` on that follow one another; returns where they end. */
+static size_t take_records(struct scan *scan, struct hl_wal_segment *segment, size_t offset)
 {
-    hl_err err = load_segment(scan, name, msg);
-    if (err == HL_OK) {
-        err = check_header(scan, name, msg, usable);
-    }
-    if (err != HL_OK || !*usable) {
-        return err;
-    }
-    struct hl_wal_segment *segment =
-        hl_wal_segments_push(&scan->wal->segments, name, scan->size, scan->chain);
-    size_t offset = HL_WAL_SEGMENT_HEADER;
     struct hl_wal_record record;
     while (
         hl_wal_decode_record(scan->bytes + offset, scan->size - offset, scan->wal->seed, &record) &&
@@ -235,9 +245,31 @@ static hl_err scan_segment(struct scan *scan, hl_index name, struct hl_errmsg *m
         scan->chain = record.crc;
         scan->expect++;
         offset += record.size;
-        segment->planned = segment->written = offset;
     }
     segment->written = segment->planned = offset;
+    return offset;
+}
+
+/* Read one segment into the table.  *usable is false for one that is to be removed (C5). */
+static hl_err scan_segment(struct scan *scan, hl_index name, struct hl_errmsg *msg, bool *usable)
+{
+    hl_err err = load_segment(scan, name, false, msg);
+    if (err == HL_OK) {
+        err = check_header(scan, name, msg, usable);
+    }
+    if (err != HL_OK || !*usable) {
+        return err;
+    }
+    struct hl_wal_segment *segment =
+        hl_wal_segments_push(&scan->wal->segments, name, scan->file_size, scan->chain);
+    size_t offset = take_records(scan, segment, HL_WAL_SEGMENT_HEADER);
+    if (length_of_rest(scan, offset) != 0) {
+        err = load_rest(scan, name, msg);
+        if (err != HL_OK) {
+            return err;
+        }
+        offset = take_records(scan, segment, offset);
+    }
     return judge_end(scan, name, offset, msg);
 }
 

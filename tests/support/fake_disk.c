@@ -234,6 +234,22 @@ static hl_err fake_size(void *ctx, int file, uint64_t *size, struct hl_errmsg *m
     return err;
 }
 
+/* The strictest disk: every zero at the end is a hole, those inside of a record too. */
+static hl_err fake_data_end(void *ctx, int file, uint64_t *end, struct hl_errmsg *msg)
+{
+    struct fake_disk *fake = ctx;
+    const struct fake_file *f = file_of(fake, file);
+    hl_err err = tick(fake, "data_end", msg);
+    if (err == HL_OK) {
+        size_t len = f->now.len;
+        while (len > 0 && f->now.bytes[len - 1] == '\0') {
+            len--;
+        }
+        *end = len;
+    }
+    return err;
+}
+
 static hl_err fake_truncate(void *ctx, int file, uint64_t size, struct hl_errmsg *msg)
 {
     struct fake_disk *fake = ctx;
@@ -353,6 +369,7 @@ struct hl_disk fake_disk_seam(struct fake_disk *fake)
                             .pwrite = fake_pwrite,
                             .pread = fake_pread,
                             .size = fake_size,
+                            .data_end = fake_data_end,
                             .truncate = fake_truncate,
                             .fdatasync = fake_fdatasync,
                             .rename = fake_rename,

@@ -146,6 +146,59 @@ Test(recover, a_missing_segment_is_damage)
 }
 
 /* Found by the fuzzer: an emptied segment in the middle looked like one just created. */
+/* Method: entries are made durable, before and behind a snapshot; then every segment is removed. */
+Test(recover, a_log_without_its_only_segment_is_damage_and_not_a_new_log)
+{
+    for (int snapshot = 0; snapshot <= 2; snapshot++) {
+        struct fake_disk *fake = fake_disk_create();
+        struct hl_disk disk = fake_disk_seam(fake);
+        struct hl_wal *wal = open_good(&disk, &small_segments);
+        cr_assert_eq(append_synced(wal, 3), HL_OK);
+        if (snapshot > 0) {
+            hl_wal_drop_before(wal, snapshot == 1 ? 3 : 4, 1);
+            cr_assert_eq(hl_wal_flush(wal, NULL), HL_OK);
+            cr_assert_eq(append_synced(wal, snapshot == 1 ? 0 : 1), HL_OK);
+        }
+        hl_wal_close(wal);
+        fake_disk_crash(fake, FAKE_CRASH_LOSE, 0);
+        cr_assert_eq(disk.remove(disk.ctx, "dir", "00000000000000000001.wal", NULL), HL_OK);
+        struct hl_errmsg msg = {0};
+        wal = NULL;
+        hl_err err = hl_wal_open(&wal, &disk, &small_segments, NULL, &msg);
+        cr_assert_eq(err, HL_ECORRUPT, "snapshot %d", snapshot);
+        cr_assert(strstr(msg.text, "watermark") != NULL, "%s", msg.text);
+        cr_assert_null(wal);
+        fake_disk_destroy(fake);
+    }
+}
+
+/* Method: the fake disk calls all zeros at the end of a file a hole, as some real ones do. */
+Test(recover, an_entry_that_ends_in_zeros_is_not_mistaken_for_a_torn_one)
+{
+    static const char zeros[3000];
+    struct fake_disk *fake = fake_disk_create();
+    struct hl_disk disk = fake_disk_seam(fake);
+    for (size_t len = 0; len <= sizeof zeros; len += 600) {
+        struct hl_wal *wal = open_good(&disk, &small_segments);
+        hl_index index = hl_wal_last(wal) + 1;
+        struct hl_wal_entry entry = {
+            .index = index, .term = 1, .type = HL_WAL_EFFECTS, .body = {.ptr = zeros, .len = len}};
+        hl_wal_append(wal, &entry);
+        cr_assert_eq(hl_wal_flush(wal, NULL), HL_OK);
+        hl_wal_close(wal);
+        fake_disk_crash(fake, FAKE_CRASH_LOSE, 0);
+        struct hl_wal_findings found = {0};
+        struct hl_errmsg msg = {0};
+        cr_assert_eq(hl_wal_open(&wal, &disk, &small_segments, &found, &msg), HL_OK, "%s",
+                     msg.text);
+        cr_assert_eq(hl_wal_last(wal), index, "%zu zeros", len);
+        cr_assert_eq(found.cut_size, 0, "%zu zeros", len);
+        cr_assert_eq(hl_wal_size_on_disk(wal) % SEGMENT_SIZE, 0, "the reserved space stays");
+        hl_wal_close(wal);
+    }
+    fake_disk_destroy(fake);
+}
+
 Test(recover, a_segment_cut_to_nothing_is_damage_when_it_was_sealed)
 {
     struct fake_disk *fake = fake_disk_create();
