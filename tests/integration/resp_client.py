@@ -16,8 +16,8 @@ class Status(str):
 
 
 class Client:
-    def __init__(self, port, timeout=10):
-        self.sock = socket.create_connection(("127.0.0.1", port), timeout)
+    def __init__(self, port, timeout=10, host="127.0.0.1"):
+        self.sock = socket.create_connection((host, port), timeout)
         self.buf = b""
 
     def close(self):

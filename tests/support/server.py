@@ -33,19 +33,19 @@ def free_port():
         return s.getsockname()[1]
 
 
-def answers_ping(port):
+def answers_ping(port, host="127.0.0.1"):
     try:
-        with socket.create_connection(("127.0.0.1", port), timeout=5) as s:
+        with socket.create_connection((host, port), timeout=5) as s:
             s.sendall(b"PING\r\n")
             return s.recv(64).startswith((b"+PONG", b"-NOAUTH"))
     except OSError:
         return False
 
 
-def wait_ready(port, process, what):
+def wait_ready(port, process, what, host="127.0.0.1"):
     """Until PING is answered on `port`; raises when the process ends or time is up."""
     until = time.monotonic() + READY_S_MAX
-    while not answers_ping(port):
+    while not answers_ping(port, host):
         if process is not None and process.poll() is not None:
             raise RuntimeError(f"{what} ended with {process.returncode}")
         if time.monotonic() > until:
@@ -85,7 +85,18 @@ def needs(*commands):
 class Server:
     """Started on construction; a context manager that ends it and removes its directory."""
 
+    host = "127.0.0.1"
+
     def __init__(self, *flags, path=None, env=None):
+        self.prepare(flags, path, env)
+        try:
+            self.start()
+        except Exception:
+            self.close()
+            raise
+
+    def prepare(self, flags, path, env):
+        """All that a process needs, without starting it."""
         self.path = path or program()
         self.flags = list(flags)
         if "redis-server" in self.path:
@@ -95,22 +106,25 @@ class Server:
         self.log_path = self.dir + ".log"
         self.port = free_port()
         self.process = None
-        try:
-            self.start()
-        except Exception:
-            self.close()
-            raise
 
-    def start(self):
+    def argv(self):
+        return [self.path, "--port", str(self.port), "--dir", self.dir, *self.flags]
+
+    def spawn(self):
         with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen(
-                [self.path, "--port", str(self.port), "--dir", self.dir, *self.flags],
-                cwd=self.dir, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.env,
-                preexec_fn=die_with_parent)
+            self.process = subprocess.Popen(self.argv(), cwd=self.dir, stdin=subprocess.DEVNULL,
+                                            stdout=log, stderr=log, env=self.env,
+                                            preexec_fn=die_with_parent)
+
+    def await_ready(self):
         try:
-            wait_ready(self.port, self.process, self.path)
+            wait_ready(self.port, self.process, self.path, self.host)
         except RuntimeError as e:
             raise RuntimeError(f"{e}\n{self.log()[-4000:]}") from None
+
+    def start(self):
+        self.spawn()
+        self.await_ready()
 
     def kill(self):
         self.process.kill()
