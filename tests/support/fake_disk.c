@@ -47,6 +47,7 @@ static void unref(struct fake_disk *fake, int file)
     if (--fake->files[file].refs == 0) {
         clear(&fake->files[file].now);
         clear(&fake->files[file].synced);
+        clear(&fake->files[file].failed);
     }
 }
 
@@ -261,6 +262,20 @@ static hl_err fake_truncate(void *ctx, int file, uint64_t size, struct hl_errmsg
     return err;
 }
 
+/* Store the pages that were changed after a sync failed. */
+static void store_dirty(struct fake_file *f)
+{
+    resize(&f->synced, f->now.len);
+    for (size_t at = 0; at < f->now.len; at += FAKE_PAGE) {
+        size_t len = f->now.len - at < FAKE_PAGE ? f->now.len - at : FAKE_PAGE;
+        bool clean =
+            at + len <= f->failed.len && memcmp(f->now.bytes + at, f->failed.bytes + at, len) == 0;
+        if (!clean) {
+            memcpy(f->synced.bytes + at, f->now.bytes + at, len);
+        }
+    }
+}
+
 static hl_err fake_fdatasync(void *ctx, int file, struct hl_errmsg *msg)
 {
     struct fake_disk *fake = ctx;
@@ -269,8 +284,15 @@ static hl_err fake_fdatasync(void *ctx, int file, struct hl_errmsg *msg)
     if (err != HL_OK) {
         return err;
     }
+    if (fake->fail_syncs > 0) {
+        fake->fail_syncs--;
+        copy(&f->failed, &f->now);
+        return hl_fail(msg, HL_EIO, "fake: fdatasync: injected");
+    }
     fake->syncs++;
-    if (!fake->lies) {
+    if (!fake->lies && f->failed.bytes != NULL) {
+        store_dirty(f);
+    } else if (!fake->lies) {
         copy(&f->synced, &f->now);
     }
     return HL_OK;
@@ -354,6 +376,7 @@ void fake_disk_destroy(struct fake_disk *fake)
     for (int i = 0; i < FAKE_FILES_MAX; i++) {
         clear(&fake->files[i].now);
         clear(&fake->files[i].synced);
+        clear(&fake->files[i].failed);
     }
     hl_free(fake);
 }
@@ -473,6 +496,7 @@ void fake_disk_crash(struct fake_disk *fake, enum fake_crash how, uint64_t seed)
             copy(&file->now, &file->synced);
         }
         copy(&file->synced, &file->now);
+        clear(&file->failed);
     }
     keep_names(fake, fake->names, fake->names_count);
 }
@@ -483,6 +507,7 @@ struct fake_disk *fake_disk_dup(const struct fake_disk *fake)
     *dup = *fake;
     for (int i = 0; i < FAKE_FILES_MAX; i++) {
         dup->files[i].now = dup->files[i].synced = (struct fake_content){0};
+        dup->files[i].failed = (struct fake_content){0};
         if (fake->files[i].refs > 0) {
             copy(&dup->files[i].now, &fake->files[i].now);
             copy(&dup->files[i].synced, &fake->files[i].synced);

@@ -6,6 +6,10 @@
  * last fdatasync survives under whichever name the directory keeps for it).  One directory per
  * disk; its name is ignored.
  *
+ * A failed fdatasync does what kernels do: the pages that it could not store count as clean from
+ * then on, so a later sync succeeds without them, and only what is written afterwards reaches the
+ * disk.
+ *
  * Not for two threads at a time.
  */
 #ifndef SUPPORT_FAKE_DISK_H
@@ -26,6 +30,7 @@ struct fake_content {
 struct fake_file {
     struct fake_content now;    /* what a reader sees */
     struct fake_content synced; /* what a power loss leaves */
+    struct fake_content failed; /* what a reader saw when a sync failed; empty: none did */
     int refs;                   /* names, durable names and handles */
 };
 
@@ -51,6 +56,7 @@ struct fake_disk {
     uint64_t size_max;  /* bytes of all files together; 0 is no limit; HL_EFULL beyond */
     bool lies;          /* fdatasync and sync_dir say yes and do nothing */
     int syncs;          /* fdatasyncs that succeeded */
+    int fail_syncs;     /* so many of the next fdatasyncs fail; see below */
 
     struct fake_file files[FAKE_FILES_MAX];
     struct fake_name names[FAKE_FILES_MAX]; /* what a reader sees */

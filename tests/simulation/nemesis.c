@@ -1,0 +1,124 @@
+/* What goes wrong, at random: rates come from the profile. */
+#include "sim.h"
+
+#define SLOW_DISK_MAX_US (800 * SIM_MS)
+#define FULL_MAX_US (600 * SIM_MS)
+#define JUMP_MAX_US (5000LL * SIM_MS)
+
+static struct sim_machine *any_machine(struct sim *sim)
+{
+    return &sim->machines[sim_below(sim, sim->profile.machines)];
+}
+
+static void crash(struct sim *sim)
+{
+    struct sim_machine *machine = any_machine(sim);
+    if (sim_chance(sim, sim->profile.power_ppm)) {
+        if (machine->up) {
+            int operations = 1 + (int)sim_below(sim, 40);
+            sim_trace(sim, "m%lld: the power will go in %lld operations", machine->id, operations,
+                      0, 0);
+            sim_machine_arm(machine, operations);
+        }
+        return;
+    }
+    sim_machine_crash_any(machine);
+}
+
+static void pause_machine(struct sim *sim)
+{
+    struct sim_machine *machine = any_machine(sim);
+    int64_t pause_us = 50 * SIM_MS + sim_below(sim, 600 * SIM_MS);
+    machine->paused_until_us = sim->now_us + pause_us;
+    sim->stats.pauses++;
+    sim_trace(sim, "m%lld: pauses for %lld us", machine->id, pause_us, 0, 0);
+}
+
+static void on_space(struct sim *sim, struct sim_event *event)
+{
+    sim->machines[event->a].fake->size_max = 0;
+    sim_trace(sim, "m%lld: space on the disk again", event->a, 0, 0, 0);
+}
+
+/* The limit does not depend on the process: a restart finds the disk full too. */
+static void fill_disk(struct sim *sim)
+{
+    struct sim_machine *machine = any_machine(sim);
+    uint64_t used = 0;
+    for (int i = 0; i < FAKE_FILES_MAX; i++) {
+        used += machine->fake->files[i].now.len;
+    }
+    machine->fake->size_max = used + (uint64_t)sim_below(sim, sim->profile.segment_size);
+    sim->stats.full_disks++;
+    sim_trace(sim, "m%lld: disk full beyond %lld bytes", machine->id,
+              (int64_t)machine->fake->size_max, 0, 0);
+    struct sim_event *event = sim_after(sim, sim_below(sim, FULL_MAX_US), -1, on_space);
+    event->a = machine->id;
+}
+
+static void slow_disk(struct sim *sim)
+{
+    struct sim_machine *machine = any_machine(sim);
+    machine->slow_until_us = sim->now_us + sim_below(sim, SLOW_DISK_MAX_US);
+    sim->stats.slow_disks++;
+}
+
+static void jump_clock(struct sim *sim)
+{
+    struct sim_machine *machine = any_machine(sim);
+    machine->wall_offset_us += sim_below(sim, 2 * JUMP_MAX_US) - JUMP_MAX_US;
+}
+
+static void fail_sync(struct sim *sim)
+{
+    struct sim_machine *machine = any_machine(sim);
+    machine->fake->fail_syncs = 1;
+    sim->stats.sync_failures++;
+    sim_trace(sim, "m%lld: the next sync fails", machine->id, 0, 0, 0);
+}
+
+static void on_nemesis(struct sim *sim, struct sim_event *event)
+{
+    (void)event;
+    const struct sim_profile *p = &sim->profile;
+    if (!sim->chaos) {
+        return;
+    }
+    const struct {
+        int ppm;
+        void (*act)(struct sim *sim);
+    } acts[] = {
+        {p->crash_ppm, crash},         {p->pause_ppm, pause_machine}, {p->full_ppm, fill_disk},
+        {p->slow_disk_ppm, slow_disk}, {p->jump_ppm, jump_clock},     {p->sync_fail_ppm, fail_sync},
+    };
+    for (size_t i = 0; i < sizeof acts / sizeof acts[0]; i++) {
+        if (sim_chance(sim, acts[i].ppm)) {
+            acts[i].act(sim);
+        }
+    }
+    if (p->bursty && sim->now_us > sim->idle_until_us && sim_chance(sim, 120000)) {
+        sim->idle_until_us = sim->now_us + 100 * SIM_MS + sim_below(sim, 500 * SIM_MS);
+    }
+    (void)sim_after(sim, p->nemesis_period_us, -1, on_nemesis);
+}
+
+void sim_nemesis_start(struct sim *sim)
+{
+    sim->chaos = true;
+    (void)sim_after(sim, 200 * SIM_MS, -1, on_nemesis);
+}
+
+void sim_nemesis_stop(struct sim *sim)
+{
+    sim->chaos = false;
+    for (int i = 0; i < sim->profile.machines; i++) {
+        struct sim_machine *machine = &sim->machines[i];
+        machine->paused_until_us = 0;
+        machine->slow_until_us = 0;
+        machine->fake->size_max = 0;
+        machine->fake->fail_syncs = 0;
+        machine->fake->fail_at = 0;
+        machine->fake->fail_for_ever = false;
+    }
+    sim_trace(sim, "--- everything works from now on", 0, 0, 0, 0);
+}

@@ -1,0 +1,330 @@
+/* The simulator: whole servers on virtual network, disks and clocks, one thread, one seed, one run.
+ *
+ * Every machine runs the real core (raft, wal, keyspace, command, node); what it asks of the world
+ * is answered here.  Nothing reads a clock or randomness but through `struct sim`, so a seed gives
+ * the same run every time.
+ *
+ *     events.c    the order of events, the trace, failing
+ *     profile.c   what a seed is made of: rates, sizes, scripts
+ *     machine.c   one computer: its disk, its clock, the life of its process
+ *     net.c       links between machines and to clients
+ *     client.c    clients: connections and what travels on them
+ *     workload.c  what clients ask, what they are told, the history of it
+ *     nemesis.c   what goes wrong
+ *     oracle.c    the truth, and the invariants asserted against it
+ *     main.c      seeds, children, reports
+ */
+#ifndef SIMULATION_SIM_H
+#define SIMULATION_SIM_H
+
+#include "base/heap.h"
+#include "base/rng.h"
+#include "check.h"
+#include "history.h"
+#include "node/node.h"
+#include "node/snapshot.h"
+#include "resp/reader.h"
+#include "support/fake_disk.h"
+
+#include <setjmp.h>
+
+#define SIM_MACHINES_MAX 7
+#define SIM_CLIENTS_MAX 12
+#define SIM_TRACE_MAX 4096
+#define SIM_MS 1000 /* microseconds */
+#define SIM_NEVER INT64_MAX
+
+struct sim;
+struct sim_event;
+typedef void (*sim_event_fn)(struct sim *sim, struct sim_event *event);
+
+/* Something that will happen. */
+struct sim_event {
+    struct hl_heap_node node;
+    sim_event_fn run;
+    int machine;   /* which it happens to; -1: none */
+    uint64_t life; /* of that machine: the event is lost when the process has ended since */
+    int64_t a, b, c;
+    void *data; /* freed with the event */
+};
+
+/* What a seed is made of. */
+struct sim_profile {
+    int machines;
+    int clients;
+    int64_t chaos_end_us, end_us;    /* faults until the first, everything done by the second */
+    int drop_ppm, dup_ppm, slow_ppm; /* of a message */
+    int64_t delay_min_us, delay_mean_us, client_delay_us;
+    int64_t disk_mean_us; /* of a batch */
+    int nemesis_period_us;
+    int crash_ppm, pause_ppm, cut_ppm, sync_fail_ppm, full_ppm, slow_disk_ppm, jump_ppm;
+    int power_ppm; /* of a crash: at some coming I/O, not between two */
+    int tear_ppm;  /* of a crash: what was not synced is torn, not lost */
+    int clock_ppm; /* drift at most */
+    int think_mean_us;
+    bool bursty;
+    int snapshot_entries; /* between snapshots */
+    uint32_t segment_size;
+    int keys;
+};
+
+/* One computer. */
+struct sim_machine {
+    struct sim *sim;
+    int id;
+    struct fake_disk *fake;
+    struct hl_disk disk;
+    struct hl_wal *wal;
+    struct hl_node *node; /* NULL while down */
+    struct hl_world world;
+    struct hl_wal_batch *batch; /* handed to the log thread and not yet reported */
+    struct hl_wal_batch lost;   /* it, when the node has gone */
+    bool up;
+    bool dead; /* its process ended itself: nothing of it may be touched */
+    uint64_t life;
+    struct hl_rng entropy;
+    int64_t clock_ppm, mono_offset_us, wall_offset_us;
+    int64_t paused_until_us, slow_until_us;
+    hl_err written; /* what the log thread will report */
+    char why[320];
+    struct hl_snap_label snapshot; /* index 0: none is being made */
+    hl_index snapshot_done;
+    hl_index seen_commit, seen_index, commit_before; /* the oracle's */
+    hl_term seen_term;
+};
+
+enum sim_op {
+    SIM_OP_WRITE,
+    SIM_OP_READ,
+    SIM_OP_CAS,
+    SIM_OP_ADD,
+    SIM_OP_COUNT,
+    SIM_OP_APPEND,
+    SIM_OP_LIST,
+    SIM_OP_PAIR,      /* MULTI: the same element to two lists */
+    SIM_OP_PAIR_LIST, /* MULTI: both read */
+    SIM_OP_FIELD_WRITE,
+    SIM_OP_FIELD_READ,
+    SIM_OP_NOISE, /* something else that changes state: only the digests watch it */
+    SIM_OPS,
+};
+
+/* A request on its way or waiting at the machine. */
+struct sim_request {
+    int argc;
+    struct hl_slice *argv; /* one block, see hl_slices_dup() */
+};
+
+#define SIM_INBOX_MAX 16
+
+/* One client: a connection, and one operation at a time. */
+struct sim_client {
+    int id;
+    int target;                 /* machine */
+    struct hl_session *session; /* at the machine, while connected */
+    bool connected;
+    uint64_t connection;                     /* counts connections: events of older ones are lost */
+    int64_t in_us, out_us;                   /* last delivery each way: links keep order */
+    struct sim_request inbox[SIM_INBOX_MAX]; /* arrived, not executed */
+    int inbox_count;
+    bool pumping;
+    struct hl_buf replies;
+    struct hl_reader reader;
+
+    bool busy, final, stopped;
+    uint64_t attempt; /* counts operations, for time-outs */
+    enum sim_op op;
+    int waiting; /* replies still to come */
+    int stage;   /* of a CAS */
+    int key;
+    uint32_t element;
+    int64_t value, expected;
+    int64_t invoked;
+    bool refused;  /* a reply was an error that promises that nothing was done */
+    bool in_doubt; /* a reply was an error that promises nothing */
+    struct {       /* what the replies said */
+        bool is_nil;
+        int64_t integer, integer2;
+        uint32_t *elements, *elements2;
+        size_t count, count2;
+    } got;
+};
+
+/* Counters for the report. */
+struct sim_stats {
+    uint64_t events, ops, unknown, failed, messages, dropped, crashes, power_cuts, pauses, cuts,
+        sync_failures, full_disks, slow_disks, snapshots, entries, digests, elections, rollbacks,
+        installs, transfers, configs, gave_up, steps_us;
+};
+
+struct sim_trace_line {
+    int64_t at_us;
+    const char *fmt;
+    int64_t args[4];
+};
+
+/* What is known of one log position. */
+struct sim_truth {
+    hl_term term;
+    uint64_t body; /* hash */
+    bool committed;
+};
+
+struct sim {
+    uint64_t seed;
+    int mutant;
+    bool verbose;
+    struct hl_rng rng;
+    int64_t now_us;
+    struct hl_heap events;
+    uint64_t event_seq;
+    int64_t stamp; /* of the history: every send and answer has its own */
+    struct sim_profile profile;
+    struct sim_machine machines[SIM_MACHINES_MAX];
+    struct sim_client clients[SIM_CLIENTS_MAX];
+    bool cut[SIM_MACHINES_MAX][SIM_MACHINES_MAX]; /* from, to */
+    int64_t idle_until_us;
+    bool chaos;    /* things go wrong */
+    jmp_buf fatal; /* where hl_world.fatal() goes, to the loop of events */
+    struct sim_machine *dying;
+    bool finishing;
+    int finals; /* final reads: what was handed out so far */
+    int finals_done;
+    uint32_t next_element;
+    int64_t next_value;
+    struct history history;
+    struct sim_stats stats;
+    struct sim_truth *truth; /* by index */
+    hl_index truth_count, committed;
+    struct sim_digest *digests;
+    size_t digests_count, digests_cap;
+    struct sim_trace_line trace[SIM_TRACE_MAX];
+    uint64_t trace_count;
+};
+
+/* --- events.c --- */
+
+/* Let `run` happen `delay_us` from now.  The event is the simulator's; fill in a, b, c, data. */
+struct sim_event *sim_after(struct sim *sim, int64_t delay_us, int machine, sim_event_fn run);
+
+/* Run events until `end_us`, or until there are none. */
+void sim_run_until(struct sim *sim, int64_t end_us);
+
+/* Note a line of at most four numbers; it is formatted only when it is printed. */
+void sim_trace(struct sim *sim, const char *fmt, int64_t a, int64_t b, int64_t c, int64_t d);
+
+/* An invariant, by its number, does not hold: print the seed, the reason and the last events, and
+ * end the process with status 1. */
+void sim_fail(struct sim *sim, const char *invariant, const char *fmt, ...)
+    __attribute__((noreturn)) HL_PRINTF(3, 4);
+
+/* Print the newest `count` trace lines. */
+void sim_trace_print(struct sim *sim, uint64_t count);
+
+/* Forget what has not happened. */
+void sim_events_fini(struct sim *sim);
+
+/* Chance: true `ppm` times in a million. */
+bool sim_chance(struct sim *sim, int ppm);
+
+/* A uniform number in 0..below - 1 (0 when below is 0). */
+int64_t sim_below(struct sim *sim, int64_t below);
+
+/* An exponential time with this mean, at most 20 times as long. */
+int64_t sim_exponential(struct sim *sim, int64_t mean_us);
+
+/* --- profile.c --- */
+
+/* Draw the seed's profile. */
+void sim_profile_draw(struct sim *sim);
+
+/* --- machine.c --- */
+
+/* Make the machine with an empty disk, down. */
+void sim_machine_init(struct sim *sim, int id);
+
+/* Its process starts in a while. */
+void sim_machine_boot(struct sim_machine *machine, int64_t delay_us);
+
+/* The process ends at once; the disk is what `how` leaves.  It starts again after `down_us`
+ * (SIM_NEVER: somebody else sees to that). */
+void sim_machine_crash(struct sim_machine *machine, enum fake_crash how, int64_t down_us);
+
+/* As the profile has it. */
+void sim_machine_crash_any(struct sim_machine *machine);
+
+/* Between two I/O operations soon to come the power goes. */
+void sim_machine_arm(struct sim_machine *machine, int operations);
+
+/* Begin an iteration of the node's loop, ended by sim_machine_end().  False when there is no loop
+ * to do it in (down or paused). */
+bool sim_machine_begin(struct sim_machine *machine);
+
+/* End it: looks at the machine, and what may leave leaves. */
+void sim_machine_end(struct sim_machine *machine);
+
+/* The process ended itself, with the reason in machine->why. */
+void sim_machine_died(struct sim_machine *machine);
+
+/* Release everything. */
+void sim_machine_fini(struct sim_machine *machine);
+
+/* --- client.c --- */
+
+/* Start the clients. */
+void sim_clients_start(struct sim *sim);
+
+/* Send a request of `count` words, which are copied.  The client waits for one more reply. */
+void sim_client_send(struct sim *sim, struct sim_client *client, const char *const *words,
+                     int count);
+
+/* Bytes of the machine's sessions leave. */
+void sim_clients_harvest(struct sim_machine *machine);
+
+/* The machine's process has ended: its connections break.  Its sessions end too, unless the process
+ * died in the middle of something (`abandon`). */
+void sim_clients_lost(struct sim_machine *machine, bool abandon);
+
+/* Release everything. */
+void sim_clients_fini(struct sim *sim);
+
+/* --- workload.c --- */
+
+/* Choose the next operation and send what it begins with. */
+void sim_workload_begin(struct sim *sim, struct sim_client *client);
+
+/* A reply has come.  True when the operation is over, and noted in the history. */
+bool sim_workload_reply(struct sim *sim, struct sim_client *client, const struct hl_reply *reply);
+
+/* The connection broke, or the client gave up waiting: the operation is over. */
+void sim_workload_lost(struct sim *sim, struct sim_client *client);
+
+/* From now on everything is read once, then the clients stop. */
+void sim_workload_finish(struct sim *sim);
+
+/* Have all clients stopped, everything read? */
+bool sim_workload_done(const struct sim *sim);
+
+/* --- nemesis.c --- */
+
+/* Start what goes wrong. */
+void sim_nemesis_start(struct sim *sim);
+
+/* Everything works from now on. */
+void sim_nemesis_stop(struct sim *sim);
+
+/* --- oracle.c --- */
+
+/* Look at a machine after an iteration of its loop. */
+void sim_oracle_look(struct sim_machine *machine);
+
+/* The machine's process is about to go (down), or is there again with its log recovered (up). */
+void sim_oracle_recovered(struct sim_machine *machine);
+
+/* The end of the run: histories and states. */
+void sim_oracle_finish(struct sim *sim);
+
+/* Release everything. */
+void sim_oracle_fini(struct sim *sim);
+
+#endif

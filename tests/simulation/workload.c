@@ -1,0 +1,429 @@
+/* What clients ask, and what they make of the replies.
+ *
+ * Keys: r0.. registers (SET, GET, WATCH and EXEC), c0.. counters (INCRBY, GET), l0.. lists (APPEND
+ * of eight hexadecimal digits, GET), p0a and p0b.. pairs of lists that only transactions touch,
+ * hash h with fields that are registers, n0.. noise, which only the digests of the states watch.
+ */
+#include "sim.h"
+
+#include "kit/alloc.h"
+#include "kit/assert.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ELEMENT_LEN 8
+
+/* Send a request of words separated by single spaces. */
+static void say(struct sim *sim, struct sim_client *client, const char *fmt, ...) HL_PRINTF(3, 4);
+
+static void say(struct sim *sim, struct sim_client *client, const char *fmt, ...)
+{
+    char text[160];
+    va_list args;
+    va_start(args, fmt);
+    (void)vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    const char *words[8];
+    int count = 0;
+    for (char *word = text; word != NULL;) {
+        char *space = strchr(word, ' ');
+        words[count++] = word;
+        if (space != NULL) {
+            *space++ = '\0';
+        }
+        word = space;
+    }
+    sim_client_send(sim, client, words, count);
+}
+
+/* --- asking ----------------------------------------------------------------------------------- */
+
+static void say_noise(struct sim *sim, struct sim_client *client)
+{
+    int a = (int)sim_below(sim, 5);
+    int b = (int)sim_below(sim, 5);
+    int n = (int)sim_below(sim, 2000);
+    switch (sim_below(sim, 12)) {
+    case 0:
+        say(sim, client, "SET n%d v%d PX %d", a, n, 1 + n);
+        return;
+    case 1:
+        say(sim, client, "INCRBYFLOAT nf%d 0.%d", a, n);
+        return;
+    case 2:
+        say(sim, client, "HSET nh%d f%d %d g %d", a, b, n, n);
+        return;
+    case 3:
+        say(sim, client, "HINCRBY nh%d f%d %d", a, b, n);
+        return;
+    case 4:
+        say(sim, client, "DEL n%d nh%d", a, b);
+        return;
+    case 5:
+        say(sim, client, "PEXPIRE nh%d %d", a, 1 + n);
+        return;
+    case 6:
+        say(sim, client, "COPY n%d m%d REPLACE", a, b);
+        return;
+    case 7:
+        say(sim, client, "GETEX n%d PX %d", a, 100 + n);
+        return;
+    case 8:
+        say(sim, client, "SETRANGE n%d %d xyz", a, n % 50);
+        return;
+    case 9:
+        say(sim, client, "MSET n%d 1 m%d 2 o%d 3", a, b, n % 7);
+        return;
+    case 10:
+        say(sim, client, "HDEL nh%d f%d", a, b);
+        return;
+    default:
+        say(sim, client, "GETDEL n%d", a);
+        return;
+    }
+}
+
+static void say_operation(struct sim *sim, struct sim_client *client)
+{
+    int key = client->key;
+    switch (client->op) {
+    case SIM_OP_WRITE:
+        say(sim, client, "SET r%d %lld", key, (long long)client->value);
+        return;
+    case SIM_OP_READ:
+        say(sim, client, "GET r%d", key);
+        return;
+    case SIM_OP_CAS:
+        say(sim, client, "WATCH r%d", key);
+        say(sim, client, "GET r%d", key);
+        return;
+    case SIM_OP_ADD:
+        say(sim, client, "INCRBY c%d %lld", key, (long long)client->value);
+        return;
+    case SIM_OP_COUNT:
+        say(sim, client, "GET c%d", key);
+        return;
+    case SIM_OP_APPEND:
+        say(sim, client, "APPEND l%d %08x", key, client->element);
+        return;
+    case SIM_OP_LIST:
+        say(sim, client, "GET l%d", key);
+        return;
+    case SIM_OP_PAIR:
+        say(sim, client, "MULTI");
+        say(sim, client, "APPEND p%da %08x", key, client->element);
+        say(sim, client, "APPEND p%db %08x", key, client->element);
+        say(sim, client, "EXEC");
+        return;
+    case SIM_OP_PAIR_LIST:
+        say(sim, client, "MULTI");
+        say(sim, client, "GET p%da", key);
+        say(sim, client, "GET p%db", key);
+        say(sim, client, "EXEC");
+        return;
+    case SIM_OP_FIELD_WRITE:
+        say(sim, client, "HSET h f%d %lld", key, (long long)client->value);
+        return;
+    case SIM_OP_FIELD_READ:
+        say(sim, client, "HGET h f%d", key);
+        return;
+    case SIM_OP_NOISE:
+        say_noise(sim, client);
+        return;
+    case SIM_OPS:
+        break;
+    }
+    HL_ASSERT(!"an operation");
+}
+
+static enum sim_op draw_operation(struct sim *sim)
+{
+    static const enum sim_op often[] = {SIM_OP_APPEND, SIM_OP_APPEND, SIM_OP_LIST,
+                                        SIM_OP_ADD,    SIM_OP_WRITE,  SIM_OP_READ};
+    if (sim_chance(sim, 500000)) {
+        return often[sim_below(sim, (int64_t)HL_ARRAY_LEN(often))];
+    }
+    return (enum sim_op)sim_below(sim, SIM_OPS);
+}
+
+/* The final reads, one after the other; false when all have been handed out. */
+static bool draw_final(struct sim *sim, struct sim_client *client)
+{
+    static const enum sim_op reads[] = {SIM_OP_LIST, SIM_OP_PAIR_LIST, SIM_OP_READ, SIM_OP_COUNT,
+                                        SIM_OP_FIELD_READ};
+    int kinds = (int)HL_ARRAY_LEN(reads);
+    if (client->final) {
+        return true; /* the one it has was not answered yet: again */
+    }
+    if (sim->finals >= kinds * sim->profile.keys) {
+        return false;
+    }
+    client->op = reads[sim->finals % kinds];
+    client->key = sim->finals / kinds;
+    client->final = true;
+    sim->finals++;
+    return true;
+}
+
+void sim_workload_begin(struct sim *sim, struct sim_client *client)
+{
+    if (!sim->finishing) {
+        client->op = draw_operation(sim);
+        client->key = (int)sim_below(sim, sim->profile.keys);
+    } else if (!draw_final(sim, client)) {
+        client->stopped = true;
+        return;
+    }
+    client->waiting = 0;
+    client->stage = 0;
+    client->refused = client->in_doubt = false;
+    client->got.is_nil = false;
+    client->got.count = client->got.count2 = 0;
+    client->element = ++sim->next_element;
+    client->value = client->op == SIM_OP_ADD ? 1 + sim_below(sim, 9) : ++sim->next_value;
+    client->invoked = ++sim->stamp;
+    sim_trace(sim, "c%lld: asks m%lld, operation %lld of key %lld", client->id, client->target,
+              client->op, client->key);
+    say_operation(sim, client);
+}
+
+/* --- the history ------------------------------------------------------------------------------ */
+
+static struct history_op op_of(struct sim *sim, const struct sim_client *client,
+                               enum history_kind kind, enum history_outcome outcome,
+                               const char *name)
+{
+    struct history_op op = {.client = (uint32_t)client->id,
+                            .kind = kind,
+                            .outcome = outcome,
+                            .invoked = client->invoked,
+                            .returned = outcome == HISTORY_UNKNOWN ? HISTORY_NEVER : sim->stamp};
+    (void)snprintf(op.key, sizeof op.key, "%s%d", name, client->key);
+    return op;
+}
+
+static void note_register(struct sim *sim, struct sim_client *client, enum history_kind kind,
+                          enum history_outcome outcome, const char *name)
+{
+    struct history_op op = op_of(sim, client, kind, outcome, name);
+    op.arg = kind == HISTORY_CAS ? client->expected : client->value;
+    op.arg2 = client->value;
+    op.value = client->got.is_nil ? HISTORY_NIL : client->got.integer;
+    (void)history_add(&sim->history, &op);
+}
+
+static void note_append(struct sim *sim, struct sim_client *client, enum history_outcome outcome,
+                        const char *name, const char *suffix, int64_t bytes)
+{
+    struct history_op op = op_of(sim, client, HISTORY_APPEND, outcome, name);
+    (void)snprintf(op.key, sizeof op.key, "%s%d%s", name, client->key, suffix);
+    op.arg = client->element;
+    op.value = bytes / ELEMENT_LEN;
+    (void)history_add(&sim->history, &op);
+}
+
+static void note_list(struct sim *sim, struct sim_client *client, const char *name,
+                      const char *suffix, uint32_t **elements, size_t count)
+{
+    struct history_op op = op_of(sim, client, HISTORY_LIST, HISTORY_OK, name);
+    (void)snprintf(op.key, sizeof op.key, "%s%d%s", name, client->key, suffix);
+    op.elements = *elements;
+    op.count = count;
+    *elements = NULL;
+    (void)history_add(&sim->history, &op);
+}
+
+static void note_pair_list(struct sim *sim, struct sim_client *client)
+{
+    size_t count = client->got.count;
+    if (count != client->got.count2 ||
+        (count > 0 &&
+         memcmp(client->got.elements, client->got.elements2, count * sizeof(uint32_t)) != 0)) {
+        sim_fail(sim, "N2 transaction",
+                 "client %d saw pair %d with %zu and %zu elements, or others", client->id,
+                 client->key, count, client->got.count2);
+    }
+    note_list(sim, client, "p", "a", &client->got.elements, count);
+    note_list(sim, client, "p", "b", &client->got.elements2, count);
+}
+
+/* The operation is over with this outcome: reads of other outcomes say nothing. */
+static void note(struct sim *sim, struct sim_client *client, enum history_outcome outcome)
+{
+    bool ok = outcome == HISTORY_OK;
+    sim->stamp++;
+    sim->stats.ops += ok;
+    sim->stats.unknown += outcome == HISTORY_UNKNOWN;
+    sim->stats.failed += outcome == HISTORY_FAIL;
+    switch (client->op) {
+    case SIM_OP_WRITE:
+        note_register(sim, client, HISTORY_WRITE, outcome, "r");
+        return;
+    case SIM_OP_READ:
+        note_register(sim, client, HISTORY_READ, outcome, "r");
+        return;
+    case SIM_OP_CAS:
+        if (client->stage > 0) {
+            note_register(sim, client, HISTORY_CAS, outcome, "r");
+        }
+        return;
+    case SIM_OP_ADD:
+        note_register(sim, client, HISTORY_ADD, outcome, "c");
+        return;
+    case SIM_OP_COUNT:
+        note_register(sim, client, HISTORY_READ, outcome, "c");
+        return;
+    case SIM_OP_FIELD_WRITE:
+        note_register(sim, client, HISTORY_WRITE, outcome, "h.f");
+        return;
+    case SIM_OP_FIELD_READ:
+        note_register(sim, client, HISTORY_READ, outcome, "h.f");
+        return;
+    case SIM_OP_APPEND:
+        note_append(sim, client, outcome, "l", "", client->got.integer);
+        return;
+    case SIM_OP_PAIR:
+        note_append(sim, client, outcome, "p", "a", client->got.integer);
+        note_append(sim, client, outcome, "p", "b", client->got.integer2);
+        return;
+    case SIM_OP_LIST:
+        if (ok) {
+            note_list(sim, client, "l", "", &client->got.elements, client->got.count);
+        }
+        return;
+    case SIM_OP_PAIR_LIST:
+        if (ok) {
+            note_pair_list(sim, client);
+        }
+        return;
+    case SIM_OP_NOISE:
+    case SIM_OPS:
+        return;
+    }
+}
+
+/* --- replies ---------------------------------------------------------------------------------- */
+
+static void read_elements(struct sim *sim, struct hl_slice text, uint32_t **out, size_t *count)
+{
+    if (text.len % ELEMENT_LEN != 0) {
+        sim_fail(sim, "C1 determinism", "a list of %zu bytes holds a part of an element", text.len);
+    }
+    *count = text.len / ELEMENT_LEN;
+    hl_free(*out);
+    *out = hl_malloc((*count + 1) * sizeof **out);
+    for (size_t i = 0; i < *count; i++) {
+        char digits[ELEMENT_LEN + 1];
+        memcpy(digits, text.ptr + i * ELEMENT_LEN, ELEMENT_LEN);
+        digits[ELEMENT_LEN] = '\0';
+        (*out)[i] = (uint32_t)strtoul(digits, NULL, 16);
+    }
+}
+
+static int64_t integer_of(const struct hl_reply *reply)
+{
+    if (reply->type == HL_REPLY_INTEGER) {
+        return reply->integer;
+    }
+    char digits[24] = "";
+    size_t len = reply->text.len < sizeof digits ? reply->text.len : sizeof digits - 1;
+    memcpy(digits, reply->text.ptr, len);
+    digits[len] = '\0';
+    return strtoll(digits, NULL, 10);
+}
+
+static bool is_list_read(enum sim_op op)
+{
+    return op == SIM_OP_LIST || op == SIM_OP_PAIR_LIST;
+}
+
+static void take_reply(struct sim *sim, struct sim_client *client, const struct hl_reply *reply)
+{
+    client->got.is_nil = reply->type == HL_REPLY_NULL;
+    if (reply->type == HL_REPLY_ARRAY && reply->count == 2 && client->op == SIM_OP_PAIR_LIST) {
+        read_elements(sim, reply->children[0].text, &client->got.elements, &client->got.count);
+        read_elements(sim, reply->children[1].text, &client->got.elements2, &client->got.count2);
+    } else if (reply->type == HL_REPLY_ARRAY && reply->count == 2) {
+        client->got.integer = integer_of(&reply->children[0]);
+        client->got.integer2 = integer_of(&reply->children[1]);
+    } else if (is_list_read(client->op) &&
+               (reply->type == HL_REPLY_STRING || reply->type == HL_REPLY_NULL)) {
+        read_elements(sim, reply->text, &client->got.elements, &client->got.count);
+    } else if (reply->type == HL_REPLY_STRING || reply->type == HL_REPLY_INTEGER) {
+        client->got.integer = integer_of(reply);
+    }
+}
+
+/* The first half of a CAS is over: what was read is a read of its own. */
+static void go_on_with_cas(struct sim *sim, struct sim_client *client)
+{
+    sim->stamp++;
+    note_register(sim, client, HISTORY_READ, HISTORY_OK, "r");
+    client->expected = client->got.is_nil ? HISTORY_NIL : client->got.integer;
+    client->stage = 1;
+    client->invoked = ++sim->stamp;
+    say(sim, client, "MULTI");
+    say(sim, client, "SET r%d %lld", client->key, (long long)client->value);
+    say(sim, client, "EXEC");
+}
+
+static void finish(struct sim *sim, struct sim_client *client, enum history_outcome outcome)
+{
+    note(sim, client, outcome);
+    sim_trace(sim, "c%lld: operation %lld ended with %lld, %lld", client->id, client->op, outcome,
+              client->got.integer);
+    if (client->final && outcome == HISTORY_OK) {
+        client->final = false;
+        sim->finals_done++;
+    }
+}
+
+bool sim_workload_reply(struct sim *sim, struct sim_client *client, const struct hl_reply *reply)
+{
+    if (reply->type == HL_REPLY_ERROR) {
+        client->refused = true;
+        if (sim->verbose) {
+            fprintf(stderr, "  c%d is told: %.*s\n", client->id, (int)reply->text.len,
+                    reply->text.ptr);
+        }
+    } else {
+        take_reply(sim, client, reply);
+    }
+    if (client->waiting > 0) {
+        return false;
+    }
+    if (client->refused) {
+        finish(sim, client, HISTORY_FAIL);
+    } else if (client->op == SIM_OP_CAS && client->stage == 0) {
+        go_on_with_cas(sim, client);
+        return false;
+    } else if (client->op == SIM_OP_CAS && client->got.is_nil) {
+        finish(sim, client, HISTORY_FAIL); /* somebody touched the key */
+    } else {
+        finish(sim, client, HISTORY_OK);
+    }
+    return true;
+}
+
+void sim_workload_lost(struct sim *sim, struct sim_client *client)
+{
+    finish(sim, client, HISTORY_UNKNOWN);
+}
+
+void sim_workload_finish(struct sim *sim)
+{
+    sim->finishing = true;
+}
+
+bool sim_workload_done(const struct sim *sim)
+{
+    for (int i = 0; i < sim->profile.clients; i++) {
+        if (!sim->clients[i].stopped) {
+            return false;
+        }
+    }
+    return true;
+}
