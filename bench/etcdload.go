@@ -1,5 +1,5 @@
 // The generator for etcd: its own client over gRPC, a client for each connection, one put of each at
-// a time.  Prints what loadgen prints.  Built by cluster.py from Debian's Go packages.
+// a time.  Prints what loadgen prints.  Built by etcd.py from Debian's Go packages.
 //
 //	etcdload load --endpoints host:port,... [--connections N] [--ops N] [--keys N]
 //	              [--value-size N] [--seed N]

@@ -1,29 +1,25 @@
 #!/usr/bin/python3
-"""Measure this server against redis-server, in pairs, and write bench/RESULTS.md.
+"""Measure this server against redis-server and etcd, in pairs, and write bench/RESULTS.md.
 
 Usage: run.py [--quick] [--rounds N] [--only SECTION,...] [--callgrind] [--out FILE]
        run.py --guard [--ours PROGRAM]
 bench/README.md says how it measures and why.
 """
 import argparse
-import glob
-import json
 import os
 import platform
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.join(HERE, "../tests/support"))
-from server import ROOT, Server  # noqa: E402
+import etcd
+from measure import (BUILD, HERE, LOADGEN, ROOT, Refused, generate, median, options_of, pin, ratio,
+                     rounds_of)
+from server import Server
 
-BUILD = os.environ.get("HELIOS_BUILD") or os.path.join(ROOT, "build")
 OURS = os.path.join(BUILD, "bin/helios-atlasd")
 REDIS = "/usr/bin/redis-server"
-LOADGEN = os.path.join(BUILD, "bench/loadgen")
 SLOWSYNC = os.path.join(BUILD, "bench/slowsync.so")
 OVERHEAD = os.path.join(BUILD, "bin/modules/overhead.so")
 SECTIONS = ("throughput", "slow-disk", "modules", "memory", "restart")
@@ -42,48 +38,16 @@ PERSISTENCE = {
 }
 
 
-class Refused(Exception):
-    """A measurement that would not mean what it says."""
-
-
-def cpu_seconds(pid):
-    """Processor time of all threads that live now."""
-    total = 0
-    for path in glob.glob(f"/proc/{pid}/task/*/schedstat"):
-        with open(path) as f:
-            total += int(f.read().split()[0])
-    return total / 1e9
-
-
-def pin(pid, core):
-    """Keep every thread of a process on one core, those to come included."""
-    for path in glob.glob(f"/proc/{pid}/task/*"):
-        os.sched_setaffinity(int(os.path.basename(path)), {core})
-
-
 def load(server, ops, **options):
     """One run of the generator; its report with the server's processor time beside it."""
-    argv = [LOADGEN, "--port", str(server.port), "--ops", str(ops)]
     options.setdefault("keys", KEYS)
-    for name, value in options.items():
-        argv += ["--" + name.replace("_", "-")] + ([] if value is True else [str(value)])
-    if (os.cpu_count() or 1) > 1:
-        argv = ["taskset", "-c", "1", *argv]
-    before = cpu_seconds(server.process.pid)
-    done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    if done.returncode != 0:
-        raise Refused(done.stderr.strip())
-    report = json.loads(done.stdout)
-    report["cpu_us"] = (cpu_seconds(server.process.pid) - before) / ops * 1e6
-    report["server_cpu"] = report["cpu_us"] * ops / 1e6 / report["seconds"]
-    report["busy"] = report["generator_cpu"] > GENERATOR_MAX and report["server_cpu"] < SERVER_MIN
-    return report
+    argv = [LOADGEN, "--port", str(server.port), "--ops", str(ops), *options_of(options)]
+    return generate(argv, [server.process.pid], ops)
 
 
 def start(path, flags, env=None):
     server = Server(*flags, path=path, env=env)
-    if (os.cpu_count() or 1) > 1:
-        pin(server.process.pid, 0)
+    pin(server.process.pid, 0)
     return server
 
 
@@ -93,36 +57,9 @@ def fill(server, keys=KEYS):
 
 
 def pairs(ours, redis, rounds, ops, **options):
-    """Reports of both servers, round by round, the order of the two changing each round."""
-    reports = ([], [])
-    for n in range(rounds):
-        for which in ((0, 1), (1, 0))[n % 2]:
-            server = (ours, redis)[which]
-            reports[which].append(load(server, ops, seed=n + 1, **options))
-    for report in reports[1]:
-        if report["busy"]:
-            raise Refused(f"the generator used {report['generator_cpu']:.2f} of a processor, "
-                          f"redis-server {report['server_cpu']:.2f}")
-    return reports
-
-
-def median(reports, *path):
-    values = []
-    for report in reports:
-        for name in path:
-            report = report[name]
-        values.append(report)
-    return statistics.median(values)
-
-
-def ratio(reports, field):
-    """Median, least and greatest of the ratios of paired rounds, ours over theirs.
-
-    "+" where the generator was busy with our server alone: ours could have done more.
-    """
-    values = [a[field] / b[field] for a, b in zip(*reports)]
-    mark = "+" if field == "ops_per_second" and any(a["busy"] for a in reports[0]) else ""
-    return f"{statistics.median(values):.2f}{mark} ({min(values):.2f}-{max(values):.2f})"
+    """Reports of both servers, in paired rounds."""
+    return rounds_of(lambda n: load(ours, ops, seed=n, **options),
+                     lambda n: load(redis, ops, seed=n, **options), rounds)
 
 
 def throughput(args, out):
@@ -340,7 +277,7 @@ def machine():
 
 
 def main():
-    parser = argparse.ArgumentParser(description="measure against redis-server")
+    parser = argparse.ArgumentParser(description="measure against redis-server and etcd")
     parser.add_argument("--quick", action="store_true", help="few rounds, small sets: a smoke test")
     parser.add_argument("--rounds", type=int, default=0)
     parser.add_argument("--only", default=",".join(SECTIONS))
@@ -352,7 +289,7 @@ def main():
     args = parser.parse_args()
     args.rounds = args.rounds or (3 if args.quick else ROUNDS)
     if args.ours:
-        globals()["OURS"] = args.ours
+        globals()["OURS"] = etcd.OURS = args.ours
     if args.guard:
         return guard()
     lines = []
@@ -366,7 +303,8 @@ def main():
         f"- {args.rounds} paired rounds of about {ROUND_S} s for each row", "")
     for section in args.only.split(","):
         {"throughput": throughput, "slow-disk": slow_disk, "modules": modules, "memory": memory,
-         "restart": restart}[section](args, out)
+         "restart": restart, "cluster": etcd.throughput,
+         "failover": etcd.failover}[section](args, out)
     if args.callgrind:
         callgrind(args, out)
     path = args.out or (os.path.join(HERE, "RESULTS.md") if not args.quick else "")
