@@ -7,6 +7,7 @@
 #define MAGIC 0x46504c48u /* "HLPF" */
 #define HELLO_REPLY 1
 #define HELLO_EMPTY 2
+#define HELLO_MEMBER 4
 
 size_t hl_wire_begin(struct hl_buf *out, const struct hl_wire_frame *frame)
 {
@@ -109,11 +110,13 @@ hl_err hl_wire_decode(struct hl_slice bytes, struct hl_wire_frame *out, struct h
 void hl_hello_encode(const struct hl_hello *hello, struct hl_buf *out)
 {
     HL_ASSERT(hello->peer_count <= HL_MEMBERS_MAX);
-    hl_buf_append_u8(
-        out, (uint8_t)((hello->reply ? HELLO_REPLY : 0) | (hello->empty ? HELLO_EMPTY : 0)));
+    int flags = (hello->reply ? HELLO_REPLY : 0) | (hello->empty ? HELLO_EMPTY : 0) |
+                (hello->member ? HELLO_MEMBER : 0);
+    hl_buf_append_u8(out, (uint8_t)flags);
     hl_buf_append_text16(out, hello->name);
     hl_buf_append_text16(out, hello->raft_addr);
     hl_buf_append_text16(out, hello->client_addr);
+    hl_buf_append_text16(out, hello->refusal);
     unsigned char count[2];
     hl_put_le16(count, (uint16_t)hello->peer_count);
     hl_buf_append(out, count, sizeof count);
@@ -127,10 +130,12 @@ bool hl_hello_decode(struct hl_slice body, struct hl_hello *out)
     struct hl_cursor in = hl_cursor_over(body);
     uint8_t flags = hl_cursor_u8(&in);
     struct hl_hello hello = {.reply = (flags & HELLO_REPLY) != 0,
-                             .empty = (flags & HELLO_EMPTY) != 0};
+                             .empty = (flags & HELLO_EMPTY) != 0,
+                             .member = (flags & HELLO_MEMBER) != 0};
     hello.name = hl_cursor_text(&in);
     hello.raft_addr = hl_cursor_text(&in);
     hello.client_addr = hl_cursor_text(&in);
+    hello.refusal = hl_cursor_text(&in);
     hello.peer_count = hl_cursor_u16(&in);
     if (hello.peer_count > HL_MEMBERS_MAX) {
         return false;
@@ -138,7 +143,7 @@ bool hl_hello_decode(struct hl_slice body, struct hl_hello *out)
     for (uint32_t i = 0; i < hello.peer_count; i++) {
         hello.peers[i] = hl_cursor_text(&in);
     }
-    if (!in.ok || in.left != 0 || (flags & ~(HELLO_REPLY | HELLO_EMPTY)) != 0) {
+    if (!in.ok || in.left != 0 || (flags & ~(HELLO_REPLY | HELLO_EMPTY | HELLO_MEMBER)) != 0) {
         return false;
     }
     *out = hello;

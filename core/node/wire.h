@@ -21,8 +21,9 @@
  *
  * Bodies (texts are u16 length and bytes):
  *
- *   HELLO       u8 flags (1: is a reply, 2: the directory is empty), texts: name, Raft address,
- *               client address; u16 count, then texts: the addresses of the listed peers
+ *   HELLO       u8 flags (1: is a reply, 2: the directory is empty, 4: the receiver is a member),
+ *               texts: name, Raft address, client address, why the receiver is refused; u16 count,
+ *               then texts: the names of the founders as the sender was told them
  *   RAFT        a message of core/raft, see wire_raft.c; an APPEND carries its entries
  *   SNAP_CHUNK  u64 label index, u64 label term, u64 size of the file, u64 offset, then bytes
  *   SNAP_REPLY  u64 label index, u64 label term, u64 next offset wanted, u8 enum hl_snap_answer,
@@ -72,10 +73,12 @@ struct hl_wire_frame {
 /* The first words between two nodes, both ways. */
 struct hl_hello {
     bool reply;
-    bool empty; /* the sender's log and snapshots hold nothing yet */
+    bool empty;  /* the sender's log and snapshots hold nothing yet */
+    bool member; /* the sender knows the receiver as a member of its group */
     struct hl_slice name, raft_addr, client_addr;
+    struct hl_slice refusal; /* why there will be no connection; "" when there will */
     uint32_t peer_count;
-    struct hl_slice peers[HL_MEMBERS_MAX]; /* addresses, in the order they were listed */
+    struct hl_slice peers[HL_MEMBERS_MAX]; /* names of the founders, the sender's own too */
 };
 
 struct hl_snap_chunk {

@@ -90,13 +90,15 @@ Test(wire, a_hello_is_read_as_it_was_written_and_refused_when_cut)
                              .name = hl_slice_of("node-1"),
                              .raft_addr = hl_slice_of("10.0.0.1:7000"),
                              .client_addr = hl_slice_of(""),
+                             .refusal = hl_slice_of("you are too many"),
                              .peer_count = 2,
                              .peers = {hl_slice_of("a:1"), hl_slice_of("b:2")}};
     struct hl_buf body = {0};
     hl_hello_encode(&hello, &body);
     struct hl_hello read;
     cr_assert(hl_hello_decode(hl_buf_view(&body), &read));
-    cr_assert(read.reply && read.empty);
+    cr_assert(read.reply && read.empty && !read.member);
+    cr_assert(hl_slice_equal(read.refusal, hello.refusal));
     cr_assert(hl_slice_equal(read.name, hello.name));
     cr_assert(hl_slice_equal(read.raft_addr, hello.raft_addr));
     cr_assert_eq(read.client_addr.len, 0);
