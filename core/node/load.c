@@ -14,6 +14,7 @@ struct hl_loader {
     struct hl_session *session; /* the one that applies; belongs to the node's list */
     struct hl_buf scratch;      /* its replies, which nobody reads but for errors */
     hl_index next;              /* entry to apply next */
+    struct hl_terms terms;      /* of the entries applied */
     uint64_t start_us, applied;
     bool snapshot_done;
     struct hl_node *node;
@@ -41,6 +42,7 @@ void hl_load_fini(struct hl_node *node)
     }
     hl_session_destroy(node, node->loader->session);
     hl_buf_fini(&node->loader->scratch);
+    hl_terms_fini(&node->loader->terms);
     hl_free(node->loader);
     node->loader = NULL;
 }
@@ -120,6 +122,14 @@ static bool on_entry(void *arg, const struct hl_wal_entry *entry)
     if (loader->err != HL_OK) {
         return false;
     }
+    if (entry->term < hl_terms_last(&loader->terms)) {
+        loader->err = hl_fail(loader->msg, HL_ECORRUPT,
+                              "entry %llu is of an older term than its "
+                              "predecessor",
+                              (unsigned long long)entry->index);
+        return false;
+    }
+    hl_terms_append(&loader->terms, entry->index, entry->term);
     loader->next = entry->index + 1;
     loader->applied++;
     return --loader->left > 0;
@@ -130,23 +140,28 @@ static void lead(struct hl_node *node)
 {
     const struct hl_wal_meta *meta = hl_wal_meta(node->wal);
     hl_peer self = node->node_id;
+    uint64_t now_us = node->world->mono_us(node->world->ctx);
+    struct hl_raft_config_entry alone = {
+        .config = {.count = 1, .members = {{.id = self, .voter = true}}}};
+    HL_ASSERT(node->loader->terms.last == hl_wal_last(node->wal));
     struct hl_raft_start start = {
         .self = self,
-        .voters = &self,
-        .voter_count = 1,
+        .configs = &alone,
+        .config_count = 1,
         .term = meta->term,
         .vote = meta->vote,
-        .last = hl_wal_last(node->wal),
-        .commit = node->snapshot_index,
+        .log = &node->loader->terms,
+        .seed = hl_rng_next(&node->rng),
+        .now_us = now_us,
     };
     hl_raft_init(&node->raft, &start);
-    struct hl_raft_event event = {.type = HL_RAFT_ON_START};
+    struct hl_raft_event event = {.type = HL_RAFT_ON_START, .now_us = now_us};
     struct hl_raft_ready ready;
     hl_err err = hl_raft_step(&node->raft, &event, &ready);
     HL_ASSERT(err == HL_OK);
     HL_ASSERT(ready.append_noop);
     hl_wal_set_hard_state(node->wal, ready.term, ready.vote);
-    node->last = start.last + 1;
+    node->last = hl_raft_last(&node->raft);
     node->commit = ready.commit;
     node->mingate = node->last; /* C3: nothing leaves before the inherited log is committed */
     struct hl_wal_entry noop = {
@@ -241,6 +256,7 @@ hl_err hl_node_load_step(struct hl_node *node, int64_t budget_us, struct hl_errm
         }
         loader->snapshot_done = true;
         loader->next = node->snapshot_index + 1;
+        hl_terms_reset(&loader->terms, node->snapshot_index, node->snapshot_term);
     }
     if (node->wal != NULL) {
         if (hl_wal_first(node->wal) > loader->next) {

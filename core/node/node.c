@@ -140,6 +140,7 @@ void hl_node_destroy(struct hl_node *node)
     hl_ks_fini(&node->ks);
     hl_watch_fini(node);
     hl_observe_fini(node);
+    hl_raft_fini(&node->raft);
     hl_free(node);
 }
 
@@ -196,10 +197,19 @@ void hl_log_kick(struct hl_node *node)
 
 static void advance(struct hl_node *node)
 {
+    /* A batch writes the hard state before its entries, and nobody else sets it. */
+    struct hl_raft_ready ready;
+    struct hl_raft_event saved = {
+        .type = HL_RAFT_ON_SAVED,
+        .saved = {.term = hl_wal_meta(node->wal)->term, .vote = hl_wal_meta(node->wal)->vote}};
+    hl_err err = hl_raft_step(&node->raft, &saved, &ready);
+    HL_ASSERT(err == HL_OK);
     struct hl_raft_event event = {.type = HL_RAFT_ON_DURABLE,
                                   .durable = {.index = hl_wal_durable(node->wal)}};
-    struct hl_raft_ready ready;
-    hl_err err = hl_raft_step(&node->raft, &event, &ready);
+    if (!hl_raft_term_at(&node->raft, event.durable.index, &event.durable.term)) {
+        return; /* nothing is durable that a snapshot does not hold */
+    }
+    err = hl_raft_step(&node->raft, &event, &ready);
     HL_ASSERT(err == HL_OK);
     if (ready.commit > node->commit) {
         node->commit = ready.commit;

@@ -3,33 +3,38 @@
 
 #include <criterion/criterion.h>
 
-static struct hl_raft alone(hl_index last, hl_index commit)
+static struct hl_raft raft; /* criterion runs each test in a process of its own */
+
+static void alone(hl_index last, hl_index commit)
 {
-    hl_peer self = 7;
+    struct hl_raft_config_entry config = {
+        .config = {.count = 1, .members = {{.id = 7, .voter = true}}}};
+    struct hl_terms log = {0};
+    hl_terms_append(&log, last, 4);
     struct hl_raft_start start = {
-        .self = self, .voters = &self, .voter_count = 1, .term = 4, .last = last, .commit = commit};
-    struct hl_raft raft;
+        .self = 7, .configs = &config, .config_count = 1, .term = 4, .log = &log, .commit = commit};
     hl_raft_init(&raft, &start);
-    return raft;
+    hl_terms_fini(&log);
 }
 
-static struct hl_raft_ready step(struct hl_raft *raft, const struct hl_raft_event *event)
+static struct hl_raft_ready step(const struct hl_raft_event *event)
 {
     struct hl_raft_ready ready;
-    cr_assert_eq(hl_raft_step(raft, event, &ready), HL_OK);
+    cr_assert_eq(hl_raft_step(&raft, event, &ready), HL_OK);
     return ready;
 }
 
-static struct hl_raft_ready start(struct hl_raft *raft)
+static struct hl_raft_ready start(void)
 {
     struct hl_raft_event event = {.type = HL_RAFT_ON_START};
-    return step(raft, &event);
+    return step(&event);
 }
 
-static struct hl_raft_ready durable(struct hl_raft *raft, hl_index index)
+static struct hl_raft_ready durable(hl_index index, hl_term term)
 {
-    struct hl_raft_event event = {.type = HL_RAFT_ON_DURABLE, .durable = {.index = index}};
-    return step(raft, &event);
+    struct hl_raft_event event = {.type = HL_RAFT_ON_DURABLE,
+                                  .durable = {.index = index, .term = term}};
+    return step(&event);
 }
 
 Test(raft, a_majority_is_more_than_half_for_one_to_seven_voters)
@@ -58,40 +63,74 @@ Test(raft, the_majority_does_not_depend_on_the_order_of_voters)
 
 Test(raft, alone_it_leads_a_new_term_and_owes_a_noop)
 {
-    struct hl_raft raft = alone(12, 0);
-    struct hl_raft_ready ready = start(&raft);
+    alone(12, 0);
+    struct hl_raft_ready ready = start();
     cr_assert(ready.save_hard_state);
+    cr_assert(ready.became_leader);
     cr_assert(ready.append_noop);
+    cr_assert_eq(ready.role, HL_RAFT_LEADER);
     cr_assert_eq(ready.term, 5);
     cr_assert_eq(ready.vote, 7);
-    cr_assert_eq(raft.last, 13);
+    cr_assert_eq(ready.leader, 7);
+    cr_assert_eq(ready.message_count, 0);
+    cr_assert_eq(ready.wake_us, HL_RAFT_NEVER, "nobody needs a heartbeat");
+    cr_assert_eq(hl_raft_last(&raft), 13);
+    hl_raft_fini(&raft);
+}
+
+Test(raft, a_log_newer_than_the_saved_term_is_proof_of_its_term)
+{
+    struct hl_raft_config_entry config = {
+        .config = {.count = 1, .members = {{.id = 7, .voter = true}}}};
+    struct hl_terms log = {0};
+    hl_terms_append(&log, 3, 9);
+    struct hl_raft_start from = {
+        .self = 7, .configs = &config, .config_count = 1, .term = 8, .vote = 7, .log = &log};
+    hl_raft_init(&raft, &from);
+    hl_terms_fini(&log);
+    cr_assert_eq(start().term, 10);
+    hl_raft_fini(&raft);
 }
 
 Test(raft, inherited_entries_commit_only_with_the_noop)
 {
-    struct hl_raft raft = alone(12, 3);
-    (void)start(&raft);
-    cr_assert_eq(durable(&raft, 12).commit, 3, "a term's own entry comes first (R3)");
-    cr_assert_eq(durable(&raft, 13).commit, 13);
+    alone(12, 3);
+    (void)start();
+    cr_assert_eq(durable(12, 4).commit, 3, "a term's own entry comes first (R3)");
+    cr_assert_eq(durable(13, 5).commit, 13);
+    hl_raft_fini(&raft);
 }
 
 Test(raft, what_is_not_durable_is_not_committed)
 {
-    struct hl_raft raft = alone(0, 0);
-    (void)start(&raft);
-    (void)durable(&raft, 1);
+    alone(0, 0);
+    (void)start();
+    (void)durable(1, 5);
     struct hl_raft_event propose = {.type = HL_RAFT_ON_PROPOSE, .propose = {.count = 3}};
-    cr_assert_eq(step(&raft, &propose).commit, 1);
-    cr_assert_eq(durable(&raft, 2).commit, 2);
-    cr_assert_eq(durable(&raft, 4).commit, 4);
-    cr_assert_eq(durable(&raft, 3).commit, 4, "commit never goes back");
+    cr_assert_eq(step(&propose).commit, 1);
+    cr_assert_eq(durable(2, 5).commit, 2);
+    cr_assert_eq(durable(4, 5).commit, 4);
+    cr_assert_eq(durable(3, 5).commit, 4, "commit never goes back");
+    hl_raft_fini(&raft);
+}
+
+Test(raft, alone_a_read_needs_no_round_but_the_noop)
+{
+    alone(0, 0);
+    (void)start();
+    struct hl_raft_event read = {.type = HL_RAFT_ON_READ, .read = {.id = 1}};
+    struct hl_raft_ready ready = step(&read);
+    cr_assert_eq(ready.read_id, 1);
+    cr_assert_eq(ready.read_index, 1, "the no-op, which is not committed yet");
+    hl_raft_fini(&raft);
 }
 
 Test(raft, a_follower_takes_no_proposals)
 {
-    struct hl_raft raft = alone(0, 0);
+    alone(0, 0);
     struct hl_raft_event propose = {.type = HL_RAFT_ON_PROPOSE, .propose = {.count = 1}};
     struct hl_raft_ready ready;
     cr_assert_eq(hl_raft_step(&raft, &propose, &ready), HL_EBUSY);
-    cr_assert_eq(raft.last, 0);
+    cr_assert_eq(hl_raft_last(&raft), 0);
+    hl_raft_fini(&raft);
 }

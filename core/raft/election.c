@@ -1,0 +1,226 @@
+/* Elections: pre-vote, vote, and the promise of voters that makes leases possible.
+ *
+ * A vote counts only when it is on the voter's disk, so the candidate's own requests and every
+ * granted vote wait for ON_SAVED.  Within the minimum election timeout after hearing a leader, or
+ * after its start, a voter grants neither vote nor pre-vote (E2), unless that leader itself asked
+ * for the election.
+ */
+#include "kit/assert.h"
+#include "raft/internal.h"
+
+void hl_raft_reset_election(struct hl_raft *raft)
+{
+    raft->election_at_us =
+        raft->now_us + raft->election_us + hl_rng_below(&raft->rng, raft->election_us);
+}
+
+bool hl_raft_is_promotable(const struct hl_raft *raft)
+{
+    return raft->started && !raft->barred && hl_raft_has_voter(raft, raft->self);
+}
+
+/* ---- Counting ---- */
+
+static void grant(struct hl_raft *raft, hl_peer from)
+{
+    if (!hl_raft_has_voter(raft, from)) {
+        return;
+    }
+    for (uint32_t i = 0; i < raft->granted_count; i++) {
+        if (raft->granted[i] == from) {
+            return;
+        }
+    }
+    HL_ASSERT(raft->granted_count < HL_RAFT_VOTERS_MAX);
+    raft->granted[raft->granted_count++] = from;
+}
+
+static bool is_elected(const struct hl_raft *raft)
+{
+    return raft->granted_count > hl_raft_voter_count(raft) / 2;
+}
+
+static void ask_voters(struct hl_raft *raft, enum hl_raft_msg_type type, hl_term term)
+{
+    hl_index ignored;
+    const struct hl_raft_config *config = hl_raft_config(raft, &ignored);
+    for (uint32_t i = 0; i < config->count; i++) {
+        if (!config->members[i].voter || config->members[i].id == raft->self) {
+            continue;
+        }
+        struct hl_raft_msg *msg = hl_raft_send(raft, type, config->members[i].id);
+        msg->term = term;
+        msg->last = raft->log.last;
+        msg->last_term = hl_terms_last(&raft->log);
+        msg->transfer = type == HL_RAFT_VOTE && raft->campaign_transfer;
+    }
+}
+
+/* ---- Campaigning ---- */
+
+static void send_campaign(struct hl_raft *raft)
+{
+    HL_ASSERT(raft->role == HL_RAFT_CANDIDATE);
+    HL_ASSERT(raft->vote == raft->self);
+    if (raft->campaign_sent) {
+        return;
+    }
+    if (!hl_raft_is_saved(raft) && !hl_raft_is_alone(raft)) {
+        return;
+    }
+    raft->campaign_sent = true;
+    grant(raft, raft->self);
+    if (is_elected(raft)) {
+        hl_raft_become_leader(raft);
+        return;
+    }
+    ask_voters(raft, HL_RAFT_VOTE, raft->term);
+}
+
+void hl_raft_campaign(struct hl_raft *raft, bool transfer)
+{
+    HL_ASSERT(hl_raft_is_promotable(raft));
+    hl_raft_become_follower(raft, raft->term + 1, 0);
+    raft->role = HL_RAFT_CANDIDATE;
+    raft->vote = raft->self;
+    raft->granted_count = 0;
+    raft->campaign_transfer = transfer;
+    raft->campaign_sent = false;
+    hl_raft_reset_election(raft);
+    send_campaign(raft);
+}
+
+static void pre_campaign(struct hl_raft *raft)
+{
+    hl_raft_become_follower(raft, raft->term, 0);
+    raft->role = HL_RAFT_PRE_CANDIDATE;
+    raft->granted_count = 0;
+    hl_raft_reset_election(raft);
+    grant(raft, raft->self);
+    if (is_elected(raft)) {
+        hl_raft_campaign(raft, false);
+        return;
+    }
+    ask_voters(raft, HL_RAFT_PRE_VOTE, raft->term + 1);
+}
+
+void hl_raft_election_tick(struct hl_raft *raft)
+{
+    if (raft->now_us >= raft->election_at_us) {
+        if (!hl_raft_is_promotable(raft)) {
+            if (raft->leader != 0) {
+                hl_raft_become_follower(raft, raft->term, 0); /* it is no longer known to lead */
+            }
+        } else if (raft->now_us >= raft->not_before_us) {
+            pre_campaign(raft);
+        }
+    }
+    hl_raft_ask_reads(raft);
+}
+
+/* ---- Voting ---- */
+
+static bool is_up_to_date(const struct hl_raft *raft, const struct hl_raft_msg *msg)
+{
+    hl_term mine = hl_terms_last(&raft->log);
+    return msg->last_term > mine || (msg->last_term == mine && msg->last >= raft->log.last);
+}
+
+/* E2: it leads, or has answered a leader so lately that the leader may count on it. */
+static bool is_sticky(const struct hl_raft *raft)
+{
+    if (HL_MUTANT(HL_MUTANT_NO_STICKINESS)) {
+        return false;
+    }
+    return raft->role == HL_RAFT_LEADER ||
+           (raft->promised && raft->now_us - raft->heard_us < raft->election_us);
+}
+
+void hl_raft_on_pre_vote(struct hl_raft *raft, const struct hl_raft_msg *msg)
+{
+    bool granted =
+        !raft->barred && msg->term > raft->term && is_up_to_date(raft, msg) && !is_sticky(raft);
+    struct hl_raft_msg *reply = hl_raft_send(raft, HL_RAFT_PRE_VOTE_REPLY, msg->from);
+    reply->reject = !granted;
+    /* A refusal carries our term: a server with the longer log and the lower term must learn the
+     * higher one, or neither it nor anybody else could ever win. */
+    reply->term = granted || HL_MUTANT(HL_MUTANT_SILENT_REJECT) ? msg->term : raft->term;
+}
+
+void hl_raft_on_pre_vote_reply(struct hl_raft *raft, const struct hl_raft_msg *msg)
+{
+    if (msg->reject) {
+        if (msg->term > raft->term && !HL_MUTANT(HL_MUTANT_SILENT_REJECT)) {
+            hl_raft_become_follower(raft, msg->term, 0);
+        }
+        return;
+    }
+    if (raft->role != HL_RAFT_PRE_CANDIDATE || msg->term != raft->term + 1) {
+        return;
+    }
+    grant(raft, msg->from);
+    if (is_elected(raft)) {
+        hl_raft_campaign(raft, false);
+    }
+}
+
+static void send_vote(struct hl_raft *raft)
+{
+    if (!raft->vote_due || !hl_raft_is_saved(raft)) {
+        return;
+    }
+    raft->vote_due = false;
+    HL_ASSERT(raft->vote != 0);
+    (void)hl_raft_send(raft, HL_RAFT_VOTE_REPLY, raft->vote);
+}
+
+void hl_raft_on_vote(struct hl_raft *raft, const struct hl_raft_msg *msg)
+{
+    if (msg->term >= raft->term && !msg->transfer && is_sticky(raft)) {
+        return; /* E2; without taking the term over, or it could disturb the group */
+    }
+    if (msg->term > raft->term && !raft->barred) {
+        hl_raft_become_follower(raft, msg->term, 0);
+    }
+    bool granted = msg->term == raft->term && !raft->barred &&
+                   (raft->vote == 0 || raft->vote == msg->from) && is_up_to_date(raft, msg);
+    if (!granted) {
+        struct hl_raft_msg *reply = hl_raft_send(raft, HL_RAFT_VOTE_REPLY, msg->from);
+        reply->reject = true;
+        return;
+    }
+    hl_raft_become_follower(raft, raft->term, raft->leader);
+    raft->vote = msg->from;
+    raft->vote_due = true;
+    hl_raft_reset_election(raft);
+    send_vote(raft);
+}
+
+void hl_raft_on_vote_reply(struct hl_raft *raft, const struct hl_raft_msg *msg)
+{
+    HL_ASSERT(msg->term == raft->term);
+    if (raft->role != HL_RAFT_CANDIDATE || msg->reject || !raft->campaign_sent) {
+        return;
+    }
+    grant(raft, msg->from);
+    if (is_elected(raft)) {
+        hl_raft_become_leader(raft);
+    }
+}
+
+void hl_raft_on_timeout_now(struct hl_raft *raft, const struct hl_raft_msg *msg)
+{
+    if (raft->role != HL_RAFT_FOLLOWER || raft->leader != msg->from ||
+        !hl_raft_is_promotable(raft) || raft->now_us < raft->not_before_us) {
+        return;
+    }
+    hl_raft_campaign(raft, true);
+}
+
+void hl_raft_election_saved(struct hl_raft *raft)
+{
+    if (raft->role == HL_RAFT_CANDIDATE) {
+        send_campaign(raft);
+    }
+    send_vote(raft);
+}
