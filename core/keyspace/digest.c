@@ -81,6 +81,23 @@ static void digest_entry(const struct hl_entry *entry, int db,
     add_bytes(total, hl_buf_view(scratch));
 }
 
+static void put_digest(const struct digest *sum, unsigned char out[20])
+{
+    hl_put_le64(out, sum->lane[0]);
+    hl_put_le64(out + 8, sum->lane[1]);
+    hl_put_le32(out + 16, (uint32_t)sum->lane[2]);
+}
+
+void hl_entry_digest(const struct hl_entry *entry, int db, const struct hl_dump_modules *modules,
+                     unsigned char out[20])
+{
+    struct digest value = {{0}};
+    struct hl_buf scratch = {0};
+    digest_value(entry, db, modules, &scratch, &value);
+    hl_buf_fini(&scratch);
+    put_digest(&value, out);
+}
+
 void hl_ks_digest(struct hl_keyspace *ks, const struct hl_dump_modules *modules,
                   unsigned char out[20])
 {
@@ -94,7 +111,5 @@ void hl_ks_digest(struct hl_keyspace *ks, const struct hl_dump_modules *modules,
         }
     }
     hl_buf_fini(&scratch);
-    hl_put_le64(out, total.lane[0]);
-    hl_put_le64(out + 8, total.lane[1]);
-    hl_put_le32(out + 16, (uint32_t)total.lane[2]);
+    put_digest(&total, out);
 }

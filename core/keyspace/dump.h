@@ -37,6 +37,10 @@ HL_MUST_USE hl_err hl_dump_payload(const struct hl_entry *entry, int db,
  * HL_ECORRUPT otherwise. */
 HL_MUST_USE hl_err hl_dump_payload_open(struct hl_slice payload, struct hl_slice *value);
 
+/* Digest of one value, whatever its encoding and the order of its parts (DEBUG DIGEST-VALUE). */
+void hl_entry_digest(const struct hl_entry *entry, int db, const struct hl_dump_modules *modules,
+                     unsigned char out[20]);
+
 /* Order-independent digest of all keys, values and deadlines (DEBUG DIGEST, scrubbing): equal iff
  * the contents are equal, whatever the encodings and the order of insertion. */
 void hl_ks_digest(struct hl_keyspace *ks, const struct hl_dump_modules *modules,

@@ -78,6 +78,19 @@ size_t hl_db_expires_count(const struct hl_db *db)
     return db->expires.count;
 }
 
+struct hl_db_shape hl_db_shape(const struct hl_db *db)
+{
+    const struct hl_table *table = &db->table;
+    return (struct hl_db_shape){
+        .keys = table->count,
+        .buckets = table->buckets[0] != NULL ? table->mask[0] + 1 : 0,
+        .new_buckets = table->buckets[1] != NULL ? table->mask[1] + 1 : 0,
+        .moved = table->moved,
+        .chained = table->chained,
+        .bytes = hl_table_memory(table),
+    };
+}
+
 /* --- names ------------------------------------------------------------------------------------ */
 
 static inline void see_gate(struct hl_keyspace *ks, uint64_t hash)

@@ -245,6 +245,19 @@ struct hl_entry *hl_db_random(struct hl_db *db);
 uint64_t hl_db_scan(struct hl_db *db, uint64_t cursor,
                     void (*visit)(void *ctx, struct hl_entry *entry), void *ctx);
 
+/* How a database's table of keys is made. */
+struct hl_db_shape {
+    size_t keys;
+    size_t buckets;     /* each of HL_BUCKET_SLOTS keys */
+    size_t new_buckets; /* of the table it is being moved to; 0: none */
+    size_t moved;       /* buckets moved so far */
+    size_t chained;     /* buckets behind another one */
+    size_t bytes;
+};
+
+/* The shape of the database's table, for DEBUG HTSTATS. */
+struct hl_db_shape hl_db_shape(const struct hl_db *db);
+
 /* Advance incremental resizing by a bounded amount of work; the owner calls it when idle. */
 void hl_ks_rehash_step(struct hl_keyspace *ks, int buckets);
 

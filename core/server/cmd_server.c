@@ -1,4 +1,4 @@
-/* INFO CONFIG SHUTDOWN DEBUG MEMORY: commands that need the machine. */
+/* INFO CONFIG SHUTDOWN MEMORY: commands that need the machine. */
 #include "command/args.h"
 #include "command/help.h"
 #include "keyspace/dump.h"
@@ -255,156 +255,6 @@ static void cmd_memory_purge(struct hl_call *call)
     hl_write_ok(call->out);
 }
 
-/* --- DEBUG ------------------------------------------------------------------------------------ */
-
-static bool debug_allowed(struct hl_call *call)
-{
-    int64_t allow = hl_config_int(server_of(call)->config, HL_CFG_ENABLE_DEBUG_COMMAND);
-    if (allow == HL_ALLOW_YES ||
-        (allow == HL_ALLOW_LOCAL && hl_server_session_is_local(call->session))) {
-        return true;
-    }
-    hl_reply_error(call, "ERR DEBUG command not allowed. If the enable-debug-command option is set "
-                         "to \"local\", you can run it from a local connection, otherwise you need "
-                         "to set this option in the configuration file, and then restart the "
-                         "server.");
-    return false;
-}
-
-static void debug_sleep(struct hl_call *call)
-{
-    double seconds = 0;
-    if (!hl_arg_double(call, 2, &seconds)) {
-        return;
-    }
-    seconds = !(seconds > 0) ? 0 : seconds > 60 ? 60 : seconds; /* NaN is none either */
-    struct timespec wait = {.tv_sec = (time_t)seconds,
-                            .tv_nsec = (long)((seconds - (double)(time_t)seconds) * 1e9)};
-    (void)nanosleep(&wait, NULL);
-    hl_write_ok(call->out);
-}
-
-static void debug_digest(struct hl_call *call)
-{
-    unsigned char digest[20];
-    char text[41];
-    hl_ks_digest(call->ks, call->services->modules, digest);
-    for (size_t i = 0; i < sizeof digest; i++) {
-        (void)snprintf(text + 2 * i, 3, "%02x", digest[i]);
-    }
-    hl_write_simple(call->out, text);
-}
-
-static void debug_object(struct hl_call *call)
-{
-    struct hl_entry *entry = hl_db_find(call->db, call->argv[2], HL_FIND_NOTOUCH | HL_FIND_NOSTATS);
-    if (entry == NULL) {
-        hl_reply_error(call, HL_ERR_NO_KEY);
-        return;
-    }
-    struct hl_buf line = {0};
-    hl_buf_printf(&line,
-                  "Value at:%p refcount:1 encoding:%s serializedlength:%zu lru:0 "
-                  "lru_seconds_idle:%u",
-                  (void *)entry, hl_encoding_name(hl_entry_encoding(entry)),
-                  hl_entry_memory(entry, 0), hl_entry_idle(call->ks, entry));
-    hl_write_simple_slice(call->out, hl_buf_view(&line));
-    hl_buf_fini(&line);
-}
-
-static void debug_set_active_expire(struct hl_call *call)
-{
-    call->node->config.active_expire = !hl_slice_is(call->argv[2], "0");
-    hl_write_ok(call->out);
-}
-
-static void debug_log(struct hl_call *call)
-{
-    hl_node_log(call->node, 3, "DEBUG LOG: %.*s",
-                (int)(call->argv[2].len < 512 ? call->argv[2].len : 512), call->argv[2].ptr);
-    hl_write_ok(call->out);
-}
-
-/* One line of the node's own numbers, for tests. */
-static void debug_node(struct hl_call *call)
-{
-    const struct hl_node *node = call->node;
-    struct hl_buf line = {0};
-    hl_buf_printf(&line, "last:%llu commit:%llu term:%llu snapshot:%llu waiting:%d loading:%d",
-                  (unsigned long long)node->last, (unsigned long long)node->commit,
-                  (unsigned long long)node->raft.term, (unsigned long long)node->snapshot_index,
-                  !hl_list_empty(&node->waiting), node->loading);
-    hl_write_simple_slice(call->out, hl_buf_view(&line));
-    hl_buf_fini(&line);
-}
-
-static void debug_protocol(struct hl_call *call)
-{
-    struct hl_writer *out = call->out;
-    struct hl_slice kind = call->argv[2];
-    if (hl_slice_is(kind, "string")) {
-        hl_write_bulk_text(out, "Hello World");
-    } else if (hl_slice_is(kind, "integer")) {
-        hl_write_int(out, 12345);
-    } else if (hl_slice_is(kind, "double")) {
-        hl_write_double(out, 3.141);
-    } else if (hl_slice_is(kind, "null")) {
-        hl_write_null(out);
-    } else if (hl_slice_is(kind, "true") || hl_slice_is(kind, "false")) {
-        hl_write_bool(out, hl_slice_is(kind, "true"));
-    } else if (hl_slice_is(kind, "bignum")) {
-        hl_write_big_number(out, hl_slice_of("1234567999999999999999999999999999999"));
-    } else if (hl_slice_is(kind, "verbatim")) {
-        hl_write_verbatim(out, "txt", hl_slice_of("This is a verbatim\nstring"));
-    } else if (hl_slice_is(kind, "array") || hl_slice_is(kind, "set") || hl_slice_is(kind, "map")) {
-        bool map = hl_slice_is(kind, "map");
-        if (map) {
-            hl_write_map(out, 3);
-        } else if (hl_slice_is(kind, "set")) {
-            hl_write_set(out, 3);
-        } else {
-            hl_write_array(out, 3);
-        }
-        for (int i = 0; i < 3; i++) {
-            hl_write_int(out, i);
-            if (map) {
-                hl_write_bool(out, i == 1);
-            }
-        }
-    } else {
-        hl_reply_error(call, "ERR Wrong protocol type name. Please use one of the following: "
-                             "string|integer|double|null|array|set|map|true|false|bignum|verbatim");
-    }
-}
-
-static const struct {
-    const char *name;
-    int argc;
-    hl_command_fn *run;
-} debug_table[] = {
-    {"sleep", 3, debug_sleep},       {"digest", 2, debug_digest},
-    {"object", 3, debug_object},     {"set-active-expire", 3, debug_set_active_expire},
-    {"log", 3, debug_log},           {"node", 2, debug_node},
-    {"protocol", 3, debug_protocol},
-};
-
-static void cmd_debug(struct hl_call *call)
-{
-    if (!debug_allowed(call)) {
-        return;
-    }
-    for (size_t i = 0; i < HL_ARRAY_LEN(debug_table); i++) {
-        if (hl_arg_is(call, 1, debug_table[i].name) && call->argc == debug_table[i].argc) {
-            debug_table[i].run(call);
-            return;
-        }
-    }
-    hl_reply_errorf(call,
-                    "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try DEBUG "
-                    "HELP.",
-                    (int)(call->argv[1].len < 128 ? call->argv[1].len : 128), call->argv[1].ptr);
-}
-
 #define ROW(cmd_name, fn, n, cmd_flags, cats, version, cost, words, grammar)                       \
     {                                                                                              \
         .name = (cmd_name), .run = (fn), .arity = (n), .flags = (cmd_flags), .acl = (cats),        \
@@ -434,7 +284,7 @@ const struct hl_command_row hl_commands_server[] = {
             HL_CMD_ALLOW_BUSY,
         0, "1.0.0", "O(N) when a snapshot is made, where N is the data", "End the server.",
         "[NOSAVE|SAVE] [NOW] [FORCE] [ABORT]"),
-    ROW("debug", cmd_debug, -2, ADMIN, 0, "1.0.0", "Depends on the subcommand",
+    ROW("debug", hl_cmd_debug, -2, ADMIN, 0, "1.0.0", "Depends on the subcommand",
         "Tools for tests; off unless enable-debug-command allows it.", NULL),
     ROW("memory", NULL, -2, 0, 0, "4.0.0", "Depends on the subcommand", "Look at memory.", NULL),
     {.name = "memory|usage",

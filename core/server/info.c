@@ -106,11 +106,14 @@ static void memory_section(struct hl_server *server, struct hl_buf *out)
                   dataset, 100.0 * (double)dataset / (double)used, allocated, active, resident);
     size_pair(out, "total_system_memory", (size_t)machine.totalram * machine.mem_unit);
     size_pair(out, "used_memory_lua", 0);
+    size_pair(out, "used_memory_vm_total", 0); /* no scripts yet */
     size_pair(out, "used_memory_scripts", 0);
     size_pair(out, "maxmemory", node->config.maxmemory);
     struct hl_buf policy = {0};
     hl_config_format(server->config, HL_CFG_MAXMEMORY_POLICY, &policy);
     hl_buf_printf(out,
+                  "used_memory_vm_eval:0\r\nused_memory_scripts_eval:0\r\n"
+                  "used_memory_vm_functions:0\r\nused_memory_functions:0\r\n"
                   "number_of_cached_scripts:0\r\nnumber_of_functions:0\r\n"
                   "number_of_libraries:0\r\nmaxmemory_policy:%.*s\r\n"
                   "allocator_frag_ratio:%.2f\r\nallocator_frag_bytes:%zu\r\n"

@@ -120,6 +120,9 @@ bool hl_server_is_open(const struct hl_server *server);
 /* True for a client on this machine: a Unix socket or a loopback address. */
 bool hl_server_session_is_local(const struct hl_session *session);
 
+/* DEBUG. */
+void hl_cmd_debug(struct hl_call *call);
+
 /* Close every connection at once. */
 void hl_conns_close_all(struct hl_server *server);
 
