@@ -13,9 +13,12 @@ import signal
 import socket
 import time
 
-from server import STEP_S, Server, free_port
+from server import ROOT, STEP_S, Server, free_port
 
 AGREE_S_MAX = 20
+BUILD = os.environ.get("HELIOS_BUILD") or os.path.join(ROOT, "build")
+DROPDISK = os.path.join(BUILD, "tests/support/dropdisk.so")
+DISKS = ("plain", "forgets", "lies")
 
 
 def info_of(host, port, timeout=1.0):
@@ -46,13 +49,17 @@ def info_of(host, port, timeout=1.0):
 class Node(Server):
     """A member; not started on construction, because founders wait for one another."""
 
-    def __init__(self, number, flags, path=None, env=None, host="127.0.0.1", within=()):
+    def __init__(self, number, flags, path=None, env=None, host="127.0.0.1", within=(),
+                 disk="plain"):
+        assert disk in DISKS
+        self.disk = disk
         self.id = f"node-{number}"
         self.host = host
         self.within = list(within)  # words before the command: ip netns exec NAME
         self.prepare(flags, path, env)
         self.raft_port = free_port()
         self.peers = ""
+        self.founds_alone = False
 
     @property
     def raft_address(self):
@@ -60,9 +67,17 @@ class Node(Server):
 
     def argv(self):
         peers = ["--raft-peers", self.peers] if self.peers else []
-        return [*self.within, self.path, "--listen", f"{self.host}:{self.port}",
+        peers += ["--bootstrap"] if self.founds_alone else []
+        return [*self.within, *self.preload(), self.path, "--listen", f"{self.host}:{self.port}",
                 "--data-dir", self.dir, "--raft", "--raft-node-id", self.id,
                 "--raft-addr", self.raft_address, *peers, *self.flags]
+
+    def preload(self):
+        """On a disk that forgets, a kill loses what was not synced; one that lies syncs nothing."""
+        if self.disk == "plain":
+            return []
+        words = ["env", f"LD_PRELOAD={DROPDISK}", f"DROPDISK_DIR={self.dir}"]
+        return words + (["DROPDISK_LIE=1"] if self.disk == "lies" else [])
 
     @property
     def runs(self):
@@ -92,18 +107,20 @@ class Cluster:
 
     path    another program than ours
     places  (host, words before the command) of each node, to put them into network namespaces
+    disk    "plain", "forgets" what was not synced when a node is killed, or "lies" about syncs
     """
 
-    def __init__(self, count, *flags, path=None, env=None, places=()):
-        self.flags, self.path, self.env = flags, path, env
+    def __init__(self, count, *flags, path=None, env=None, places=(), disk="plain"):
+        self.flags, self.path, self.env, self.disk = flags, path, env, disk
         self.nodes = []
         try:
             for n in range(count):
                 host, within = places[n] if places else ("127.0.0.1", ())
-                self.nodes.append(Node(n + 1, flags, path, env, host, within))
+                self.nodes.append(Node(n + 1, flags, path, env, host, within, disk))
             for node in self.nodes:
                 node.peers = ",".join(f"{other.id}:{other.raft_address}" for other in self.nodes
                                       if other is not node)
+                node.founds_alone = count == 1
             self.start_all()
         except Exception:
             self.close()
@@ -119,13 +136,15 @@ class Cluster:
 
     def add(self):
         """Start one more node with nothing in it; somebody has to tell the leader."""
-        node = Node(len(self.nodes) + 1, self.flags, self.path, self.env)
+        node = Node(len(self.nodes) + 1, self.flags, self.path, self.env, disk=self.disk)
         self.nodes.append(node)
         node.start()
         return node
 
     def leader(self):
         """The leader that every running node names; None while they disagree."""
+        if len(self.nodes) == 1:  # alone it leads, and a plain server says nothing of it
+            return self.nodes[0] if self.nodes[0].runs else None
         infos = {node.id: node.info() for node in self.nodes if node.runs}
         names = {info.get("raft_leader") for info in infos.values()}
         if len(names) != 1:
@@ -146,6 +165,8 @@ class Cluster:
 
     def await_equal(self, seconds=AGREE_S_MAX):
         """Until every running node has applied all that the leader's log holds."""
+        if len(self.nodes) == 1:
+            return
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             infos = [node.info() for node in self.nodes if node.runs]

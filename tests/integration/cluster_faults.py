@@ -1,0 +1,335 @@
+#!/usr/bin/env python3
+"""Goal: a cluster of real processes loses no acknowledged write and never shows a wrong value,
+whatever happens to its nodes and to the network between them.
+
+Method: nodes in network namespaces (netns.py) on disks that forget what was not synced; rounds of
+concurrent clients (history_client.py), in each of which one thing goes wrong for a while; then all
+is healed, every key is read at every node, and the history is judged.  Counts are printed.
+
+Usage: cluster_faults.py [--rounds N] [--nodes N] [--seed N] [--only NAME,...] [--keep DIR]
+       cluster_faults.py --planted     a disk that only pretends to sync must be found out
+HELIOS_TEST_SCALE multiplies the rounds.  Needs root: a skip would be a failure.
+"""
+import argparse
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "../support"))
+from cluster import DISKS, Cluster  # noqa: E402
+from history_client import Clients, History, now_us  # noqa: E402
+from netns import Network  # noqa: E402
+from resp_client import Client  # noqa: E402
+
+ROUNDS = 10
+CLIENTS = 6
+ELECTION_MS = 500
+QUIET_S = 0.5          # of load before something breaks
+HURT_S = (0.8, 2.0)    # how long it stays so
+RECOVERY_S_MAX = 15    # until a write succeeds on every node
+
+
+class Round:
+    """What a nemesis may use."""
+
+    def __init__(self, cluster, net, rng):
+        self.cluster, self.net, self.rng = cluster, net, rng
+        self.nodes = cluster.nodes
+        self.said = ""
+
+    def leader(self):
+        return self.nodes.index(self.cluster.await_leader(RECOVERY_S_MAX))
+
+    def follower(self):
+        leader = self.leader()
+        others = [n for n in range(len(self.nodes)) if n != leader]
+        return self.rng.choice(others) if others else leader
+
+    def some(self, count, but=()):
+        return self.rng.sample([n for n in range(len(self.nodes)) if n not in but], count)
+
+    def hold(self):
+        time.sleep(self.rng.uniform(*HURT_S))  # the fault itself: this long
+
+    def note(self, *hit):
+        self.said = " ".join(self.nodes[n].id for n in hit)
+
+
+def kill_leader(r):
+    hit = r.leader()
+    r.note(hit)
+    r.nodes[hit].kill()
+    r.hold()
+
+
+def kill_follower(r):
+    hit = r.follower()
+    r.note(hit)
+    r.nodes[hit].kill()
+    r.hold()
+
+
+def kill_twice(r):
+    """The leader, and the next one as soon as there is one."""
+    first = r.leader()
+    r.nodes[first].kill()
+    second = r.leader() if len(r.nodes) > 1 else first
+    r.note(first, second)
+    r.nodes[first].start()
+    r.nodes[second].kill()
+    r.hold()
+
+
+def kill_all(r):
+    for node in r.nodes:
+        node.kill()
+
+
+def end_all(r):
+    for node in r.nodes:
+        node.process.terminate()
+    for node in r.nodes:
+        node.process.wait(30)
+
+
+def restart_in_turn(r):
+    for node in r.nodes:
+        node.stop()
+        node.start()
+
+
+def pause_leader(r):
+    hit = r.leader()
+    r.note(hit)
+    r.nodes[hit].pause()
+    r.hold()
+    r.nodes[hit].resume()
+
+
+def pause_follower(r):
+    hit = r.follower()
+    r.note(hit)
+    r.nodes[hit].pause()
+    r.hold()
+    r.nodes[hit].resume()
+
+
+def isolate_leader(r):
+    hit = r.leader()
+    r.note(hit)
+    r.net.split({hit})
+    r.hold()
+
+
+def isolate_majority(r):
+    """The leader stays with as few as possible, the others have the majority between them."""
+    hit = r.leader()
+    minority = {hit, *r.some((len(r.nodes) - 1) // 2 - 1, but=(hit,))}
+    r.note(*minority)
+    r.net.split(minority)
+    r.hold()
+
+
+def deaf_leader(r):
+    """Others hear it, it hears nobody."""
+    hit = r.leader()
+    r.note(hit)
+    for n in range(len(r.nodes)):
+        if n != hit:
+            r.net.cut(n, hit)
+    r.hold()
+
+
+def mute_leader(r):
+    hit = r.leader()
+    r.note(hit)
+    for n in range(len(r.nodes)):
+        if n != hit:
+            r.net.cut(hit, n)
+    r.hold()
+
+
+def split_all(r):
+    """No majority anywhere."""
+    for n in range(len(r.nodes)):
+        r.net.split({n})
+    r.hold()
+
+
+def bridge(r):
+    """One node reaches everybody, the others are two halves."""
+    middle, *rest = r.some(len(r.nodes))
+    half = rest[:len(rest) // 2]
+    r.note(middle)
+    for a in half:
+        for b in rest[len(rest) // 2:]:
+            r.net.cut(a, b)
+            r.net.cut(b, a)
+    r.hold()
+
+
+def lose_packets(r):
+    r.net.lose(0.15)
+    r.hold()
+
+
+def flap(r):
+    for _ in range(4):
+        r.net.split({r.rng.randrange(len(r.nodes))})
+        time.sleep(0.2)
+        r.net.heal()
+        time.sleep(0.1)
+
+
+def kill_isolated_leader(r):
+    """What it took while it was alone must not come back with it."""
+    hit = r.leader()
+    r.note(hit)
+    r.net.split({hit})
+    r.hold()
+    r.nodes[hit].kill()
+
+
+ALONE = (kill_leader, kill_all, end_all, restart_in_turn, pause_leader)
+NEMESES = (kill_leader, isolate_leader, pause_leader, kill_all, deaf_leader, kill_twice,
+           isolate_majority, mute_leader, kill_isolated_leader, restart_in_turn, kill_follower,
+           lose_packets, bridge, flap, split_all, pause_follower, end_all)
+
+
+def await_service(cluster):
+    """Heal by waiting: all run, and a write succeeds on each."""
+    until = time.monotonic() + RECOVERY_S_MAX
+    for node in cluster.nodes:
+        while True:
+            try:
+                conn = Client(node.port, 1, node.host)
+                try:
+                    conn("SET", "service", node.id)
+                    break
+                finally:
+                    conn.close()
+            except Exception as e:
+                if time.monotonic() > until:
+                    raise AssertionError(f"{node.id} takes no write {RECOVERY_S_MAX} s after "
+                                         f"all was healed: {e}\n{cluster.describe()}") from None
+                time.sleep(0.02)
+
+
+def run_round(number, nemesis, cluster, net, seed, keep):
+    history = History()
+    r = Round(cluster, net, random.Random(f"{seed}:{number}"))
+    addresses = [(node.host, node.port) for node in cluster.nodes]
+    with Clients(history, lambda: addresses, CLIENTS, f"{seed}.{number}"):
+        time.sleep(QUIET_S)
+        hurt = now_us()
+        nemesis(r)
+        if net is not None:
+            net.heal()
+        for node in cluster.nodes:
+            if not node.runs:
+                node.spawn()
+        for node in cluster.nodes:
+            node.await_ready()
+        await_service(cluster)
+        time.sleep(QUIET_S)
+    cluster.await_equal()
+    history.read_all(addresses)
+    path = os.path.join(keep, f"round-{number}-{nemesis.__name__}.history")
+    verdict = history.check(path)
+    gap = history.gap_s(hurt)
+    counts, errors = history.counts, history.errors
+    print(f"{number:4} {nemesis.__name__:21} {r.said:14} ok {counts['ok']:5} "
+          f"definite {counts['fail']:4} unknown {counts['unknown']:3} longest gap {gap:5.2f} s "
+          f"errors {errors}", flush=True)
+    assert verdict, path
+    os.unlink(path)
+    return counts, gap
+
+
+def planned(args):
+    known = NEMESES if args.nodes > 1 else ALONE
+    if args.only:
+        names = args.only.split(",")
+        known = [n for n in NEMESES if n.__name__ in names]
+        if len(known) != len(names):
+            raise SystemExit(f"--only knows {', '.join(n.__name__ for n in NEMESES)}")
+    rng = random.Random(args.seed)
+    plan = []
+    while len(plan) < args.rounds:
+        once = list(known)
+        if plan:
+            rng.shuffle(once)  # the first pass in the order above: what most often finds a bug
+        plan += once
+    return plan[:args.rounds]
+
+
+def run(args, keep):
+    net = Network(args.nodes)
+    flags = ["--sync-mode", "every", "--election-timeout", f"{ELECTION_MS}ms",
+             "--protected-mode", "no", *args.flags]
+    totals = {"ok": 0, "fail": 0, "unknown": 0}
+    gaps = []
+    with Cluster(args.nodes, *flags, places=net.places, disk=args.disk) as cluster:
+        cluster.await_leader()
+        for number, nemesis in enumerate(planned(args), 1):
+            try:
+                counts, gap = run_round(number, nemesis, cluster, net, args.seed, keep)
+            except Exception as e:
+                print(f"round {number}, {nemesis.__name__}, seed {args.seed}, history in {keep}: "
+                      f"{e}", flush=True)
+                print(cluster.describe())
+                print(f"{number - 1} passed, 1 failed")
+                return 1
+            gaps.append(gap)
+            for outcome, count in counts.items():
+                totals[outcome] += count
+    net.close()
+    gaps.sort()
+    print(f"{args.rounds} rounds on {args.nodes} nodes, seed {args.seed}: "
+          f"{totals['ok']} operations acknowledged, {totals['fail']} refused, "
+          f"{totals['unknown']} unknown, all histories linearizable, no acknowledged "
+          f"write lost; longest gap without a write: median {gaps[len(gaps) // 2]:.2f} s, "
+          f"greatest {gaps[-1]:.2f} s")
+    print(f"{args.rounds} passed, 0 failed")
+    return 0
+
+
+def planted(keep):
+    """0 when the harness finds out a server whose disk only pretends to sync."""
+    argv = [sys.executable, __file__, "--nodes", "1", "--rounds", "1", "--only", "kill_leader",
+            "--keep", keep, "--disk", "lies"]
+    done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    found = done.returncode == 1 and "WRONG" in done.stdout
+    print(done.stdout if not found else "a server that loses what it said is synced is found out")
+    print(f"{int(found)} passed, {int(not found)} failed")
+    return int(not found)
+
+
+def main():
+    parser = argparse.ArgumentParser(description="faults of real processes, judged histories")
+    scale = int(os.environ.get("HELIOS_TEST_SCALE", "1"))
+    parser.add_argument("--rounds", type=int, default=ROUNDS * scale)
+    parser.add_argument("--nodes", type=int, default=3)
+    parser.add_argument("--seed", type=int, default=int(os.environ.get("HELIOS_TEST_SEED", "1")))
+    parser.add_argument("--only", default="")
+    parser.add_argument("--keep", default="", help="where histories go; those of failures stay")
+    parser.add_argument("--disk", default="forgets", choices=DISKS,
+                        help="what a killed node finds again: all (plain), what it synced, nothing")
+    parser.add_argument("--planted", action="store_true")
+    parser.add_argument("flags", nargs="*", help="more flags of the servers, behind --")
+    args = parser.parse_args()
+    keep = args.keep or tempfile.mkdtemp(prefix="helios-histories-")
+    os.makedirs(keep, exist_ok=True)
+    status = planted(keep) if args.planted else run(args, keep)
+    if status == 0 and not args.keep:
+        shutil.rmtree(keep)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
