@@ -175,7 +175,17 @@ def bridge(r):
 
 def lose_packets(r):
     r.net.lose(0.15)
+    r.net.repeat(0.1)
     r.hold()
+
+
+def slow_network(r):
+    """Slower than heartbeats are frequent, out of order, and one node is killed meanwhile."""
+    r.net.delay(40, 60)
+    hit = r.follower()
+    r.note(hit)
+    r.hold()
+    r.nodes[hit].kill()
 
 
 def flap(r):
@@ -198,7 +208,7 @@ def kill_isolated_leader(r):
 ALONE = (kill_leader, kill_all, end_all, restart_in_turn, pause_leader)
 NEMESES = (kill_leader, isolate_leader, pause_leader, kill_all, deaf_leader, kill_twice,
            isolate_majority, mute_leader, kill_isolated_leader, restart_in_turn, kill_follower,
-           lose_packets, bridge, flap, split_all, pause_follower, end_all)
+           slow_network, lose_packets, bridge, flap, split_all, pause_follower, end_all)
 
 
 def await_service(cluster):
@@ -269,7 +279,7 @@ def planned(args):
 
 
 def run(args, keep):
-    net = Network(args.nodes)
+    net = Network(args.nodes, args.seed)
     flags = ["--sync-mode", "every", "--election-timeout", f"{ELECTION_MS}ms",
              "--protected-mode", "no", *args.flags]
     totals = {"ok": 0, "fail": 0, "unknown": 0}

@@ -1,26 +1,30 @@
-"""A network of a test's own: a namespace for itself, one for each of its hosts, all on a bridge.
+"""A network of a test's own: a namespace for itself, one for each of its hosts, and a switch.
 
-    net = Network(3)                 # this process now lives in a namespace with that bridge
+    net = Network(3, seed=1)         # this process now lives in a namespace of that network
     net.hosts[0].address             # "10.77.0.1"
     net.hosts[0].within              # words before a command that shall run on that host
     net.cut(0, 1)                    # what host 0 sends does not reach host 1
-    net.lose(0.2)                    # every packet between hosts is lost with that probability
+    net.split({0})                   # nor the other way round, nor any other host
+    net.lose(0.2); net.delay(20, 30) # between all hosts: share of frames, milliseconds and spread
     net.heal()
 
 Nothing touches the machine's own network, and nothing stays when the process ends, however it ends:
 the namespaces have no names, and live as long as the processes in them.  The test itself reaches
-every host all the time; only hosts lose each other.  Needs root, iproute2 and iptables.
+every host all the time; only hosts lose each other.  Needs root and iproute2; netswitch.c moves the
+frames.
 """
 import ctypes
 import os
 import subprocess
 import threading
 
-from server import die_with_parent
+from server import ROOT, die_with_parent
 
 CLONE_NEWNET = 0x40000000
-HOSTS_MAX = 200
-ENTRY_S_MAX = 10
+HOSTS_MAX = 15
+END_S_MAX = 10
+BUILD = os.environ.get("HELIOS_BUILD") or os.path.join(ROOT, "build")
+SWITCH = os.path.join(BUILD, "tests/support/netswitch")
 
 
 def ip(*words):
@@ -36,78 +40,89 @@ def enter_new_network():
     ip("link", "set", "lo", "up")
 
 
+class Helper:
+    """A process that talks by lines and ends with its standard input, which is ours."""
+
+    def __init__(self, *argv, hello):
+        self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        text=True, preexec_fn=die_with_parent)
+        if self.process.stdout.readline() != hello + "\n":
+            raise RuntimeError(f"{argv[0]} does not start")
+
+    def ask(self, line):
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+        answer = self.process.stdout.readline()
+        if answer != "ok\n":
+            raise RuntimeError(f"{line!r} is answered {answer!r}")
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait(END_S_MAX)
+        self.process.stdout.close()
+
+
 class Host:
     """A namespace that lives as long as the process that holds it."""
 
     def __init__(self, number):
         self.address = f"10.77.0.{number + 1}"
-        # It says when it is in its namespace, and ends with its standard input, which is ours.
-        self.holder = subprocess.Popen(["unshare", "-n", "sh", "-c", "echo in; cat"],
-                                       stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                                       preexec_fn=die_with_parent)
-        if self.holder.stdout.readline() != "in\n":
-            raise RuntimeError("a namespace for a host could not be made")
-        self.within = ["nsenter", "-t", str(self.holder.pid), "-n"]
-        inside, outside = f"in{number}", f"out{number}"
-        ip("link", "add", outside, "type", "veth", "peer", "name", inside)
-        ip("link", "set", inside, "netns", str(self.holder.pid))
-        ip("link", "set", outside, "master", "bridge", "up")
-        self.run("ip", "link", "set", "lo", "up")
-        self.run("ip", "addr", "add", f"{self.address}/24", "dev", inside)
-        self.run("ip", "link", "set", inside, "up")
+        self.holder = Helper("unshare", "-n", "sh", "-c", "echo in; cat", hello="in")
+        self.pid = str(self.holder.process.pid)
+        self.within = ["nsenter", "-t", self.pid, "-n"]
 
-    def run(self, *words):
-        subprocess.run([*self.within, *words], check=True)
-
-    def close(self):
-        self.holder.stdin.close()
-        self.holder.wait(ENTRY_S_MAX)
-        self.holder.stdout.close()
+    def connect(self):
+        for words in (("link", "set", "lo", "up"),
+                      ("addr", "add", f"{self.address}/24", "dev", "net0"),
+                      ("link", "set", "net0", "up")):
+            subprocess.run([*self.within, "ip", *words], check=True)
 
 
 class Network:
-    def __init__(self, count):
+    def __init__(self, count, seed=1):
         assert count <= HOSTS_MAX
         enter_new_network()
-        ip("link", "add", "bridge", "type", "bridge")
-        ip("addr", "add", "10.77.0.254/24", "dev", "bridge")
-        ip("link", "set", "bridge", "up")
         self.hosts = [Host(n) for n in range(count)]
-        self.hurt = False
+        self.switch = Helper(SWITCH, str(seed), *[host.pid for host in self.hosts], hello="ready")
+        ip("addr", "add", "10.77.0.254/24", "dev", "net0")
+        ip("link", "set", "net0", "up")
+        for host in self.hosts:
+            host.connect()
 
     @property
     def places(self):
         """For Cluster(places=...)."""
         return [(host.address, host.within) for host in self.hosts]
 
-    def rule(self, sender, receiver, *how):
-        self.hurt = True
-        self.hosts[receiver].run("iptables", "-w", "-A", "INPUT", "-s",
-                                 self.hosts[sender].address, *how, "-j", "DROP")
+    def pairs(self):
+        count = len(self.hosts)
+        return [(a, b) for a in range(count) for b in range(count) if a != b]
 
     def cut(self, sender, receiver):
-        self.rule(sender, receiver)
+        self.switch.ask(f"cut {sender} {receiver}")
 
     def split(self, some):
         """Cut those in `some` off from all others, both ways."""
-        for a in range(len(self.hosts)):
-            for b in range(len(self.hosts)):
-                if a != b and (a in some) != (b in some):
-                    self.cut(a, b)
+        for a, b in self.pairs():
+            if (a in some) != (b in some):
+                self.cut(a, b)
 
     def lose(self, share):
-        for a in range(len(self.hosts)):
-            for b in range(len(self.hosts)):
-                if a != b:
-                    self.rule(a, b, "-m", "statistic", "--mode", "random", "--probability",
-                              str(share))
+        for a, b in self.pairs():
+            self.switch.ask(f"loss {a} {b} {int(share * 1e6)}")
+
+    def repeat(self, share):
+        for a, b in self.pairs():
+            self.switch.ask(f"twice {a} {b} {int(share * 1e6)}")
+
+    def delay(self, least_ms, spread_ms=0):
+        for a, b in self.pairs():
+            self.switch.ask(f"delay {a} {b} {int(least_ms * 1000)} {int(spread_ms * 1000)}")
 
     def heal(self):
-        if self.hurt:
-            for host in self.hosts:
-                host.run("iptables", "-w", "-F", "INPUT")
-        self.hurt = False
+        self.switch.ask("heal")
 
     def close(self):
+        self.switch.close()
         for host in self.hosts:
-            host.close()
+            host.holder.close()
