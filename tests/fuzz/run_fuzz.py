@@ -11,8 +11,8 @@ import hashlib
 import os
 import subprocess
 
-NAMED = ["fuzz_resp", "fuzz_wal", "fuzz_snapfile", "fuzz_yaml", "fuzz_jwt"]
-TURNS = 3               # of the other targets, in one run
+NAMED = ["fuzz_resp", "fuzz_wire", "fuzz_wal", "fuzz_snapfile", "fuzz_yaml", "fuzz_jwt"]
+TURNS = 2               # of the other targets, in one run
 SECONDS = 60            # for each target that fuzzes
 AT_ONCE = 2             # targets; one has one thread
 REPLAY_LIMIT_S = 120    # for a corpus; it takes under a second

@@ -60,7 +60,7 @@ class Limits(unittest.TestCase):
         while time.monotonic() < until:
             start = time.monotonic()
             self.assertEqual(self.other("PING"), "PONG")
-            self.assertLess(time.monotonic() - start, 5 if SANITIZED else 1)
+            self.assertLess(time.monotonic() - start, 5)  # on a machine that has much else to do
             if not SANITIZED:
                 self.assertLess(self.rss() - self.start_rss, grown_max)
             time.sleep(0.01)

@@ -192,7 +192,7 @@ def test_with_blocked_clients(server):
 
 def test_while_a_login_is_judged(server):
     """AUTH that waits for the module keeps it; afterwards AUTH does without it."""
-    c, mine = server.client(), server.client()
+    c, mine = server.client(timeout=60), server.client(timeout=60)
     if not unloads_types(c):
         return
     load(c, "auth")
