@@ -165,7 +165,8 @@ static void add_word(struct hl_buf *out, const char *word, size_t *count)
     (*count)++;
 }
 
-/* The founders without the node itself, which is how the examples say it too. */
+/* How a node begins: a founder is told of the others, a single one that it is alone, and a late one
+ * that it must wait to be added. */
 static void add_peers(const struct cluster *cluster, const struct cluster_node *node,
                       struct hl_buf *out, size_t *count)
 {
@@ -186,8 +187,8 @@ static void add_peers(const struct cluster *cluster, const struct cluster_node *
         hl_buf_append(&others, "", 1);
         add_word(out, "--raft-peers", count);
         add_word(out, others.ptr, count);
-    } else if (is_founder) {
-        add_word(out, "--bootstrap", count);
+    } else {
+        add_word(out, is_founder ? "--bootstrap" : "--join", count);
     }
     hl_buf_fini(&others);
 }

@@ -59,15 +59,14 @@ class Node(Server):
         self.prepare(flags, path, env)
         self.raft_port = free_port()
         self.peers = ""
-        self.founds_alone = False
+        self.how = []  # it begins, when it has no peers to name
 
     @property
     def raft_address(self):
         return f"{self.host}:{self.raft_port}"
 
     def argv(self):
-        peers = ["--raft-peers", self.peers] if self.peers else []
-        peers += ["--bootstrap"] if self.founds_alone else []
+        peers = ["--raft-peers", self.peers] if self.peers else self.how
         return [*self.within, *self.preload(), self.path, "--listen", f"{self.host}:{self.port}",
                 "--data-dir", self.dir, "--raft", "--raft-node-id", self.id,
                 "--raft-addr", self.raft_address, *peers, *self.flags]
@@ -120,7 +119,7 @@ class Cluster:
             for node in self.nodes:
                 node.peers = ",".join(f"{other.id}:{other.raft_address}" for other in self.nodes
                                       if other is not node)
-                node.founds_alone = count == 1
+                node.how = ["--bootstrap"] if count == 1 else []
             self.start_all()
         except Exception:
             self.close()
@@ -137,6 +136,7 @@ class Cluster:
     def add(self):
         """Start one more node with nothing in it; somebody has to tell the leader."""
         node = Node(len(self.nodes) + 1, self.flags, self.path, self.env, disk=self.disk)
+        node.how = ["--join"]
         self.nodes.append(node)
         node.start()
         return node
@@ -162,6 +162,15 @@ class Cluster:
                 return leader
             time.sleep(STEP_S)
         raise RuntimeError("no agreement on a leader\n" + self.describe())
+
+    def await_caught_up(self, node, seconds=AGREE_S_MAX):
+        """Until a node has applied what is committed now; load may go on."""
+        until = time.monotonic() + seconds
+        wanted = int(self.await_leader(seconds).info()["raft_commit_index"])
+        while int(node.info().get("raft_last_applied", -1)) < wanted:
+            if time.monotonic() > until:
+                raise RuntimeError(f"{node.id} does not catch up\n" + self.describe())
+            time.sleep(STEP_S)
 
     def await_equal(self, seconds=AGREE_S_MAX):
         """Until every running node has applied all that the leader's log holds."""

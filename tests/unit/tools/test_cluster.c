@@ -122,7 +122,7 @@ static const char *command_line(size_t at)
     return line;
 }
 
-Test(cluster, a_founder_names_the_others_and_a_late_node_nobody)
+Test(cluster, a_founder_names_the_others_and_a_late_node_waits_to_be_added)
 {
     int none[] = {0};
     struct cluster_node *added = NULL;
@@ -135,6 +135,7 @@ Test(cluster, a_founder_names_the_others_and_a_late_node_nobody)
     cr_assert_eq(cluster_plan_add(&cluster, 0, 0, not_in, none, &added, &msg), HL_OK);
     cr_assert_null(strstr(command_line(3), "--raft-peers"));
     cr_assert_null(strstr(command_line(3), "--bootstrap"), "it must not found one of its own");
+    cr_assert_not_null(strstr(command_line(3), " --join "));
 }
 
 Test(cluster, a_single_founder_is_told_to_found_a_cluster)
