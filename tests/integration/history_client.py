@@ -7,13 +7,12 @@ helios-check-history judges (tests/simulation/history.h).
     history.read_all(addresses)   # what is left of every key
     history.check(path)           # raises when it is not linearizable
 
-A key is a register (GET, SET, INCRBY) or a list of unique elements (APPEND of ELEMENT_SIZE
+A key is a register (GET, SET, INCRBY, WATCH with EXEC) or a list of unique elements (APPEND of ELEMENT_SIZE
 characters, GET).  Keys change every GENERATION_S seconds, so that no key has more unknown outcomes
 than a search can bear.
 """
 import os
 import random
-import socket
 import subprocess
 import threading
 import time
@@ -28,7 +27,7 @@ CONNECT_S_MAX = 0.5
 THINK_S = 0.002
 # Errors that promise that nothing was done and nothing will be.
 DEFINITE = ("NOQUORUM", "NOLEADER", "MOVED", "READONLY", "ROLLEDBACK", "LOADING", "CLUSTERDOWN",
-            "TRYAGAIN", "MISCONF", "MASTERDOWN")
+            "TRYAGAIN", "MISCONF", "MASTERDOWN", "EXECABORT")
 CHECKER = "tests/simulation/helios-check-history"
 
 
@@ -89,6 +88,11 @@ class History:
         if done.returncode != 0:
             raise AssertionError(done.stdout.strip())
         return done.stdout.strip()
+
+
+def first_word(e):
+    """The code of an error reply, or the kind of a broken connection."""
+    return str(e).split(" ", 1)[0] if isinstance(e, Error) else type(e).__name__
 
 
 def elements_of(reply):
@@ -187,7 +191,9 @@ class Clients:
         kind = rng.random()
         if kind < 0.4:
             return self.do(number, conn, ("GET", key), "read", key, [], value_of)
-        if kind < 0.7:
+        if kind < 0.5:
+            return self.compare_and_set(number, conn, key)
+        if kind < 0.75:
             value = self.next_element()
             return self.do(number, conn, ("SET", key, value), "write", key, [value],
                            lambda _: [], True)
@@ -195,21 +201,44 @@ class Clients:
         return self.do(number, conn, ("INCRBY", key, by), "add", key, [by],
                        lambda reply: [reply], True)
 
-    def do(self, number, conn, words, what, key, arguments, result, is_write=False):
+    def compare_and_set(self, number, conn, key):
+        """WATCH, GET, and a transaction: it happens only if the value is still the one seen."""
+        try:
+            conn("WATCH", key)
+            invoked = now_us()
+            old = conn("GET", key)
+            self.history.add(number, invoked, now_us(), "ok", "read", key, value_of(old))
+            if old is None:
+                conn("UNWATCH")
+                return True
+            conn("MULTI")
+            new = self.next_element()
+            conn("SET", key, new)
+        except (Error, OSError) as e:  # nothing was sent that could do anything
+            self.history.note_error(first_word(e))
+            return False
+        # EXEC that answers nil did nothing; what it saw is not said, so it counts as refused.
+        return self.do(number, conn, ("EXEC",), "cas", key, [old, new], lambda _: [], True,
+                       lambda reply: reply is not None)
+
+    def do(self, number, conn, words, what, key, arguments, result, is_write=False,
+           happened=lambda _: True):
         history = self.history
         invoked = now_us()
         try:
             reply = conn(*words)
         except Error as e:
-            word = str(e).split(" ", 1)[0]
-            outcome = "fail" if word in DEFINITE else "unknown"
-            history.note_error(word)
+            outcome = "fail" if first_word(e) in DEFINITE else "unknown"
+            history.note_error(first_word(e))
             history.add(number, invoked, now_us(), outcome, what, key, arguments)
-            return True
-        except (OSError, ConnectionError, socket.timeout) as e:
-            history.note_error(type(e).__name__)
+            return what != "cas"  # a transaction may still be open
+        except OSError as e:
+            history.note_error(first_word(e))
             history.add(number, invoked, now_us(), "unknown", what, key, arguments)
             return False
+        if not happened(reply):
+            history.add(number, invoked, now_us(), "fail", what, key, arguments)
+            return True
         history.add(number, invoked, now_us(), "ok", what, key, [*arguments, *result(reply)],
                     is_write)
         return True
