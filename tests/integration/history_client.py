@@ -7,9 +7,9 @@ helios-check-history judges (tests/simulation/history.h).
     history.read_all(addresses)   # what is left of every key
     history.check(path)           # raises when it is not linearizable
 
-A key is a register (GET, SET, INCRBY, WATCH with EXEC) or a list of unique elements (APPEND of ELEMENT_SIZE
-characters, GET).  Keys change every GENERATION_S seconds, so that no key has more unknown outcomes
-than a search can bear.
+A key is a register (GET, SET, INCRBY, WATCH with EXEC) or a list of unique elements (APPEND of
+ELEMENT_SIZE characters, GET).  Keys change every GENERATION_S seconds, so that no key has more
+unknown outcomes than a search can bear.
 """
 import os
 import random
