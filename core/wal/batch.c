@@ -7,6 +7,7 @@
 
 #define SMALL_BATCH (16 * 1024) /* bytes; one so small is mostly the cost of its sync */
 #define ZERO_AHEAD (128 * 1024)
+#define NOTE_AFTER (8u << 20) /* bytes; what is written again when opening, at most */
 
 bool hl_wal_batch_take(struct hl_wal *wal, struct hl_wal_batch *out)
 {
@@ -251,8 +252,10 @@ static void merge(struct hl_wal *wal, const struct wal_plan *plan)
     raise(&wal->written, plan->last < keep ? plan->last : keep);
     raise(&wal->synced, plan->wants_sync ? wal->written : sealed);
     raise(&wal->durable, wal->sync == HL_WAL_SYNC_EVERY ? wal->synced : wal->written);
-    if (wal->meta.watermark <= wal->meta.base) {
-        hl_wal_note_watermark(wal); /* C11 */
+    wal->unnoted += plan->bytes.len;
+    if (wal->meta.watermark <= wal->meta.base || wal->unnoted > NOTE_AFTER) {
+        hl_wal_note_watermark(wal); /* C11, C12 */
+        wal->unnoted = 0;
     }
 }
 

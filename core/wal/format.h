@@ -62,6 +62,8 @@
  *       what it found before it calls it durable.
  *   C11 no segment, but a watermark above the base: it is stored as soon as there is an entry
  * behind the base that was synced, so somebody removed the segments.  Damage.
+ *   C12 a sync that failed: what it could not store is still read, and syncing again would not
+ * store it either.  So opening writes again what lies above the watermark, and then syncs.
  */
 #ifndef HL_WAL_FORMAT_H
 #define HL_WAL_FORMAT_H

@@ -72,6 +72,7 @@ struct hl_wal {
     size_t begun;   /* where the entry begun starts in the plan's bytes */
     bool is_begun;
     hl_index last, written, synced, durable;
+    size_t unnoted; /* bytes written since the watermark was last noted */
 
     int reader; /* file of hl_wal_read(); -1: none */
     hl_index reader_segment;

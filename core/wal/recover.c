@@ -25,7 +25,8 @@ struct scan {
     size_t good;     /* names[old..good) are in the table */
     hl_index expect; /* index of the next record */
     uint32_t chain;
-    char *bytes; /* of the segment being read, up to where only zeros follow */
+    hl_index loaded; /* first index of the segment in `bytes` */
+    char *bytes;     /* of the segment being read, up to where only zeros follow */
     size_t size;
     uint64_t file_size;
     bool torn; /* the last segment in the table is to be cut at its `planned` */
@@ -74,6 +75,7 @@ static hl_err load_segment(struct scan *scan, hl_index first, bool whole, struct
     scan->bytes = NULL;
     scan->size = 0;
     scan->file_size = size;
+    scan->loaded = first;
     if (err == HL_OK && !whole && disk->data_end != NULL) {
         err = disk->data_end(disk->ctx, file, &size, msg);
     }
@@ -320,7 +322,27 @@ static hl_err remove_segment(struct scan *scan, hl_index first, struct hl_errmsg
     return err;
 }
 
-/* Cut the tail's file where its records end, and make what is left durable (C2, C10). */
+/* Write again what is not known to have been synced (C12). */
+static hl_err rewrite(struct scan *scan, const struct hl_wal_segment *tail, int file,
+                      struct hl_errmsg *msg)
+{
+    const struct hl_disk *disk = scan->wal->disk;
+    hl_index known = scan->wal->meta.watermark;
+    if (known + 1 >= scan->expect) {
+        return HL_OK;
+    }
+    if (scan->loaded != tail->first) {
+        hl_err err = load_segment(scan, tail->first, true, msg);
+        if (err != HL_OK) {
+            return err;
+        }
+    }
+    uint64_t from = known < tail->first ? 0 : hl_wal_segment_near(tail, known + 1).offset;
+    HL_ASSERT(from < tail->planned);
+    return disk->pwrite(disk->ctx, file, scan->bytes + from, tail->planned - from, from, msg);
+}
+
+/* Cut the tail's file where its records end, and make what is left durable (C2, C10, C12). */
 static hl_err settle_tail(struct scan *scan, struct hl_wal_segment *tail, bool cut,
                           struct hl_errmsg *msg)
 {
@@ -344,6 +366,9 @@ static hl_err settle_tail(struct scan *scan, struct hl_wal_segment *tail, bool c
                 err = HL_OK;
             }
         }
+    }
+    if (err == HL_OK) {
+        err = rewrite(scan, tail, file, msg);
     }
     if (err == HL_OK) {
         err = disk->fdatasync(disk->ctx, file, msg);
@@ -448,6 +473,9 @@ static hl_err recover(struct scan *scan, const struct hl_wal_options *options,
     }
     wal->chain = scan->chain;
     wal->last = wal->written = wal->synced = wal->durable = scan->expect - 1;
+    if (wal->lock != -1) {
+        hl_wal_note_watermark(wal);
+    }
     return err;
 }
 

@@ -325,7 +325,7 @@ void sim_machine_died(struct sim_machine *machine)
                  machine->why);
     }
     end_process(machine, true);
-    fake_disk_crash(machine->fake, FAKE_CRASH_LOSE, 0);
+    fake_disk_crash(machine->fake, FAKE_CRASH_PROCESS, 0);
     sim_machine_boot(machine, 50 * SIM_MS);
 }
 

@@ -48,6 +48,7 @@ static void unref(struct fake_disk *fake, int file)
         clear(&fake->files[file].now);
         clear(&fake->files[file].synced);
         clear(&fake->files[file].failed);
+        clear(&fake->files[file].again);
     }
 }
 
@@ -189,6 +190,16 @@ static hl_err fake_preallocate(void *ctx, int file, uint64_t size, struct hl_err
     return err;
 }
 
+/* Pages that are written are dirty again, even with the same bytes. */
+static void note_written(struct fake_file *f, size_t offset, size_t len)
+{
+    size_t last = (offset + len - 1) / FAKE_PAGE;
+    if (last >= f->again.len) {
+        resize(&f->again, last + 1);
+    }
+    memset(f->again.bytes + offset / FAKE_PAGE, 1, last - offset / FAKE_PAGE + 1);
+}
+
 static hl_err fake_pwrite(void *ctx, int file, const void *bytes, size_t len, uint64_t offset,
                           struct hl_errmsg *msg)
 {
@@ -204,6 +215,9 @@ static hl_err fake_pwrite(void *ctx, int file, const void *bytes, size_t len, ui
         resize(&f->now, offset + done);
     }
     memcpy(f->now.bytes + offset, bytes, done);
+    if (f->failed.bytes != NULL && done > 0) {
+        note_written(f, offset, done);
+    }
     return err;
 }
 
@@ -268,8 +282,9 @@ static void store_dirty(struct fake_file *f)
     resize(&f->synced, f->now.len);
     for (size_t at = 0; at < f->now.len; at += FAKE_PAGE) {
         size_t len = f->now.len - at < FAKE_PAGE ? f->now.len - at : FAKE_PAGE;
-        bool clean =
-            at + len <= f->failed.len && memcmp(f->now.bytes + at, f->failed.bytes + at, len) == 0;
+        bool again = at / FAKE_PAGE < f->again.len && f->again.bytes[at / FAKE_PAGE] == 1;
+        bool clean = !again && at + len <= f->failed.len &&
+                     memcmp(f->now.bytes + at, f->failed.bytes + at, len) == 0;
         if (!clean) {
             memcpy(f->synced.bytes + at, f->now.bytes + at, len);
         }
@@ -287,6 +302,7 @@ static hl_err fake_fdatasync(void *ctx, int file, struct hl_errmsg *msg)
     if (fake->fail_syncs > 0) {
         fake->fail_syncs--;
         copy(&f->failed, &f->now);
+        clear(&f->again);
         return hl_fail(msg, HL_EIO, "fake: fdatasync: injected");
     }
     fake->syncs++;
@@ -377,6 +393,7 @@ void fake_disk_destroy(struct fake_disk *fake)
         clear(&fake->files[i].now);
         clear(&fake->files[i].synced);
         clear(&fake->files[i].failed);
+        clear(&fake->files[i].again);
     }
     hl_free(fake);
 }
@@ -497,6 +514,7 @@ void fake_disk_crash(struct fake_disk *fake, enum fake_crash how, uint64_t seed)
         }
         copy(&file->synced, &file->now);
         clear(&file->failed);
+        clear(&file->again);
     }
     keep_names(fake, fake->names, fake->names_count);
 }
@@ -508,6 +526,7 @@ struct fake_disk *fake_disk_dup(const struct fake_disk *fake)
     for (int i = 0; i < FAKE_FILES_MAX; i++) {
         dup->files[i].now = dup->files[i].synced = (struct fake_content){0};
         dup->files[i].failed = (struct fake_content){0};
+        dup->files[i].again = (struct fake_content){0};
         if (fake->files[i].refs > 0) {
             copy(&dup->files[i].now, &fake->files[i].now);
             copy(&dup->files[i].synced, &fake->files[i].synced);

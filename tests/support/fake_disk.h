@@ -31,6 +31,7 @@ struct fake_file {
     struct fake_content now;    /* what a reader sees */
     struct fake_content synced; /* what a power loss leaves */
     struct fake_content failed; /* what a reader saw when a sync failed; empty: none did */
+    struct fake_content again;  /* a byte for each page: 1 when it was written since then */
     int refs;                   /* names, durable names and handles */
 };
 

@@ -199,6 +199,46 @@ Test(recover, an_entry_that_ends_in_zeros_is_not_mistaken_for_a_torn_one)
     fake_disk_destroy(fake);
 }
 
+/* Method: a sync fails, the process starts again over the same kernel, acknowledges, and then the
+ * power goes. */
+Test(recover, what_a_failed_sync_left_in_memory_is_stored_before_it_is_called_durable)
+{
+    for (int torn = 0; torn <= 1; torn++) {
+        struct fake_disk *fake = fake_disk_create();
+        struct hl_disk disk = fake_disk_seam(fake);
+        struct hl_wal *wal = open_good(&disk, &small_segments);
+        cr_assert_eq(append_synced(wal, 5), HL_OK);
+        for (int i = 0; i < 15; i++) { /* more than a page: nothing later touches all of them */
+            append_one(wal);
+        }
+        fake->fail_syncs = 1;
+        cr_assert_eq(hl_wal_flush(wal, NULL), HL_EIO);
+        hl_wal_close(wal);
+        fake_disk_crash(fake, FAKE_CRASH_PROCESS, 0);
+        if (torn == 1) { /* and the last of them was not written wholly */
+            int file = -1;
+            cr_assert_eq(disk.open(disk.ctx, "dir", "00000000000000000001.wal", false, &file, NULL),
+                         HL_OK);
+            uint64_t end = 0;
+            cr_assert_eq(disk.data_end(disk.ctx, file, &end, NULL), HL_OK);
+            cr_assert_eq(disk.pwrite(disk.ctx, file, "XX", 2, end - 4, NULL), HL_OK);
+            disk.close(disk.ctx, file);
+        }
+        wal = open_good(&disk, &small_segments);
+        cr_assert_eq(hl_wal_last(wal), torn == 1 ? 19 : 20);
+        cr_assert_eq(hl_wal_durable(wal), hl_wal_last(wal));
+        cr_assert_eq(append_synced(wal, 3), HL_OK);
+        hl_index last = hl_wal_last(wal);
+        hl_wal_close(wal);
+        fake_disk_crash(fake, FAKE_CRASH_LOSE, 0);
+        wal = open_good(&disk, &small_segments);
+        cr_assert_eq(hl_wal_last(wal), last);
+        check_all(wal, NULL);
+        hl_wal_close(wal);
+        fake_disk_destroy(fake);
+    }
+}
+
 Test(recover, a_segment_cut_to_nothing_is_damage_when_it_was_sealed)
 {
     struct fake_disk *fake = fake_disk_create();
