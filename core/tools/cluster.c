@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #define WORDS_MAX CLUSTER_NODES_MAX
+#define STEP_MS 20           /* between two looks at something that is about to change */
 #define WAIT_S 20            /* for a cluster to agree, unless --wait says otherwise */
 #define STOP_WAIT_MS 15000   /* between SIGTERM and SIGKILL: a server takes shutdown-timeout */
 #define CHANGE_WAIT_MS 15000 /* for the leader to answer that a change is committed */
@@ -39,7 +40,7 @@ struct launch {
     char *const *flags; /* behind "--" */
     size_t flag_count;
     int port, raft_port;
-    int64_t wait_s;
+    int64_t wait_s, watch_s; /* watch_s 0: status once */
     bool force, yes, json;
     int lock;
     struct cluster cluster;
@@ -65,6 +66,7 @@ static const char help[] =
     "  --wait SECONDS   for the nodes to agree on a leader (20)\n"
     "  --force          stop or remove nodes even when the rest is no majority\n"
     "  --json           status as JSON\n"
+    "  --watch SECONDS  status again and again\n"
     "\n"
     "REDISCLI_AUTH is the password, where nodes ask for one.\n"
     "Exit status: 0 done, all good; 1 status: something is not good; 2 it could not be done.\n";
@@ -152,7 +154,7 @@ static hl_err await_agreement(struct launch *l, struct cluster_view *view, struc
                            " s: see 'helios cluster status' and the logs in %.150s",
                            l->wait_s, l->dir);
         }
-        cluster_pause();
+        cluster_sleep(STEP_MS);
     }
 }
 
@@ -175,8 +177,24 @@ static int run_status(struct launch *l, struct hl_errmsg *msg)
     if (load_there(l, msg) != HL_OK) {
         return complain(msg);
     }
-    cluster_look(&l->cluster, &view);
-    return print_view(l, &view);
+    for (;;) {
+        cluster_look(&l->cluster, &view);
+        if (l->watch_s == 0) {
+            return print_view(l, &view);
+        }
+        fputs("\033[H\033[2J", stdout); /* from the top of an empty screen */
+        (void)print_view(l, &view);
+        if (fflush(stdout) != 0) {
+            return TOOL_FAILED; /* nobody reads it any more */
+        }
+        cluster_sleep(l->watch_s * 1000);
+        struct cluster next = {0};
+        if (cluster_load(&next, l->dir, msg) != HL_OK) {
+            return complain(msg); /* destroyed meanwhile */
+        }
+        cluster_fini(&l->cluster);
+        l->cluster = next;
+    }
 }
 
 /* The server's program as an absolute path: the one that was named, or the one beside us. */
@@ -474,7 +492,7 @@ static void hand_over(struct launch *l, struct cluster_view *view, size_t leavin
         return;
     }
     while ((view->leader == (int)leaving || view->leader < 0) && cluster_now_ms() < until) {
-        cluster_pause();
+        cluster_sleep(STEP_MS);
         cluster_look(&l->cluster, view);
     }
 }
@@ -647,6 +665,9 @@ static bool take_valued(struct launch *l, const char *flag, const char *value)
     }
     if (strcmp(flag, "--wait") == 0) {
         return read_number(value, 1, 3600, &l->wait_s);
+    }
+    if (strcmp(flag, "--watch") == 0) {
+        return read_number(value, 1, 3600, &l->watch_s);
     }
     bool is_raft = strcmp(flag, "--raft-port") == 0;
     if ((!is_raft && strcmp(flag, "--port") != 0) || !read_number(value, 1, 65535, &n)) {

@@ -20,8 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LOG_TAIL 2000 /* bytes of a log that a failure shows */
-#define STEP_NS 20000000
+#define LOG_TAIL 2000      /* bytes of a log that a failure shows */
 #define KILL_WAIT_MS 10000 /* a killed process that stays longer hangs in the kernel */
 
 int64_t cluster_now_ms(void)
@@ -31,10 +30,10 @@ int64_t cluster_now_ms(void)
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-void cluster_pause(void)
+void cluster_sleep(int64_t wait_ms)
 {
-    struct timespec step = {.tv_nsec = STEP_NS};
-    nanosleep(&step, NULL);
+    struct timespec left = {.tv_sec = wait_ms / 1000, .tv_nsec = wait_ms % 1000 * 1000000};
+    nanosleep(&left, NULL);
 }
 
 /* Up to `size` - 1 bytes of a small file, NUL-terminated; their number, 0 when it cannot be read.

@@ -42,7 +42,7 @@ HL_MUST_USE hl_err cluster_remove_tree(const char *path, struct hl_errmsg *msg);
 /* Milliseconds on a clock that only goes forward. */
 int64_t cluster_now_ms(void);
 
-/* Wait a moment between two looks at something that is about to change. */
-void cluster_pause(void);
+/* Wait a while. */
+void cluster_sleep(int64_t wait_ms);
 
 #endif

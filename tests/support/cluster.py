@@ -112,6 +112,7 @@ class Cluster:
     def __init__(self, count, *flags, path=None, env=None, places=(), disk="plain"):
         self.flags, self.path, self.env, self.disk = flags, path, env, disk
         self.nodes = []
+        self.made = count  # names are never used again
         try:
             for n in range(count):
                 host, within = places[n] if places else ("127.0.0.1", ())
@@ -135,7 +136,8 @@ class Cluster:
 
     def add(self):
         """Start one more node with nothing in it; somebody has to tell the leader."""
-        node = Node(len(self.nodes) + 1, self.flags, self.path, self.env, disk=self.disk)
+        self.made += 1
+        node = Node(self.made, self.flags, self.path, self.env, disk=self.disk)
         node.how = ["--join"]
         self.nodes.append(node)
         node.start()
