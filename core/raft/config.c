@@ -19,7 +19,7 @@ static const struct hl_raft_member *find_member(const struct hl_raft_config *con
     return NULL;
 }
 
-static bool votes_in(const struct hl_raft_config *config, hl_peer id)
+bool hl_raft_config_has_voter(const struct hl_raft_config *config, hl_peer id)
 {
     const struct hl_raft_member *member = find_member(config, id);
     return member != NULL && member->voter;
@@ -56,10 +56,10 @@ bool hl_raft_config_follows(const struct hl_raft_config *a, const struct hl_raft
     }
     uint32_t changed = 0;
     for (uint32_t i = 0; i < a->count; i++) {
-        changed += a->members[i].voter && !votes_in(b, a->members[i].id);
+        changed += a->members[i].voter && !hl_raft_config_has_voter(b, a->members[i].id);
     }
     for (uint32_t i = 0; i < b->count; i++) {
-        changed += b->members[i].voter && !votes_in(a, b->members[i].id);
+        changed += b->members[i].voter && !hl_raft_config_has_voter(a, b->members[i].id);
     }
     return changed <= 1;
 }
@@ -100,7 +100,7 @@ static const struct hl_raft_config *newest(const struct hl_raft *raft)
 
 bool hl_raft_has_voter(const struct hl_raft *raft, hl_peer id)
 {
-    return votes_in(newest(raft), id);
+    return hl_raft_config_has_voter(newest(raft), id);
 }
 
 uint32_t hl_raft_voter_count(const struct hl_raft *raft)

@@ -14,9 +14,18 @@ void hl_raft_reset_election(struct hl_raft *raft)
         raft->now_us + raft->election_us + hl_rng_below(&raft->rng, raft->election_us);
 }
 
+/* As long as the entry that removes it is not known to be committed, a voter must campaign: perhaps
+ * only its log holds that entry, and then nobody else can win (Ongaro, section 4.2.2). */
+static bool may_be_needed(const struct hl_raft *raft)
+{
+    hl_index ignored;
+    const struct hl_raft_config *committed = hl_raft_config_at(raft, raft->commit, &ignored);
+    return hl_raft_has_voter(raft, raft->self) || hl_raft_config_has_voter(committed, raft->self);
+}
+
 bool hl_raft_is_promotable(const struct hl_raft *raft)
 {
-    return raft->started && !raft->barred && hl_raft_has_voter(raft, raft->self);
+    return raft->started && !raft->barred && may_be_needed(raft);
 }
 
 /* ---- Counting ---- */

@@ -23,6 +23,9 @@ bool hl_raft_msg_valid(const struct hl_raft *raft, const struct hl_raft_msg *msg
 
 /* ---- config.c ---- */
 
+/* Is `id` a voter of `config`? */
+bool hl_raft_config_has_voter(const struct hl_raft_config *config, hl_peer id);
+
 /* Is `id` a voter of the configuration in force? */
 bool hl_raft_has_voter(const struct hl_raft *raft, hl_peer id);
 
@@ -56,7 +59,7 @@ hl_err hl_raft_on_config(struct hl_raft *raft, const struct hl_raft_config *conf
 /* Silence is counted from now: draw the time at which to campaign. */
 void hl_raft_reset_election(struct hl_raft *raft);
 
-/* May it campaign: a voter, not barred? */
+/* May it campaign: not barred, and a voter of the configuration in force or the committed one? */
 bool hl_raft_is_promotable(const struct hl_raft *raft);
 
 /* Ask for votes in a new term; `transfer`: because the leader told us to. */

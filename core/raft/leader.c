@@ -238,9 +238,6 @@ void hl_raft_leader_tick(struct hl_raft *raft)
         hl_raft_start_round(raft);
         hl_raft_transfer_go(raft);
     }
-    if (raft->flush_due) {
-        hl_raft_leader_flush(raft);
-    }
 }
 
 /* ---- Answers ---- */

@@ -239,15 +239,6 @@ static void on_start(struct hl_raft *raft)
     }
 }
 
-static void on_tick(struct hl_raft *raft)
-{
-    if (raft->role == HL_RAFT_LEADER) {
-        hl_raft_leader_tick(raft);
-    } else {
-        hl_raft_election_tick(raft);
-    }
-}
-
 static void on_flush(struct hl_raft *raft)
 {
     raft->flush_due = false;
@@ -255,6 +246,18 @@ static void on_flush(struct hl_raft *raft)
         hl_raft_leader_flush(raft);
     } else {
         hl_raft_ask_reads(raft);
+    }
+}
+
+static void on_tick(struct hl_raft *raft)
+{
+    if (raft->role == HL_RAFT_LEADER) {
+        hl_raft_leader_tick(raft);
+    } else {
+        hl_raft_election_tick(raft);
+    }
+    if (raft->flush_due) {
+        on_flush(raft); /* nobody waits for an iteration that does not end */
     }
 }
 
@@ -319,6 +322,7 @@ static hl_err on_compacted(struct hl_raft *raft, hl_index index)
     }
     hl_terms_compact(&raft->log, index);
     hl_raft_config_compact(raft, index);
+    raft->durable = raft->durable > index ? raft->durable : index; /* the snapshot is */
     return HL_OK;
 }
 
