@@ -4,36 +4,13 @@
  * Nodes here hold the same data and agree by a log of their own; what a module does reaches them
  * through effects, not through messages. */
 #include "abi/internal.h"
+#include "base/slot.h"
 
 #include <errno.h>
 
-#define SLOTS 16384
-#define CRC16_POLY 0x1021 /* XMODEM */
-
-static unsigned crc16(const char *bytes, size_t len)
-{
-    unsigned crc = 0;
-    for (size_t i = 0; i < len; i++) {
-        crc ^= (unsigned)(unsigned char)bytes[i] << 8;
-        for (int bit = 0; bit < 8; bit++) {
-            crc = (crc & 0x8000) != 0 ? (crc << 1 ^ CRC16_POLY) & 0xFFFF : crc << 1 & 0xFFFF;
-        }
-    }
-    return crc;
-}
-
 unsigned int hl_rm_ClusterKeySlotC(const char *keystr, size_t keylen)
 {
-    const char *open = memchr(keystr, '{', keylen);
-    if (open != NULL) {
-        const char *inside = open + 1;
-        size_t left = keylen - (size_t)(inside - keystr);
-        const char *close = memchr(inside, '}', left);
-        if (close != NULL && close != inside) {
-            return crc16(inside, (size_t)(close - inside)) % SLOTS;
-        }
-    }
-    return crc16(keystr, keylen) % SLOTS;
+    return hl_key_slot((struct hl_slice){.ptr = keystr, .len = keylen});
 }
 
 unsigned int hl_rm_ClusterKeySlot(RedisModuleString *key)
@@ -43,7 +20,7 @@ unsigned int hl_rm_ClusterKeySlot(RedisModuleString *key)
 
 int hl_rm_ClusterCanAccessKeysInSlot(int slot)
 {
-    return slot >= 0 && slot < SLOTS;
+    return slot >= 0 && slot < HL_SLOTS;
 }
 
 const char *hl_rm_GetMyClusterID(void)

@@ -1,6 +1,8 @@
 #include "node/admit.h"
 
+#include "base/slot.h"
 #include "command/args.h"
+#include "kit/alloc.h"
 #include "kit/assert.h"
 #include "node/node_internal.h"
 
@@ -97,25 +99,28 @@ static bool memory_ok(struct hl_node *node, struct hl_session *session,
     return true;
 }
 
-static bool writes_something(struct hl_node *node, struct hl_session *session,
-                             const struct hl_command *cmd)
+bool hl_admit_writes(struct hl_node *node, struct hl_session *session, const struct hl_command *cmd)
 {
     const uint32_t writes = HL_CMD_WRITE | HL_CMD_MAY_REPLICATE;
     return (cmd->flags & writes) != 0 ||
            (strcmp(cmd->row->name, "exec") == 0 && hl_txn_has(node, session, writes));
 }
 
+/* Bounded speculation: what is executed and not committed is bounded in bytes and in age. */
 static bool is_crowded(const struct hl_node *node)
 {
-    return node->wal != NULL && node->log_state == HL_LOG_GOOD &&
-           hl_wal_pending_size(node->wal) > node->config.speculation_max;
+    if (node->wal == NULL || node->log_state != HL_LOG_GOOD) {
+        return false;
+    }
+    return hl_wal_pending_size(node->wal) > node->config.speculation_max ||
+           (node->cluster.backlog_count != 0 && hl_replica_is_crowded(node));
 }
 
 bool hl_admit_crowded(struct hl_node *node, struct hl_session *session,
                       const struct hl_command *cmd)
 {
     if (!is_crowded(node) || (session->flags & HL_SESSION_INTERNAL) != 0 ||
-        !writes_something(node, session, cmd)) {
+        !hl_admit_writes(node, session, cmd)) {
         return false;
     }
     if ((session->flags & HL_SESSION_MULTI) != 0 && strcmp(cmd->row->name, "exec") != 0) {
@@ -132,13 +137,13 @@ static bool log_ok(struct hl_node *node, struct hl_session *session, const struc
 {
     if (node->wal == NULL) {
         bool unsafe = node->config.stop_writes_unsaved && !node->stats.last_save_ok;
-        return !unsafe || !writes_something(node, session, cmd) ||
+        return !unsafe || !hl_admit_writes(node, session, cmd) ||
                refuse(session, "MISCONF Errors writing snapshots, and there is no log: writes are "
                                "refused until one succeeds (stop-writes-on-bgsave-error); reads "
                                "go on.");
     }
     bool full = node->log_state != HL_LOG_GOOD;
-    if ((!full && !is_crowded(node)) || !writes_something(node, session, cmd)) {
+    if ((!full && !is_crowded(node)) || !hl_admit_writes(node, session, cmd)) {
         return true;
     }
     if (full) {
@@ -149,12 +154,53 @@ static bool log_ok(struct hl_node *node, struct hl_session *session, const struc
             node->log_full_why);
         return false;
     }
-    return refuse(session, "NOQUORUM too many writes wait for the disk; this one was not executed, "
-                           "try again");
+    return refuse(session, "NOQUORUM too many writes wait for the disk or for other servers; this "
+                           "one was not executed, try again");
+}
+
+/* Where clients are sent by slot, as Redis Cluster counts them. */
+static unsigned slot_of(const struct hl_command *cmd, int argc, const struct hl_slice *argv)
+{
+    struct hl_key_ref *refs = hl_calloc((size_t)argc, sizeof *refs);
+    int count = hl_command_keys(cmd, argv, argc, refs);
+    unsigned slot = count > 0 ? hl_key_slot(argv[refs[0].index]) : 0;
+    hl_free(refs);
+    return slot;
+}
+
+/* A node that does not lead: what becomes of a write is decided here, before it runs. */
+static bool leader_ok(struct hl_node *node, struct hl_session *session,
+                      const struct hl_command *cmd, int argc, const struct hl_slice *argv)
+{
+    if (session->read_id != 0) { /* it has waited for too long: hl_replica_postpones() */
+        hl_replica_forget_reader(node, session);
+        return refuse(session, "NOQUORUM no leader confirms that this server is up to date; try "
+                               "again");
+    }
+    if (!hl_admit_writes(node, session, cmd)) {
+        return true;
+    }
+    const struct hl_member *leader = hl_node_leader(node);
+    if (leader == NULL) {
+        return refuse(session, "NOQUORUM no leader is known; this was not executed, try again");
+    }
+    switch (node->config.cluster.follower_writes) {
+    case HL_FOLLOWER_WRITES_FORWARD: /* to a leader that cannot be reached so, it is a redirect */
+        hl_write_error_printf(&session->writer, "NOTLEADER %s %s",
+                              leader->name[0] != '\0' ? leader->name : "?", leader->client_addr);
+        return false;
+    case HL_FOLLOWER_WRITES_REDIRECT:
+        hl_write_error_printf(&session->writer, "MOVED %u %s", slot_of(cmd, argc, argv),
+                              leader->client_addr);
+        return false;
+    case HL_FOLLOWER_WRITES_REFUSE:
+        break;
+    }
+    return refuse(session, "READONLY You can't write against a read only replica.");
 }
 
 static bool server_state_ok(struct hl_node *node, struct hl_session *session,
-                            const struct hl_command *cmd)
+                            const struct hl_command *cmd, int argc, const struct hl_slice *argv)
 {
     if (!memory_ok(node, session, cmd) || !log_ok(node, session, cmd)) {
         return false;
@@ -162,7 +208,8 @@ static bool server_state_ok(struct hl_node *node, struct hl_session *session,
     if (node->loading && (cmd->flags & HL_CMD_LOADING) == 0) {
         return refuse(session, "LOADING Redis is loading the dataset in memory");
     }
-    return true;
+    return node->cluster.leads || !node->cluster.live || node->loading ||
+           leader_ok(node, session, cmd, argc, argv);
 }
 
 bool hl_admit(struct hl_node *node, struct hl_session *session, struct hl_command *cmd, int argc,
@@ -181,5 +228,5 @@ bool hl_admit(struct hl_node *node, struct hl_session *session, struct hl_comman
     if ((session->flags & HL_SESSION_MULTI) != 0 && (cmd->flags & HL_CMD_NO_MULTI) != 0) {
         return refuse(session, "ERR Command not allowed inside a transaction");
     }
-    return server_state_ok(node, session, cmd);
+    return server_state_ok(node, session, cmd, argc, argv);
 }

@@ -26,6 +26,10 @@ void hl_slowlog_note(struct hl_node *node, struct hl_session *session, struct hl
 /* Note a latency spike of an event. */
 void hl_latency_note(struct hl_node *node, const char *event, uint64_t took_ms);
 
+/* Does the command, or what EXEC is about to run, change something? */
+bool hl_admit_writes(struct hl_node *node, struct hl_session *session,
+                     const struct hl_command *cmd);
+
 /* Must this write wait until the log has written some of what was executed before it?  Not for
  * longer than a named time: then hl_admit() refuses it. */
 bool hl_admit_crowded(struct hl_node *node, struct hl_session *session,

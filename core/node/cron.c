@@ -70,8 +70,8 @@ static bool evict_one(struct hl_node *node)
 
 bool hl_evict_until_fits(struct hl_node *node)
 {
-    if (node->loading) {
-        return true;
+    if (node->loading || !node->cluster.leads) {
+        return true; /* a node that follows evicts when its leader does */
     }
     for (int i = 0; i < EVICT_STEPS_MAX; i++) {
         if (node->world->memory_used(node->world->ctx) <= node->config.maxmemory) {
@@ -140,7 +140,10 @@ void hl_node_cron(struct hl_node *node)
     if (node->loading) {
         return;
     }
-    expire_cycle(node);
+    hl_parked_cron(node);
+    if (node->cluster.leads) {
+        expire_cycle(node);
+    }
     if (node->config.maxmemory != 0 && node->log_state == HL_LOG_GOOD) {
         (void)hl_evict_until_fits(node);
     }

@@ -42,16 +42,16 @@ static void seal_entry(struct hl_node *node)
     node->last++;
     struct hl_wal_entry entry = {
         .index = node->last,
-        .term = node->raft.term,
+        .term = node->cluster.term,
         .type = HL_WAL_EFFECTS,
         .log_time_us = node->log_time_us,
         .feature_level = HL_FEATURE_LEVEL,
     };
-    hl_wal_append_end(node->wal, &entry);
-    struct hl_raft_event event = {.type = HL_RAFT_ON_PROPOSE, .propose = {.count = 1}};
-    struct hl_raft_ready ready;
-    hl_err err = hl_raft_step(&node->raft, &event, &ready);
-    HL_ASSERT(err == HL_OK); /* writes are refused before they run on a node that does not lead */
+    if (node->cluster.prove) {
+        hl_replica_note_size(&node->cluster, node->last,
+                             node->unit.body->len - node->unit.body_start);
+    }
+    hl_wal_append_end(node->wal, &entry); /* raft learns of it when the iteration ends */
 }
 
 uint64_t hl_unit_end(struct hl_node *node)
@@ -63,6 +63,7 @@ uint64_t hl_unit_end(struct hl_node *node)
     uint64_t gate = node->ks.gate_seen;
     bool changed = node->unit.body != NULL;
     if (changed) {
+        HL_ASSERT(node->cluster.leads || node->cluster.handing); /* C2: refused before they run */
         seal_entry(node);
         gate = node->last;
     }
@@ -75,6 +76,7 @@ uint64_t hl_unit_end(struct hl_node *node)
     }
     node->unit.open = false;
     node->unit.body = NULL;
+    node->unit.made = changed;
     if (node->hooks.unit_ended != NULL) {
         node->hooks.unit_ended(node->hooks.ctx, changed);
     }

@@ -103,9 +103,10 @@ bool hl_node_call(struct hl_node *node, struct hl_session *session, struct hl_co
     return !call.failed;
 }
 
-void hl_session_reply_done(struct hl_node *node, struct hl_session *session, uint64_t gate)
+void hl_session_reply_done(struct hl_node *node, struct hl_session *session,
+                           const struct hl_gate_mark *need)
 {
-    hl_session_gate(node, session, gate);
+    hl_session_hold(node, session, need);
     if ((session->flags & HL_SESSION_WRITING) == 0 && session->open != session->left) {
         node->world->output(node->world->ctx, session);
     }
@@ -122,6 +123,12 @@ static void drop_reply_if_asked(struct hl_session *session, size_t start)
     if ((flags & HL_SESSION_SKIP_NEXT) != 0) {
         session->flags = (session->flags & ~HL_SESSION_SKIP_NEXT) | HL_SESSION_REPLY_SKIP;
     }
+}
+
+/* On a node that follows, a read was proved before it ran, or need not be. */
+static bool executes(const struct hl_node *node)
+{
+    return node->cluster.leads || node->cluster.handing;
 }
 
 static void run_unit(struct hl_node *node, struct hl_session *session, struct hl_command *cmd,
@@ -146,7 +153,13 @@ static void run_unit(struct hl_node *node, struct hl_session *session, struct hl
         drop_reply_if_asked(session, start);
     }
     session->last_gate = gate;
-    hl_session_reply_done(node, session, gate);
+    struct hl_gate_mark need = {.gate = gate};
+    if (node->unit.made) {
+        need.first = gate; /* that its own entry commits is a proof of leadership */
+    } else if (node->cluster.prove && executes(node) && (cmd->flags & HL_REVEALING) != 0) {
+        need.read = hl_replica_read(node);
+    }
+    hl_session_reply_done(node, session, &need);
 }
 
 static bool is_queued_in_multi(const struct hl_session *session, const struct hl_command *cmd)
@@ -186,6 +199,8 @@ static bool is_web_request(const struct hl_command *cmd, const struct hl_slice *
     return cmd == NULL && (hl_slice_is(argv[0], "post") || hl_slice_is(argv[0], "host:"));
 }
 
+static const struct hl_gate_mark ungated;
+
 static void refuse(struct hl_node *node, struct hl_session *session, struct hl_command *cmd,
                    size_t start)
 {
@@ -199,7 +214,7 @@ static void refuse(struct hl_node *node, struct hl_session *session, struct hl_c
     }
     hl_error_note(node, &session->out, start);
     drop_reply_if_asked(session, start);
-    hl_session_reply_done(node, session, 0);
+    hl_session_reply_done(node, session, &ungated);
 }
 
 enum hl_exec_result hl_node_execute(struct hl_node *node, struct hl_session *session, int argc,
@@ -221,6 +236,10 @@ enum hl_exec_result hl_node_execute(struct hl_node *node, struct hl_session *ses
         session->flags |= HL_SESSION_POSTPONED;
         return HL_EXEC_POSTPONE;
     }
+    if (cmd != NULL && !node->cluster.leads && hl_replica_postpones(node, session, cmd)) {
+        session->flags |= HL_SESSION_POSTPONED;
+        return HL_EXEC_POSTPONE;
+    }
     session->flags &= ~HL_SESSION_POSTPONED;
     session->last_ms = node->now_ms;
     size_t start = session->out.len;
@@ -235,7 +254,7 @@ enum hl_exec_result hl_node_execute(struct hl_node *node, struct hl_session *ses
     if (is_queued_in_multi(session, cmd)) {
         queue_in_multi(node, session, cmd, argc, argv);
         drop_reply_if_asked(session, start);
-        hl_session_reply_done(node, session, 0);
+        hl_session_reply_done(node, session, &ungated);
         return HL_EXEC_DONE;
     }
     run_unit(node, session, cmd, argc, argv);

@@ -7,10 +7,17 @@
 #include "kit/alloc.h"
 #include "kit/assert.h"
 #include "node/node_internal.h"
+#include "raft/mutant.h"
 
 #define MARKS_FIRST 4
 
-static void push_mark(struct hl_session *session, size_t end, uint64_t gate)
+bool hl_gate_is_own(const struct hl_node *node, const struct hl_gate_mark *mark)
+{
+    const struct hl_cluster *c = &node->cluster;
+    return (c->leads || c->handing) && mark->term == c->term;
+}
+
+static void push_mark(struct hl_session *session, const struct hl_gate_mark *mark)
 {
     if (session->mark_count == session->mark_cap) {
         uint32_t live = session->mark_count - session->mark_first;
@@ -24,33 +31,89 @@ static void push_mark(struct hl_session *session, size_t end, uint64_t gate)
         session->mark_first = 0;
         session->mark_count = live;
     }
-    session->marks[session->mark_count++] = (struct hl_gate_mark){.end = end, .gate = gate};
+    session->marks[session->mark_count++] = *mark;
+}
+
+/* The last mark takes in what follows: one mark for a loop iteration. */
+static bool extend(struct hl_node *node, struct hl_session *session,
+                   const struct hl_gate_mark *need)
+{
+    struct hl_gate_mark *last = &session->marks[session->mark_count - 1];
+    if (!hl_gate_is_own(node, last)) {
+        return false; /* an earlier term's: it has its own fate */
+    }
+    uint64_t gate = need->gate > last->gate ? need->gate : last->gate; /* S3 */
+    uint64_t read = need->read > last->read ? need->read : last->read;
+    bool same = gate == last->gate && read == last->read && need->first == 0;
+    if (!same && session->mark_batch != node->iteration) {
+        return false;
+    }
+    last->end = session->out.len;
+    last->gate = gate;
+    last->read = read;
+    last->first = last->first == 0 ? need->first : last->first;
+    return true;
+}
+
+void hl_session_hold(struct hl_node *node, struct hl_session *session,
+                     const struct hl_gate_mark *need)
+{
+    bool waiting = session->mark_count > session->mark_first;
+    bool free = need->gate <= node->commit && need->read <= node->cluster.read_done;
+    if (!waiting && (free || HL_MUTANT(1))) { /* 1: a reply before its entry commits */
+        session->open = session->out.len;
+        return;
+    }
+    if (waiting && extend(node, session, need)) {
+        return;
+    }
+    struct hl_gate_mark mark = *need;
+    if (waiting) {
+        const struct hl_gate_mark *last = &session->marks[session->mark_count - 1];
+        bool own = hl_gate_is_own(node, last);
+        mark.gate = own && mark.gate < last->gate ? last->gate : mark.gate; /* S3 */
+    } else {
+        hl_list_append(&node->waiting, &session->waiting);
+    }
+    mark.end = session->out.len;
+    mark.term = node->cluster.term;
+    push_mark(session, &mark);
+    session->mark_batch = node->iteration;
 }
 
 void hl_session_gate(struct hl_node *node, struct hl_session *session, uint64_t gate)
 {
-    bool waiting = session->mark_count > session->mark_first;
-    if (gate <= node->commit && !waiting) {
-        session->open = session->out.len;
-        return;
+    struct hl_gate_mark need = {.gate = gate};
+    if (gate != 0) {
+        need.first = gate > node->commit ? gate : 0;
+        need.read = hl_replica_read(node);
     }
-    if (!waiting) {
-        push_mark(session, session->out.len, gate);
-        session->mark_batch = node->iteration;
-        hl_list_append(&node->waiting, &session->waiting);
-        return;
+    hl_session_hold(node, session, &need);
+}
+
+/* May what the first mark holds back leave?  False as well when that will never be known. */
+static bool may_leave(struct hl_node *node, struct hl_session *session)
+{
+    const struct hl_gate_mark *mark = &session->marks[session->mark_first];
+    if (hl_gate_is_own(node, mark) || node->wal == NULL) {
+        return mark->gate <= node->commit && mark->read <= node->cluster.read_done;
     }
-    struct hl_gate_mark *last = &session->marks[session->mark_count - 1];
-    if (gate < last->gate) {
-        gate = last->gate; /* S3: what comes later leaves later */
+    if (mark->gate == 0 && mark->read == 0) {
+        return true;
     }
-    if (gate == last->gate || session->mark_batch == node->iteration) {
-        last->end = session->out.len;
-        last->gate = gate;
-        return;
+    switch (hl_parked_fate(node, session, session->mark_first)) {
+    case HL_PARKED_WAITS:
+        return false;
+    case HL_PARKED_HOLDS:
+    case HL_PARKED_UNDONE:
+        return true;
+    case HL_PARKED_UNKNOWN:
+        break;
     }
-    push_mark(session, session->out.len, gate);
-    session->mark_batch = node->iteration;
+    if ((session->flags & HL_SESSION_CLOSE_NOW) == 0) {
+        hl_session_close(node, session, false);
+    }
+    return false;
 }
 
 /* Open what the commit index has reached; true when something new may leave. */
@@ -58,10 +121,10 @@ static bool release(struct hl_node *node, struct hl_session *session)
 {
     bool opened = false;
     while (session->mark_first < session->mark_count) {
-        struct hl_gate_mark *mark = &session->marks[session->mark_first];
-        if (mark->gate > node->commit) {
+        if (!may_leave(node, session)) {
             return opened;
         }
+        struct hl_gate_mark *mark = &session->marks[session->mark_first];
         HL_ASSERT(mark->end >= session->open); /* S3 */
         session->open = mark->end;
         session->mark_first++;

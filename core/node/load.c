@@ -1,4 +1,5 @@
-/* Start-up: the log's entries become state again, a slice at a time.
+/* The log's entries become state: at the start, on a node that follows, and anew after a rollback
+ * or with a received snapshot; a slice at a time.
  *
  * Applying is deterministic (PROTOCOL section 2): effects run as commands marked replicated,
  * without expiry, rights or limits, and an effect that answers with an error stops the node (N4).
@@ -7,14 +8,14 @@
 #include "kit/alloc.h"
 #include "kit/assert.h"
 #include "node/node_internal.h"
+#include "node/snapshot.h"
 
 #define SLICE_ENTRIES 256 /* applied between two looks at the clock */
+#define NO_BUDGET (UINT64_MAX / 2)
 
 struct hl_loader {
     struct hl_session *session; /* the one that applies; belongs to the node's list */
     struct hl_buf scratch;      /* its replies, which nobody reads but for errors */
-    hl_index next;              /* entry to apply next */
-    struct hl_terms terms;      /* of the entries applied */
     uint64_t start_us, applied;
     bool snapshot_done;
     struct hl_node *node;
@@ -42,7 +43,6 @@ void hl_load_fini(struct hl_node *node)
     }
     hl_session_destroy(node, node->loader->session);
     hl_buf_fini(&node->loader->scratch);
-    hl_terms_fini(&node->loader->terms);
     hl_free(node->loader);
     node->loader = NULL;
 }
@@ -122,56 +122,33 @@ static bool on_entry(void *arg, const struct hl_wal_entry *entry)
     if (loader->err != HL_OK) {
         return false;
     }
-    if (entry->term < hl_terms_last(&loader->terms)) {
-        loader->err = hl_fail(loader->msg, HL_ECORRUPT,
-                              "entry %llu is of an older term than its "
-                              "predecessor",
-                              (unsigned long long)entry->index);
-        return false;
-    }
-    hl_terms_append(&loader->terms, entry->index, entry->term);
-    loader->next = entry->index + 1;
+    loader->node->last = entry->index;
     loader->applied++;
     return --loader->left > 0;
 }
 
-/* From here on the node leads its group of one: what is on disk is committed by the no-op. */
-static void lead(struct hl_node *node)
+/* Apply what follows X up to `target`.  HL_ENOENT: the time is over. */
+static hl_err replay(struct hl_node *node, hl_index target, uint64_t budget_us,
+                     struct hl_errmsg *msg)
 {
-    const struct hl_wal_meta *meta = hl_wal_meta(node->wal);
-    hl_peer self = node->node_id;
-    uint64_t now_us = node->world->mono_us(node->world->ctx);
-    struct hl_raft_config_entry alone = {
-        .config = {.count = 1, .members = {{.id = self, .voter = true}}}};
-    HL_ASSERT(node->loader->terms.last == hl_wal_last(node->wal));
-    struct hl_raft_start start = {
-        .self = self,
-        .configs = &alone,
-        .config_count = 1,
-        .term = meta->term,
-        .vote = meta->vote,
-        .log = &node->loader->terms,
-        .seed = hl_rng_next(&node->rng),
-        .now_us = now_us,
-    };
-    hl_raft_init(&node->raft, &start);
-    struct hl_raft_event event = {.type = HL_RAFT_ON_START, .now_us = now_us};
-    struct hl_raft_ready ready;
-    hl_err err = hl_raft_step(&node->raft, &event, &ready);
-    HL_ASSERT(err == HL_OK);
-    HL_ASSERT(ready.append_noop);
-    hl_wal_set_hard_state(node->wal, ready.term, ready.vote);
-    node->last = hl_raft_last(&node->raft);
-    node->commit = ready.commit;
-    node->mingate = node->last; /* C3: nothing leaves before the inherited log is committed */
-    struct hl_wal_entry noop = {
-        .index = node->last,
-        .term = ready.term,
-        .type = HL_WAL_NOP,
-        .log_time_us = node->log_time_us,
-        .feature_level = HL_FEATURE_LEVEL,
-    };
-    hl_wal_append(node->wal, &noop);
+    struct hl_loader *loader = loader_of(node);
+    uint64_t start_us = node->world->mono_us(node->world->ctx);
+    while (node->last < target) {
+        if (node->world->mono_us(node->world->ctx) - start_us > budget_us) {
+            return HL_ENOENT;
+        }
+        loader->left = SLICE_ENTRIES;
+        loader->msg = msg;
+        loader->err = HL_OK;
+        hl_err err = hl_wal_read(node->wal, node->last + 1, target, on_entry, loader, msg);
+        err = err != HL_OK ? err : loader->err;
+        if (err != HL_OK) {
+            return err == HL_ENOENT ? HL_ECORRUPT : err;
+        }
+        node->load_done = node->last;
+        node->load_total = target;
+    }
+    return HL_OK;
 }
 
 /* What the log held is loaded; from now on only snapshots are made.  Their labels are past its end,
@@ -181,10 +158,20 @@ static void leave_log(struct hl_node *node)
     node->last = node->snapshot_index;
     if (node->wal != NULL) {
         node->last = hl_wal_last(node->wal);
-        node->raft.term = hl_wal_meta(node->wal)->term;
+        node->cluster.term = hl_wal_meta(node->wal)->term;
     }
     node->commit = node->last;
     node->wal = NULL;
+    node->cluster.leads = true;
+}
+
+static void end_loading(struct hl_node *node)
+{
+    node->loading = false;
+    hl_load_fini(node);
+    if (node->hooks.loading != NULL) {
+        node->hooks.loading(node->hooks.ctx, true);
+    }
 }
 
 static void done(struct hl_node *node)
@@ -202,75 +189,182 @@ static void done(struct hl_node *node)
     if (!node->config.appendonly) {
         leave_log(node);
     }
-    if (node->wal != NULL) {
-        lead(node);
-    }
-    node->ks.expiry = HL_EXPIRY_DELETE;
-    node->loading = false;
+    node->ks.expiry = node->wal == NULL ? HL_EXPIRY_DELETE : HL_EXPIRY_HIDE;
     node->stats.changes_since_save = loader->applied;
     node->stats.last_save_s = node->now_ms / 1000;
-    hl_load_fini(node);
-    if (node->hooks.loading != NULL) {
-        node->hooks.loading(node->hooks.ctx, true);
+    end_loading(node);
+    if (node->wal != NULL) {
+        hl_replica_start(node);
     }
 }
 
-static hl_err replay(struct hl_node *node, int64_t budget_us, struct hl_errmsg *msg)
+/* What tables hold before any snapshot or entry: what they return to when all is made anew. */
+static void remember_genesis(struct hl_node *node)
 {
-    struct hl_loader *loader = node->loader;
-    uint64_t start_us = node->world->mono_us(node->world->ctx);
-    hl_index last = hl_wal_last(node->wal);
-    while (loader->next <= last) {
-        if (node->world->mono_us(node->world->ctx) - start_us > (uint64_t)budget_us) {
-            return HL_ENOENT;
-        }
-        loader->left = SLICE_ENTRIES;
-        loader->msg = msg;
-        loader->err = HL_OK;
-        hl_err err = hl_wal_read(node->wal, loader->next, last, on_entry, loader, msg);
-        err = err != HL_OK ? err : loader->err;
-        if (err != HL_OK) {
-            return err == HL_ENOENT ? HL_ECORRUPT : err;
-        }
-        node->load_done = loader->next;
-        node->load_total = last;
+    for (size_t i = 0; i < node->table_count; i++) {
+        const struct hl_state_table *table = &node->tables[i];
+        hl_buf_clear(&node->genesis[i]);
+        table->save(table->ctx, &node->genesis[i]);
+    }
+    node->genesis_count = node->table_count;
+}
+
+static void begin_loading(struct hl_node *node)
+{
+    struct hl_loader *loader = loader_of(node);
+    loader->start_us = node->world->mono_us(node->world->ctx);
+    node->ks.expiry = HL_EXPIRY_OFF;
+    if (node->hooks.loading != NULL) {
+        node->hooks.loading(node->hooks.ctx, false);
+    }
+}
+
+/* The snapshot, and what the log says of the members. */
+static hl_err load_base(struct hl_node *node, uint64_t budget_us, struct hl_errmsg *msg)
+{
+    hl_err err = hl_snapshot_load_step(node, (int64_t)budget_us, msg);
+    if (err != HL_OK) {
+        return err;
+    }
+    node->loader->snapshot_done = true;
+    node->last = node->snapshot_index;
+    if (node->wal == NULL) {
+        return HL_OK;
+    }
+    if (hl_wal_first(node->wal) > node->snapshot_index + 1) {
+        return hl_fail(msg, HL_ECORRUPT,
+                       "the log starts at entry %llu, but the newest usable snapshot ends at "
+                       "%llu: entries between are missing",
+                       (unsigned long long)hl_wal_first(node->wal),
+                       (unsigned long long)node->snapshot_index);
     }
     return HL_OK;
 }
 
 hl_err hl_node_load_step(struct hl_node *node, int64_t budget_us, struct hl_errmsg *msg)
 {
-    HL_ASSERT(node->loading);
+    HL_ASSERT(node->loading && !node->cluster.live);
+    hl_err err = HL_OK;
     struct hl_loader *loader = loader_of(node);
     if (loader->start_us == 0) {
-        loader->start_us = node->world->mono_us(node->world->ctx);
-        node->ks.expiry = HL_EXPIRY_OFF;
-        if (node->hooks.loading != NULL) {
-            node->hooks.loading(node->hooks.ctx, false);
+        remember_genesis(node);
+        begin_loading(node);
+    }
+    if (err == HL_OK && !loader->snapshot_done) {
+        err = load_base(node, (uint64_t)budget_us, msg);
+        if (err == HL_OK && node->wal != NULL) {
+            err = hl_replica_recover(node, msg);
         }
     }
-    if (!loader->snapshot_done) {
-        hl_err err = hl_snapshot_load_step(node, budget_us, msg);
-        if (err != HL_OK) {
-            return err;
-        }
-        loader->snapshot_done = true;
-        loader->next = node->snapshot_index + 1;
-        hl_terms_reset(&loader->terms, node->snapshot_index, node->snapshot_term);
+    if (err != HL_OK) {
+        return err;
     }
     if (node->wal != NULL) {
-        if (hl_wal_first(node->wal) > loader->next) {
-            return hl_fail(msg, HL_ECORRUPT,
-                           "the log starts at entry %llu, but the newest usable snapshot ends at "
-                           "%llu: entries between are missing",
-                           (unsigned long long)hl_wal_first(node->wal),
-                           (unsigned long long)node->snapshot_index);
-        }
-        hl_err err = replay(node, budget_us, msg);
+        /* Alone in the group, all that the log holds is committed; otherwise a leader will tell. */
+        bool all = hl_replica_is_sole(node) || !node->config.appendonly;
+        hl_index target = all ? hl_wal_last(node->wal) : node->snapshot_index;
+        err = replay(node, target, (uint64_t)budget_us, msg);
         if (err != HL_OK) {
             return err;
         }
     }
     done(node);
     return HL_OK;
+}
+
+/* --- while raft runs -------------------------------------------------------------------------- */
+
+bool hl_replica_apply(struct hl_node *node, uint64_t budget_us)
+{
+    struct hl_errmsg msg = {{0}};
+    hl_index target = node->commit;
+    hl_err err = replay(node, target, budget_us, &msg);
+    if (err == HL_ENOENT) {
+        return false;
+    }
+    if (err != HL_OK) { /* N4 */
+        node->world->fatal(node->world->ctx, msg.text);
+    }
+    return true;
+}
+
+void hl_replica_apply_all(struct hl_node *node)
+{
+    struct hl_errmsg msg = {{0}};
+    hl_err err = replay(node, hl_wal_last(node->wal), NO_BUDGET, &msg);
+    if (err != HL_OK) {
+        node->world->fatal(node->world->ctx, msg.text);
+    }
+}
+
+/* Empty the state, as a full synchronisation of a replica does. */
+static void wipe(struct hl_node *node)
+{
+    hl_watch_flushed(node, -1);
+    if (node->hooks.flushed != NULL) {
+        node->hooks.flushed(node->hooks.ctx, -1, false);
+    }
+    node->ks.gate_index = 0;
+    hl_ks_flush(&node->ks);
+    memset(node->ks.gate, 0, HL_GATE_SLOTS * sizeof *node->ks.gate);
+    if (node->hooks.flushed != NULL) {
+        node->hooks.flushed(node->hooks.ctx, -1, true);
+    }
+    for (size_t i = 0; i < node->genesis_count; i++) {
+        const struct hl_state_table *table = &node->tables[i];
+        struct hl_errmsg msg = {{0}};
+        if (table->load(table->ctx, hl_buf_view(&node->genesis[i]), &msg) != HL_OK) {
+            node->world->fatal(node->world->ctx, msg.text);
+        }
+    }
+}
+
+void hl_replica_discard(struct hl_node *node)
+{
+    HL_ASSERT(!node->unit.open && !node->cluster.leads);
+    hl_node_log(node, 3,
+                "entries that were executed here are not part of the log any more: the "
+                "state is made anew");
+    node->cluster.epoch++;
+    if (node->cluster.rebuilding) { /* from an older snapshot: begin again, without events */
+        hl_load_fini(node);
+        hl_snapshot_load_fini(node);
+    } else {
+        hl_load_fini(node);
+        begin_loading(node);
+    }
+    node->cluster.rebuilding = true;
+    node->loading = true;
+    wipe(node);
+    node->last = 0;
+    if (node->snapshot_index != 0) {
+        hl_node_load_from(node, node->snapshot_disk, node->snapshot_dir);
+    }
+}
+
+bool hl_replica_rebuild(struct hl_node *node, uint64_t budget_us)
+{
+    HL_ASSERT(node->cluster.rebuilding);
+    struct hl_errmsg msg = {{0}};
+    budget_us = budget_us < NO_BUDGET ? budget_us : NO_BUDGET;
+    hl_err err = HL_OK;
+    if (!loader_of(node)->snapshot_done) {
+        err = load_base(node, budget_us, &msg);
+    }
+    if (err == HL_OK) {
+        err = replay(node, node->commit, budget_us, &msg);
+    }
+    if (err == HL_ENOENT) {
+        return false;
+    }
+    if (err != HL_OK) {
+        node->world->fatal(node->world->ctx, msg.text);
+    }
+    node->cluster.rebuilding = false;
+    node->ks.expiry = HL_EXPIRY_HIDE;
+    hl_node_log(node, 2, "the state is made anew up to entry %llu", (unsigned long long)node->last);
+    end_loading(node);
+    hl_install_done(node);
+    hl_resume_postponed(node);
+    return true;
 }

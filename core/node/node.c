@@ -116,6 +116,10 @@ struct hl_node *hl_node_create(const struct hl_world *world, struct hl_wal *wal,
     node->services.commands = node->commands;
     register_rows(node);
     node->acl = hl_acl_create(node->commands);
+    hl_node_add_table(node, &(struct hl_state_table){.name = "cluster",
+                                                     .ctx = node,
+                                                     .save = hl_replica_config_save,
+                                                     .load = hl_replica_config_load});
     node->stats.last_save_ok = true;
     hl_node_begin(node);
     return node;
@@ -135,12 +139,15 @@ void hl_node_destroy(struct hl_node *node)
     hl_load_fini(node); /* loading may have been broken off */
     HL_ASSERT(hl_list_empty(&node->sessions));
     hl_snapshot_load_fini(node);
+    hl_replica_fini(node);
+    for (size_t i = 0; i < node->genesis_count; i++) {
+        hl_buf_fini(&node->genesis[i]);
+    }
     hl_acl_destroy(node->acl);
     hl_command_table_destroy(node->commands);
     hl_ks_fini(&node->ks);
     hl_watch_fini(node);
     hl_observe_fini(node);
-    hl_raft_fini(&node->raft);
     hl_free(node);
 }
 
@@ -164,7 +171,9 @@ void hl_node_begin(struct hl_node *node)
     node->now_us = node->world->wall_us(node->world->ctx);
     node->now_ms = node->now_us / 1000;
     node->mark_us = node->world->mono_us(node->world->ctx);
-    advance_log_time(node, node->mark_us);
+    if (node->cluster.leads || !node->cluster.live) { /* else the leader's entries say */
+        advance_log_time(node, node->mark_us);
+    }
     node->ks.now_ms = node->log_time_us / 1000; /* what dies is judged as the log will be read */
     node->ks.lru_clock = (uint32_t)(node->now_ms / 1000) & 0xffffff;
 }
@@ -172,12 +181,13 @@ void hl_node_begin(struct hl_node *node)
 void hl_node_end(struct hl_node *node)
 {
     HL_ASSERT(!node->unit.open);
-    if (node->wal == NULL || node->batch_in_flight || node->log_state == HL_LOG_BROKEN) {
+    if (node->wal == NULL || node->log_state == HL_LOG_BROKEN) {
         return;
     }
-    if (node->loading) {
-        return; /* what recovery repaired is written with the no-op: until then nobody leads */
+    if (!node->cluster.live) {
+        return; /* what recovery repaired is written with raft's first entry or vote */
     }
+    hl_replica_end(node);
     /* A full disk is asked again by the cron, not by every iteration. */
     if (node->log_state == HL_LOG_FULL) {
         return;
@@ -191,31 +201,9 @@ void hl_log_kick(struct hl_node *node)
         return;
     }
     node->batch_in_flight = true;
+    hl_replica_batch_taken(node);
     node->stats.batches++;
     node->world->log_write(node->world->ctx, &node->batch);
-}
-
-static void advance(struct hl_node *node)
-{
-    /* A batch writes the hard state before its entries, and nobody else sets it. */
-    struct hl_raft_ready ready;
-    struct hl_raft_event saved = {
-        .type = HL_RAFT_ON_SAVED,
-        .saved = {.term = hl_wal_meta(node->wal)->term, .vote = hl_wal_meta(node->wal)->vote}};
-    hl_err err = hl_raft_step(&node->raft, &saved, &ready);
-    HL_ASSERT(err == HL_OK);
-    struct hl_raft_event event = {.type = HL_RAFT_ON_DURABLE,
-                                  .durable = {.index = hl_wal_durable(node->wal)}};
-    if (!hl_raft_term_at(&node->raft, event.durable.index, &event.durable.term)) {
-        return; /* nothing is durable that a snapshot does not hold */
-    }
-    err = hl_raft_step(&node->raft, &event, &ready);
-    HL_ASSERT(err == HL_OK);
-    if (ready.commit > node->commit) {
-        node->commit = ready.commit;
-        HL_ASSERT(node->commit <= node->last); /* N1 */
-        hl_gate_release(node);
-    }
 }
 
 void hl_node_log_done(struct hl_node *node, hl_err err, const char *why)
@@ -246,5 +234,5 @@ void hl_node_log_done(struct hl_node *node, hl_err err, const char *why)
         hl_node_log(node, 2, "the log has room again, writes are accepted");
         node->log_state = HL_LOG_GOOD;
     }
-    advance(node);
+    hl_replica_batch_done(node);
 }

@@ -9,7 +9,7 @@
  *     hl_node_cron() about `hz` times a second.
  *
  * Invariants:
- *   N1  commit <= last; last is the execution index X and the log's end L (standalone: a leader).
+ *   N1  last is the execution index X; on a leader commit <= last, and last is the log's end.
  *   N2  one execution unit makes at most one entry, and units never overlap.
  *   N3  bytes of a unit leave only when commit has reached its gate (gate.c).
  *   N4  an effect that cannot be applied is fatal: the node stops rather than diverge.
@@ -23,7 +23,7 @@
 #include "command/command.h"
 #include "keyspace/dump.h"
 #include "keyspace/keyspace.h"
-#include "node/cluster.h"
+#include "node/replica.h"
 #include "node/session.h"
 #include "node/tables.h"
 #include "raft/raft.h"
@@ -117,6 +117,7 @@ struct hl_unit {
     struct hl_buf *body; /* of the entry being built in the log's pending batch, or NULL */
     size_t body_start;   /* where it starts in there */
     uint32_t effects;
+    bool made;  /* the unit that ended last made an entry */
     bool muted; /* effects go to hooks.effect_muted instead of the entry (RM_Call without "!") */
 };
 
@@ -144,6 +145,7 @@ struct hl_node_hooks {
     void (*swapped)(void *ctx, int a, int b);       /* two databases were exchanged */
     void (*loading)(void *ctx, bool ended);
     void (*snapshot_loaded)(void *ctx); /* all of it; the log behind it comes next */
+    void (*role_changed)(void *ctx, bool leads);
     void (*cron)(void *ctx);
     void (*list_modules)(void *ctx, struct hl_writer *out); /* one array, as MODULE LIST */
     /* Append modules' INFO sections: the named one ("module" or "module_section"), or all. */
@@ -180,6 +182,7 @@ struct hl_node {
     hl_index last, commit, mingate; /* N1 */
     hl_index snapshot_index;        /* label of the base snapshot, 0: none */
     hl_term snapshot_term;
+    struct hl_cluster cluster;
     struct hl_unit unit;
     uint64_t iteration; /* counts hl_node_begin() */
     uint64_t mark_us;   /* when the last command ended: the next one's start */
@@ -192,6 +195,10 @@ struct hl_node {
     uint64_t load_total, load_done; /* keys, then entries */
     struct hl_state_table tables[HL_STATE_TABLES_MAX];
     size_t table_count;
+    struct hl_buf genesis[HL_STATE_TABLES_MAX]; /* what the first genesis_count held at first */
+    size_t genesis_count;
+    const struct hl_disk *snapshot_disk; /* of hl_node_load_from() */
+    const char *snapshot_dir;
 
     struct hl_list_node sessions; /* all, oldest first */
     struct hl_list_node waiting;  /* those with marks */

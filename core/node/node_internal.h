@@ -3,18 +3,27 @@
 #define HL_NODE_NODE_INTERNAL_H
 
 #include "node/node.h"
+#include "wal/snapfile.h"
 
 #define HL_REDIS_VERSION "7.2.0" /* what clients are told; chosen for what they then expect */
-#define HL_FEATURE_LEVEL 1       /* of the entries this build writes */
+/* Flags of commands that tell or change something of the state. */
+#define HL_REVEALING                                                                               \
+    (HL_CMD_READONLY | HL_CMD_WRITE | HL_CMD_MODULE | HL_CMD_WHOLE_KEYSPACE |                      \
+     HL_CMD_MAY_REPLICATE | HL_CMD_RUNS_IN_MULTI)
+#define HL_FEATURE_LEVEL 1 /* of the entries this build writes */
 
 /* Open whatever the commit index has reached, for every waiting session. */
 void hl_gate_release(struct hl_node *node);
+
+/* Was the mark made by the term in which this node executes?  Otherwise an earlier one left it. */
+bool hl_gate_is_own(const struct hl_node *node, const struct hl_gate_mark *mark);
 
 /* Every name has changed (a flush): lookups wait for the entry of the running unit. */
 void hl_gate_everything(struct hl_node *node);
 
 /* Append a reply of the unit that just ended to the session and gate it. */
-void hl_session_reply_done(struct hl_node *node, struct hl_session *session, uint64_t gate);
+void hl_session_reply_done(struct hl_node *node, struct hl_session *session,
+                           const struct hl_gate_mark *need);
 
 /* Why a queued command may no longer run (its user lost the right), or NULL. */
 const char *hl_exec_recheck(struct hl_node *node, struct hl_session *session,
@@ -92,6 +101,11 @@ bool hl_auth_default_has_password(struct hl_node *node);
  * when there is more.  Sets node->snapshot_index. */
 HL_MUST_USE hl_err hl_snapshot_load_step(struct hl_node *node, int64_t budget_us,
                                          struct hl_errmsg *msg);
+
+/* Look at the beginning of a snapshot's stream: can this server load it?  Fills *config with the
+ * members it names.  HL_EVERSION, HL_EINVAL, HL_ECORRUPT or as the disk says, with the reason. */
+HL_MUST_USE hl_err hl_snapshot_inspect(struct hl_node *node, struct hl_snap_reader *reader,
+                                       struct hl_config_at *config, struct hl_errmsg *msg);
 
 /* Release what loading a snapshot holds. */
 void hl_snapshot_load_fini(struct hl_node *node);

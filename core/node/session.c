@@ -36,6 +36,7 @@ void hl_session_destroy(struct hl_node *node, struct hl_session *session)
     if (node->hooks.session_ended != NULL) {
         node->hooks.session_ended(node->hooks.ctx, session);
     }
+    hl_replica_forget_reader(node, session);
     hl_txn_discard(node, session);
     hl_monitor_remove(node, session);
     hl_list_remove(&session->waiting);

@@ -7,7 +7,7 @@
  * Invariants:
  *   S1  replies leave in the order of their requests: bytes past `open` never leave.
  *   S2  open only moves past a mark whose gate is committed.
- *   S3  the marks' ends and gates never decrease along the queue.
+ *   S3  the marks' ends never decrease along the queue, nor do the gates of one term.
  */
 #ifndef HL_NODE_SESSION_H
 #define HL_NODE_SESSION_H
@@ -47,8 +47,11 @@ struct hl_user;
 
 /* A stretch of output that waits for an entry to commit. */
 struct hl_gate_mark {
-    size_t end;    /* offset into `out` just past the stretch */
-    uint64_t gate; /* may leave when the commit index has reached this */
+    size_t end;     /* offset into `out` just past the stretch */
+    uint64_t gate;  /* may leave when the commit index has reached this */
+    uint64_t read;  /* and when leadership was proved for reads of this id; 0: no need */
+    uint64_t first; /* the first entry that made a part of it; 0: it only reads */
+    uint64_t term;  /* in which it was executed */
 };
 
 /* A command queued by MULTI; owns its argument bytes in one block. */
@@ -109,6 +112,9 @@ struct hl_session {
     char last_name[HL_LAST_NAME_MAX]; /* as the client spelled it */
     uint64_t last_gate;               /* index of the last entry this session's commands made */
 
+    uint64_t read_id;       /* its next request waits for this proof; 0: for none */
+    uint64_t read_since_us; /* how long */
+
     struct hl_list_node all;        /* in node->sessions */
     struct hl_list_node waiting;    /* in node->waiting while marks wait */
     struct hl_list_node monitoring; /* in node->monitors under MONITOR */
@@ -137,8 +143,12 @@ static inline size_t hl_session_held(const struct hl_session *session)
     return session->out.len - session->left;
 }
 
-/* Note that everything written to `out` so far, past the last mark, needs `gate` committed. `batch`
- * numbers the loop iteration. */
+/* Note that everything written to `out` so far, past the last mark, needs `gate` committed, and
+ * leadership proved since now when `gate` is not 0. */
 void hl_session_gate(struct hl_node *node, struct hl_session *session, uint64_t gate);
+
+/* The same for what is known better: `need->end` is set here. */
+void hl_session_hold(struct hl_node *node, struct hl_session *session,
+                     const struct hl_gate_mark *need);
 
 #endif

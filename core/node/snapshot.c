@@ -4,6 +4,7 @@
 #include "kit/assert.h"
 #include "node/node_internal.h"
 #include "node/tables.h"
+#include "raft/mutant.h"
 
 #define FLAG_EXPIRE 1
 #define FLAG_IDLE 2
@@ -12,11 +13,16 @@
 
 struct hl_snap_label hl_snapshot_label(const struct hl_node *node)
 {
-    hl_term term = node->raft.term > node->snapshot_term ? node->raft.term : node->snapshot_term;
+    hl_term term = node->cluster.term;
+    term = term > node->snapshot_term ? term : node->snapshot_term;
     hl_index base = node->last > node->snapshot_index ? node->last : node->snapshot_index;
+    if (node->wal != NULL && !hl_replica_term_at(node, node->last, &term)) {
+        HL_ASSERT(node->last == node->snapshot_index); /* what is older is in the snapshot */
+        term = node->snapshot_term;
+    }
     struct hl_snap_label label = {
         .index = node->wal != NULL ? node->last : base + 1,
-        .term = node->wal != NULL ? node->raft.term : term,
+        .term = term,
         .log_time_us = node->log_time_us,
     };
     memcpy(label.cluster_id, node->cluster_id, sizeof label.cluster_id);
@@ -150,7 +156,16 @@ hl_err hl_snapshot_write(struct hl_node *node, const struct hl_disk *disk, const
 hl_err hl_snapshot_publish(struct hl_node *node, const struct hl_disk *disk, const char *dir,
                            const struct hl_snap_label *label, struct hl_errmsg *msg)
 {
-    HL_ASSERT(node->wal == NULL || label->index <= node->commit); /* P2 */
+    if (node->wal != NULL &&
+        !HL_MUTANT(11)) { /* 11: a snapshot of uncommitted state is published */
+        HL_ASSERT(label->index <= node->commit); /* P2 */
+        hl_term term = 0;
+        if (label->index < node->snapshot_index || !hl_replica_term_at(node, label->index, &term) ||
+            term != label->term) {
+            return hl_fail(msg, HL_EINVAL, "the snapshot at %llu holds entries that were undone",
+                           (unsigned long long)label->index);
+        }
+    }
     hl_err err = hl_snap_publish(disk, dir, label->index, msg);
     if (err != HL_OK) {
         return err;
@@ -159,6 +174,7 @@ hl_err hl_snapshot_publish(struct hl_node *node, const struct hl_disk *disk, con
     node->snapshot_term = label->term;
     if (node->wal != NULL) {
         hl_wal_drop_before(node->wal, label->index + 1, label->term);
+        hl_replica_compacted(node);
     }
     return hl_snap_drop_before(disk, dir, label->index, msg);
 }
@@ -182,6 +198,8 @@ void hl_node_load_from(struct hl_node *node, const struct hl_disk *disk, const c
     node->snapshot_loader = hl_calloc(1, sizeof *node->snapshot_loader);
     node->snapshot_loader->disk = disk;
     node->snapshot_loader->dir = dir;
+    node->snapshot_disk = disk;
+    node->snapshot_dir = dir;
 }
 
 void hl_snapshot_load_fini(struct hl_node *node)
@@ -198,6 +216,10 @@ void hl_snapshot_load_fini(struct hl_node *node)
 
 static hl_err begin(struct hl_node *node, struct hl_snapshot_loader *l, struct hl_errmsg *msg)
 {
+    if (node->cluster.live) { /* it is known which, and a child may be writing the next */
+        return hl_snap_reader_open(&l->reader, l->disk, l->dir, node->snapshot_index, &l->label,
+                                   msg);
+    }
     struct hl_snap_found found = {0};
     hl_err err = hl_snap_find(l->disk, l->dir, true, &found, msg);
     if (found.damaged != 0) {
@@ -401,6 +423,22 @@ static hl_err load_record(struct hl_node *node, struct hl_snapshot_loader *l, st
     }
 }
 
+/* The log goes on where the snapshot ends, or starts there. */
+static hl_err fit_log(struct hl_node *node, const struct hl_snap_label *label,
+                      struct hl_errmsg *msg)
+{
+    hl_term term = label->term;
+    bool holds = hl_wal_last(node->wal) >= label->index;
+    if (holds && hl_replica_term_at(node, label->index, &term) && term != label->term) {
+        holds = false; /* what is committed is in the snapshot, so this is not */
+    }
+    if (!holds) {
+        return hl_wal_reset(node->wal, label->index, label->term, msg);
+    }
+    hl_wal_drop_before(node->wal, label->index + 1, label->term);
+    return HL_OK;
+}
+
 /* The file must end here, and hl_snap_read() verifies the whole of it when it says so. */
 static hl_err finish(struct hl_node *node, struct hl_snapshot_loader *l, struct hl_errmsg *msg)
 {
@@ -416,11 +454,60 @@ static hl_err finish(struct hl_node *node, struct hl_snapshot_loader *l, struct 
     if (l->label.log_time_us > node->log_time_us) {
         node->log_time_us = l->label.log_time_us;
     }
-    if (node->wal != NULL && hl_wal_last(node->wal) < l->label.index) {
-        err = hl_wal_reset(node->wal, l->label.index, l->label.term, msg);
+    if (node->wal != NULL && !node->cluster.live) {
+        err = fit_log(node, &l->label, msg);
     }
     if (err == HL_OK && node->hooks.snapshot_loaded != NULL) {
         node->hooks.snapshot_loaded(node->hooks.ctx);
+    }
+    return err;
+}
+
+/* A table: is it known, and is it the members? */
+static hl_err inspect_table(struct hl_node *node, struct hl_snapshot_loader *l,
+                            struct hl_config_at *config, struct hl_errmsg *msg)
+{
+    hl_err err = HL_ECORRUPT;
+    size_t at = 0;
+    uint32_t len = 0;
+    if (!take_block(l, &at, &len, &err, msg)) {
+        return err;
+    }
+    const char *name = l->buf.ptr + at;
+    const char *end = memchr(name, '\0', len);
+    if (end == NULL) {
+        return HL_ECORRUPT;
+    }
+    for (size_t i = 0; i < node->table_count; i++) {
+        if (strcmp(node->tables[i].name, name) != 0) {
+            continue;
+        }
+        struct hl_slice contents = {.ptr = end + 1, .len = len - (size_t)(end + 1 - name)};
+        return strcmp(name, "cluster") == 0 ? hl_replica_config_parse(contents, config, msg)
+                                            : HL_OK;
+    }
+    return hl_fail(msg, HL_EINVAL, "it holds a table '%.60s' that this server does not know", name);
+}
+
+hl_err hl_snapshot_inspect(struct hl_node *node, struct hl_snap_reader *reader,
+                           struct hl_config_at *config, struct hl_errmsg *msg)
+{
+    struct hl_snapshot_loader l = {.reader = reader};
+    *config = (struct hl_config_at){0};
+    const char *p = NULL;
+    hl_err err = HL_ECORRUPT;
+    bool begun = take(&l, 1, &p, &err, msg) && *p == 'V';
+    err = begun ? load_version(&l, msg) : err;
+    while (err == HL_OK && have(&l, 1, &err, msg) && l.buf.ptr[l.at] == 'T') {
+        l.at++;
+        err = inspect_table(node, &l, config, msg);
+    }
+    hl_buf_fini(&l.buf);
+    if (err == HL_OK && config->members.count == 0) {
+        err = hl_fail(msg, HL_EINVAL, "it names no members");
+    }
+    if (err == HL_ECORRUPT && msg != NULL && msg->text[0] == '\0') {
+        err = hl_fail(msg, err, "it is malformed");
     }
     return err;
 }

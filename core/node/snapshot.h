@@ -36,13 +36,14 @@ HL_MUST_USE hl_err hl_snapshot_write(struct hl_node *node, const struct hl_disk 
                                      uint64_t *keys, struct hl_errmsg *msg);
 
 /* The file of `label` is finished and its index has committed (asserted): publish it, and let the
- * log and the snapshots before it go.  As the disk says. */
+ * log and the snapshots before it go.  HL_EINVAL when what it holds was undone meanwhile, or a
+ * newer one is there; else as the disk says. */
 HL_MUST_USE hl_err hl_snapshot_publish(struct hl_node *node, const struct hl_disk *disk,
                                        const char *dir, const struct hl_snap_label *label,
                                        struct hl_errmsg *msg);
 
 /* Load the newest snapshot of `dir` before the log: call before the first hl_node_load_step(). Both
- * are borrowed until loading is over. */
+ * are borrowed until hl_node_destroy(): the state may have to be made anew. */
 void hl_node_load_from(struct hl_node *node, const struct hl_disk *disk, const char *dir);
 
 #endif

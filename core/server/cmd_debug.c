@@ -172,7 +172,7 @@ static void debug_node(struct hl_call *call)
     struct hl_buf line = {0};
     hl_buf_printf(&line, "last:%llu commit:%llu term:%llu snapshot:%llu waiting:%d loading:%d",
                   (unsigned long long)node->last, (unsigned long long)node->commit,
-                  (unsigned long long)node->raft.term, (unsigned long long)node->snapshot_index,
+                  (unsigned long long)node->cluster.term, (unsigned long long)node->snapshot_index,
                   !hl_list_empty(&node->waiting), node->loading);
     hl_write_simple_slice(call->out, hl_buf_view(&line));
     hl_buf_fini(&line);

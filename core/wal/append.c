@@ -85,6 +85,7 @@ void hl_wal_append_end(struct hl_wal *wal, const struct hl_wal_entry *entry)
         plan->first = entry->index;
     }
     plan->last = entry->index;
+    hl_wal_note_entry(wal, entry);
     wal->last = entry->index;
     wal->is_begun = false;
 }
@@ -197,6 +198,7 @@ hl_err hl_wal_truncate_from(struct hl_wal *wal, hl_index index, struct hl_errmsg
     tail->planned = offset;
     hl_wal_segment_unmark(tail, index);
     wal->chain = chain;
+    hl_wal_unnote_from(wal, index);
     wal->last = index - 1;
     lower(&wal->written, index - 1);
     lower(&wal->synced, index - 1);
@@ -231,6 +233,7 @@ void hl_wal_drop_before(struct hl_wal *wal, hl_index index, hl_term term)
         wal->meta.watermark = wal->synced;
     }
     plan->has_meta = true;
+    hl_wal_unnote_to(wal, index - 1);
 
     size_t count = 0;
     while (count + 1 < wal->segments.count && wal->segments.at[count + 1].first <= index &&

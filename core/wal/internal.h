@@ -9,6 +9,7 @@
  *   W4  a plan in flight is written by the log thread's side only, and read by both.
  *   W5  the loop never uses the writer while a plan is in flight.
  *   W6  every byte of the table's segments is in the file (below `written`) or in a plan's piece.
+ *   W7  terms.base is meta.base and terms.last is `last`.
  */
 #ifndef HL_WAL_INTERNAL_H
 #define HL_WAL_INTERNAL_H
@@ -73,6 +74,9 @@ struct hl_wal {
     bool is_begun;
     hl_index last, written, synced, durable;
     size_t unnoted; /* bytes written since the watermark was last noted */
+    struct hl_terms terms; /* of base + 1 .. last */
+    hl_index *configs;     /* which of them are CFG entries, ascending */
+    size_t configs_count, configs_cap;
 
     int reader; /* file of hl_wal_read(); -1: none */
     hl_index reader_segment;
@@ -82,6 +86,15 @@ struct hl_wal {
 
 /* Check W1 and the table.  Aborts. */
 void hl_wal_assert(const struct hl_wal *wal);
+
+/* Note the term of the entry behind the last noted, and that it is a CFG entry. */
+void hl_wal_note_entry(struct hl_wal *wal, const struct hl_wal_entry *entry);
+
+/* Forget what was noted of entries from `index` on. */
+void hl_wal_unnote_from(struct hl_wal *wal, hl_index index);
+
+/* Forget what was noted of entries up to `base`. */
+void hl_wal_unnote_to(struct hl_wal *wal, hl_index base);
 
 /* The plan that collects. */
 struct wal_plan *hl_wal_pending(struct hl_wal *wal);

@@ -243,6 +243,12 @@ static size_t take_records(struct scan *scan, struct hl_wal_segment *segment, si
     while (
         hl_wal_decode_record(scan->bytes + offset, scan->size - offset, scan->wal->seed, &record) &&
         record.entry.index == scan->expect && record.prev == scan->chain) {
+        if (scan->expect > scan->wal->meta.base) {
+            if (record.entry.term < hl_terms_last(&scan->wal->terms)) {
+                break; /* no leader writes so */
+            }
+            hl_wal_note_entry(scan->wal, &record.entry);
+        }
         hl_wal_segment_mark(segment, scan->expect, offset);
         scan->chain = record.crc;
         scan->expect++;
@@ -280,6 +286,7 @@ static hl_err scan_all(struct scan *scan, struct hl_errmsg *msg)
 {
     struct hl_wal *wal = scan->wal;
     scan->expect = wal->meta.base + 1;
+    hl_terms_reset(&wal->terms, wal->meta.base, wal->meta.base_term);
     while (scan->old + 1 < scan->names_count && scan->names[scan->old + 1] <= wal->meta.base + 1) {
         scan->old++; /* C6 */
     }

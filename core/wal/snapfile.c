@@ -246,8 +246,9 @@ static hl_err read_header(struct hl_snap_reader *reader, hl_index index,
     return HL_OK;
 }
 
-hl_err hl_snap_reader_open(struct hl_snap_reader **out, const struct hl_disk *disk, const char *dir,
-                           hl_index index, struct hl_snap_label *label, struct hl_errmsg *msg)
+static hl_err open_reader(struct hl_snap_reader **out, const struct hl_disk *disk, const char *dir,
+                          bool temp, hl_index index, struct hl_snap_label *label,
+                          struct hl_errmsg *msg)
 {
     HL_ASSERT(index != 0);
     struct hl_snap_reader *reader = hl_malloc(sizeof *reader);
@@ -255,7 +256,11 @@ hl_err hl_snap_reader_open(struct hl_snap_reader **out, const struct hl_disk *di
     reader->disk = disk;
     reader->dir = hl_strndup(dir, strlen(dir));
     reader->file = -1;
-    hl_snap_name(reader->name, index);
+    if (temp) {
+        hl_snap_temp_name(reader->name, index);
+    } else {
+        hl_snap_name(reader->name, index);
+    }
     hl_err err = disk->open(disk->ctx, dir, reader->name, false, &reader->file, msg);
     if (err == HL_OK) {
         err = read_header(reader, index, label, msg);
@@ -266,6 +271,19 @@ hl_err hl_snap_reader_open(struct hl_snap_reader **out, const struct hl_disk *di
     }
     *out = reader;
     return HL_OK;
+}
+
+hl_err hl_snap_reader_open(struct hl_snap_reader **out, const struct hl_disk *disk, const char *dir,
+                           hl_index index, struct hl_snap_label *label, struct hl_errmsg *msg)
+{
+    return open_reader(out, disk, dir, false, index, label, msg);
+}
+
+hl_err hl_snap_reader_open_temp(struct hl_snap_reader **out, const struct hl_disk *disk,
+                                const char *dir, hl_index index, struct hl_snap_label *label,
+                                struct hl_errmsg *msg)
+{
+    return open_reader(out, disk, dir, true, index, label, msg);
 }
 
 static hl_err read_trailer(struct hl_snap_reader *reader, struct hl_errmsg *msg)

@@ -74,6 +74,11 @@ HL_MUST_USE hl_err hl_snap_reader_open(struct hl_snap_reader **out, const struct
                                        const char *dir, hl_index index, struct hl_snap_label *label,
                                        struct hl_errmsg *msg);
 
+/* The same of a finished file that is not published yet: one that was received. */
+HL_MUST_USE hl_err hl_snap_reader_open_temp(struct hl_snap_reader **out, const struct hl_disk *disk,
+                                            const char *dir, hl_index index,
+                                            struct hl_snap_label *label, struct hl_errmsg *msg);
+
 /* Read the next bytes, at most `len` (1 and up), into `out`.  *got is 0 only at the end, once the
  * whole file has been verified; every byte handed out belongs to a block that was.  HL_ECORRUPT
  * with file and offset, or HL_EIO: what was read so far must not be used. */

@@ -17,6 +17,47 @@ void hl_wal_assert(const struct hl_wal *wal)
     HL_ASSERT(tail == NULL || tail->written <= tail->planned);
     HL_ASSERT(tail == NULL || tail->first <= wal->last + 1);
     HL_ASSERT(tail != NULL || wal->last == wal->meta.base);
+    HL_ASSERT(wal->terms.base == wal->meta.base && wal->terms.last == wal->last); /* W7 */
+}
+
+void hl_wal_note_entry(struct hl_wal *wal, const struct hl_wal_entry *entry)
+{
+    struct hl_terms *terms = &wal->terms;
+    HL_ASSERT(entry->index == terms->last + 1);
+    if (terms->count != 0 && terms->runs[terms->count - 1].term == entry->term) {
+        terms->last = entry->index; /* nearly always */
+    } else {
+        hl_terms_append(terms, entry->index, entry->term);
+    }
+    if (entry->type != HL_WAL_CFG) {
+        return;
+    }
+    if (wal->configs_count == wal->configs_cap) {
+        wal->configs_cap = wal->configs_cap == 0 ? 4 : wal->configs_cap * 2;
+        wal->configs = hl_realloc(wal->configs, wal->configs_cap * sizeof *wal->configs);
+    }
+    wal->configs[wal->configs_count++] = entry->index;
+}
+
+void hl_wal_unnote_from(struct hl_wal *wal, hl_index index)
+{
+    hl_terms_truncate(&wal->terms, index - 1);
+    while (wal->configs_count != 0 && wal->configs[wal->configs_count - 1] >= index) {
+        wal->configs_count--;
+    }
+}
+
+void hl_wal_unnote_to(struct hl_wal *wal, hl_index base)
+{
+    hl_terms_compact(&wal->terms, base);
+    size_t gone = 0;
+    while (gone < wal->configs_count && wal->configs[gone] <= base) {
+        gone++;
+    }
+    wal->configs_count -= gone;
+    if (gone != 0) {
+        memmove(wal->configs, wal->configs + gone, wal->configs_count * sizeof *wal->configs);
+    }
 }
 
 struct wal_plan *hl_wal_pending(struct hl_wal *wal)
@@ -54,6 +95,8 @@ static void free_wal(struct hl_wal *wal)
         hl_free(wal->plans[i].pieces);
     }
     hl_wal_segments_fini(&wal->segments);
+    hl_terms_fini(&wal->terms);
+    hl_free(wal->configs);
     hl_buf_fini(&wal->window);
     hl_free(wal->dir);
     hl_free(wal);
@@ -129,6 +172,17 @@ void hl_wal_close(struct hl_wal *wal)
 hl_index hl_wal_first(const struct hl_wal *wal)
 {
     return wal->segments.count == 0 ? wal->last + 1 : wal->segments.at[0].first;
+}
+
+const struct hl_terms *hl_wal_terms(const struct hl_wal *wal)
+{
+    return &wal->terms;
+}
+
+const hl_index *hl_wal_configs(const struct hl_wal *wal, size_t *count)
+{
+    *count = wal->configs_count;
+    return wal->configs;
 }
 
 hl_index hl_wal_last(const struct hl_wal *wal)
@@ -246,6 +300,7 @@ hl_err hl_wal_reset(struct hl_wal *wal, hl_index base, hl_term term, struct hl_e
         wal->meta.watermark = wal->meta.base;
     }
     wal->last = wal->written = wal->synced = wal->durable = wal->meta.base;
+    hl_wal_unnote_from(wal, wal->meta.base + 1);
     wal->plans[wal->flying].keep_last = 0; /* of one retained for want of space */
     for (size_t i = 0; i < wal->plans[wal->flying].pieces_count; i++) {
         wal->plans[wal->flying].pieces[i].keep = 0;
@@ -257,6 +312,7 @@ hl_err hl_wal_reset(struct hl_wal *wal, hl_index base, hl_term term, struct hl_e
     }
     wal->meta.base = wal->meta.watermark = base;
     wal->meta.base_term = term;
+    hl_terms_reset(&wal->terms, base, term);
     wal->last = wal->written = wal->synced = wal->durable = base;
     hl_wal_pending(wal)->has_meta = true;
     err = hl_wal_flush(wal, msg);

@@ -14,6 +14,7 @@
 #ifndef HL_WAL_WAL_H
 #define HL_WAL_WAL_H
 
+#include "base/terms.h"
 #include "wal/codec.h"
 #include "wal/disk.h"
 
@@ -91,6 +92,13 @@ hl_index hl_wal_first(const struct hl_wal *wal);
 
 /* The newest index appended; the base's when the log is empty. */
 hl_index hl_wal_last(const struct hl_wal *wal);
+
+/* The terms of its entries, from the base (what a snapshot holds) on; valid until the next call
+ * that is not const. */
+const struct hl_terms *hl_wal_terms(const struct hl_wal *wal);
+
+/* The indices of its CFG entries after the base, ascending, *count of them; valid as above. */
+const hl_index *hl_wal_configs(const struct hl_wal *wal, size_t *count);
 
 /* The newest index that counts as durable under the sync mode.  Never above hl_wal_last(). */
 hl_index hl_wal_durable(const struct hl_wal *wal);
