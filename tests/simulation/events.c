@@ -113,6 +113,26 @@ void sim_trace_print(struct sim *sim, uint64_t count)
     }
 }
 
+void sim_print_machines(const struct sim *sim)
+{
+    for (int i = 0; i < sim->profile.machines; i++) {
+        const struct sim_machine *m = &sim->machines[i];
+        if (!m->up || m->raft == NULL) {
+            fprintf(stderr, "  m%d is down\n", i);
+            continue;
+        }
+        const struct hl_raft *raft = m->raft;
+        fprintf(
+            stderr,
+            "  m%d role %d, term %llu, leader m%d, last %llu, durable %llu, commit %llu, voters "
+            "%x%s\n",
+            i, (int)hl_raft_role(raft), (unsigned long long)hl_raft_term(raft),
+            sim_machine_of(sim, hl_raft_leader(raft)), (unsigned long long)hl_raft_last(raft),
+            (unsigned long long)hl_raft_durable(raft), (unsigned long long)hl_raft_commit(raft),
+            sim_machine_voters(m), m->paused_until_us > sim->now_us ? ", paused" : "");
+    }
+}
+
 void sim_fail(struct sim *sim, const char *invariant, const char *fmt, ...)
 {
     char why[512];
@@ -123,6 +143,7 @@ void sim_fail(struct sim *sim, const char *invariant, const char *fmt, ...)
     if (!sim->verbose) {
         sim_trace_print(sim, TRACE_SHOWN);
     }
+    sim_print_machines(sim);
     fprintf(stderr, "seed %llu, mutant %d, at %.3f ms: %s: %s\n", (unsigned long long)sim->seed,
             sim->mutant, (double)sim->now_us / 1000, invariant, why);
     fflush(stderr);

@@ -1,217 +1,49 @@
-/* One computer: a disk and clocks that outlive its process, and the process.
- *
- * The log thread is two events: the batch is written when the first half of its time has passed,
- * and reported when all of it has, so that a crash between them finds durable entries nobody heard
- * of.
- */
+/* One computer, whatever its process runs: clocks, crashes, restarts. */
 #include "sim.h"
 
 #include "kit/alloc.h"
 #include "kit/assert.h"
 
-#include <stdio.h>
-#include <string.h>
-
-#define EPOCH_US 1700000000000000
 #define MONO_START_US 1000000
-#define DATABASES 2
-#define CRON_US 100000
-#define LOAD_BUDGET_US 1000000
 
-/* --- the world -------------------------------------------------------------------------------- */
+/* --- clocks ----------------------------------------------------------------------------------- */
 
-static int64_t local_us(const struct sim_machine *machine)
+int64_t sim_machine_local_us(const struct sim_machine *machine)
 {
     int64_t now = machine->sim->now_us;
     return now + now * machine->clock_ppm / 1000000;
 }
 
-static int64_t wall_us(void *ctx)
+uint64_t sim_machine_mono_us(const struct sim_machine *machine)
 {
-    struct sim_machine *machine = ctx;
-    return EPOCH_US + local_us(machine) + machine->wall_offset_us;
+    return (uint64_t)(MONO_START_US + sim_machine_local_us(machine) + machine->mono_offset_us);
 }
 
-static uint64_t mono_us(void *ctx)
+int64_t sim_machine_until(const struct sim_machine *machine, uint64_t wake_us)
 {
-    struct sim_machine *machine = ctx;
-    return (uint64_t)(MONO_START_US + local_us(machine) + machine->mono_offset_us);
-}
-
-static void entropy(void *ctx, void *out, size_t len)
-{
-    struct sim_machine *machine = ctx;
-    unsigned char *p = out;
-    for (size_t i = 0; i < len; i++) {
-        p[i] = (unsigned char)(hl_rng_next(&machine->entropy) >> 56);
+    if (wake_us == UINT64_MAX) {
+        return SIM_NEVER;
     }
-}
-
-static size_t memory_used(void *ctx)
-{
-    (void)ctx;
-    return 1 << 20;
-}
-
-static void on_session(void *ctx, struct hl_session *session)
-{
-    (void)ctx; /* sessions are looked at after every iteration */
-    (void)session;
-}
-
-static void log_line(void *ctx, int level, const char *line)
-{
-    struct sim_machine *machine = ctx;
-    if (machine->sim->verbose) {
-        fprintf(stderr, "  %10.3f ms  m%d log %d: %s\n", (double)machine->sim->now_us / 1000,
-                machine->id, level, line);
+    uint64_t now_us = sim_machine_mono_us(machine);
+    if (wake_us <= now_us) {
+        return 10; /* at once, but after what else happens now */
     }
+    int64_t left_us = (int64_t)(wake_us - now_us);
+    /* One more, so that the local clock has reached it. */
+    return left_us - left_us * machine->clock_ppm / (1000000 + machine->clock_ppm) + 1;
 }
 
-__attribute__((noreturn)) static void fatal(void *ctx, const char *why)
-{
-    struct sim_machine *machine = ctx;
-    (void)snprintf(machine->why, sizeof machine->why, "%s", why);
-    machine->sim->dying = machine;
-    longjmp(machine->sim->fatal, 1);
-}
-
-/* --- the log thread --------------------------------------------------------------------------- */
-
-/* The power went while the disk was working. */
-static bool power_is_gone(struct sim_machine *machine)
-{
-    struct fake_disk *fake = machine->fake;
-    return fake->fail_for_ever && fake->fail_at != 0 && fake->ops >= fake->fail_at;
-}
-
-static void lose_power(struct sim_machine *machine)
+int64_t sim_machine_disk_us(struct sim_machine *machine)
 {
     struct sim *sim = machine->sim;
-    sim->stats.power_cuts++;
-    sim_trace(sim, "m%lld: the power goes at operation %lld of the disk", machine->id,
-              machine->fake->ops, 0, 0);
-    sim_machine_crash_any(machine);
-}
-
-static void on_reported(struct sim *sim, struct sim_event *event)
-{
-    struct sim_machine *machine = &sim->machines[event->machine];
-    HL_ASSERT(machine->batch != NULL);
-    if (!sim_machine_begin(machine)) {
-        return;
+    if (machine->one_slow_us > 0) {
+        int64_t takes_us = machine->one_slow_us;
+        machine->one_slow_us = 0;
+        sim_script_slow_flush(machine, takes_us);
+        return takes_us;
     }
-    machine->batch = NULL;
-    hl_node_log_done(machine->node, machine->written, machine->why);
-    sim_machine_end(machine);
-}
-
-static void on_written(struct sim *sim, struct sim_event *event)
-{
-    struct sim_machine *machine = &sim->machines[event->machine];
-    struct hl_errmsg msg = {{0}};
-    machine->written = hl_wal_batch_write(machine->wal, machine->batch, &msg);
-    (void)snprintf(machine->why, sizeof machine->why, "%s", msg.text);
-    if (power_is_gone(machine)) {
-        lose_power(machine);
-        return;
-    }
-    (void)sim_after(sim, event->a, machine->id, on_reported);
-}
-
-static void log_write(void *ctx, struct hl_wal_batch *batch)
-{
-    struct sim_machine *machine = ctx;
-    struct sim *sim = machine->sim;
-    HL_ASSERT(machine->batch == NULL);
-    machine->batch = batch;
-    int64_t mean_us = sim->profile.disk_mean_us;
-    if (sim->now_us < machine->slow_until_us) {
-        mean_us = 150 * SIM_MS;
-    }
-    int64_t half_us = (100 + sim_exponential(sim, mean_us)) / 2;
-    struct sim_event *event = sim_after(sim, half_us, machine->id, on_written);
-    event->a = half_us;
-}
-
-/* --- the loop --------------------------------------------------------------------------------- */
-
-bool sim_machine_begin(struct sim_machine *machine)
-{
-    if (!machine->up || machine->node == NULL || machine->sim->now_us < machine->paused_until_us) {
-        return false;
-    }
-    hl_node_begin(machine->node);
-    return true;
-}
-
-void sim_machine_end(struct sim_machine *machine)
-{
-    if (!machine->up) {
-        return;
-    }
-    hl_node_end(machine->node);
-    sim_oracle_look(machine);
-    sim_clients_harvest(machine);
-}
-
-/* --- snapshots -------------------------------------------------------------------------------- */
-
-/* The part of the saver: the file is written at once (a forked child sees one instant), published
- * some time after its label has committed. */
-static void save(struct sim_machine *machine)
-{
-    struct hl_node *node = machine->node;
-    struct hl_errmsg msg = {{0}};
-    struct hl_snap_label label = hl_snapshot_label(node);
-    if (label.index < machine->snapshot_done + (hl_index)machine->sim->profile.snapshot_entries) {
-        return;
-    }
-    hl_err err = hl_snapshot_write(node, &machine->disk, "d", &label, NULL, &msg);
-    if (err == HL_OK) {
-        machine->snapshot = label;
-    }
-    sim_trace(machine->sim, "m%lld: snapshot at %lld, commit %lld, result %lld", machine->id,
-              (int64_t)label.index, (int64_t)node->commit, err);
-}
-
-static void publish(struct sim_machine *machine)
-{
-    struct hl_node *node = machine->node;
-    struct hl_errmsg msg = {{0}};
-    if (machine->snapshot.index > node->commit) {
-        return;
-    }
-    hl_err err = hl_snapshot_publish(node, &machine->disk, "d", &machine->snapshot, &msg);
-    sim_trace(machine->sim, "m%lld: snapshot %lld published, result %lld", machine->id,
-              (int64_t)machine->snapshot.index, err, 0);
-    if (err == HL_OK) {
-        machine->snapshot_done = machine->snapshot.index;
-        machine->sim->stats.snapshots++;
-    }
-    machine->snapshot.index = 0;
-}
-
-static void on_cron(struct sim *sim, struct sim_event *event)
-{
-    struct sim_machine *machine = &sim->machines[event->machine];
-    (void)sim_after(sim, CRON_US, machine->id, on_cron);
-    if (!sim_machine_begin(machine)) {
-        return;
-    }
-    hl_node_cron(machine->node);
-    sim_machine_end(machine);
-    if (!machine->up || machine->node->loading) {
-        return;
-    }
-    if (machine->snapshot.index != 0) {
-        publish(machine);
-    } else {
-        save(machine);
-    }
-    if (power_is_gone(machine)) {
-        lose_power(machine);
-    }
+    bool slow = sim->now_us < machine->slow_until_us;
+    return 100 + sim_exponential(sim, slow ? 150 * SIM_MS : sim->profile.disk_mean_us);
 }
 
 /* --- the life of the process ------------------------------------------------------------------ */
@@ -219,70 +51,29 @@ static void on_cron(struct sim *sim, struct sim_event *event)
 void sim_machine_init(struct sim *sim, int id)
 {
     struct sim_machine *machine = &sim->machines[id];
-    *machine = (struct sim_machine){.sim = sim, .id = id};
-    machine->fake = fake_disk_create();
-    machine->disk = fake_disk_seam(machine->fake);
+    *machine = (struct sim_machine){.sim = sim, .id = id, .tick_at_us = SIM_NEVER};
     hl_rng_seed(&machine->entropy, sim->seed * 1000 + (uint64_t)id);
     int64_t most = sim->profile.clock_ppm;
     machine->clock_ppm = sim_below(sim, 2 * most + 1) - most;
     machine->mono_offset_us = sim_below(sim, 1000 * 1000 * SIM_MS);
     machine->wall_offset_us = sim_below(sim, 100 * SIM_MS);
-    machine->world = (struct hl_world){.ctx = machine,
-                                       .wall_us = wall_us,
-                                       .mono_us = mono_us,
-                                       .entropy = entropy,
-                                       .log_write = log_write,
-                                       .output = on_session,
-                                       .resume = on_session,
-                                       .memory_used = memory_used,
-                                       .fatal = fatal,
-                                       .log = log_line};
 }
 
-static void create_node(struct sim_machine *machine)
+static void on_start(struct sim *sim, struct sim_event *event)
 {
-    struct hl_node_config config = {.databases = DATABASES,
-                                    .appendonly = true,
-                                    .maxmemory_policy = HL_EVICT_NOEVICTION,
-                                    .maxmemory_samples = 5,
-                                    .slowlog_slower_than_us = -1,
-                                    .hz = 10,
-                                    .active_expire = true,
-                                    .active_expire_effort = 1,
-                                    .speculation_max = 1 << 20,
-                                    .multi_queue_max = 1 << 20};
-    machine->node = hl_node_create(&machine->world, machine->wal, &config);
-    machine->node->ks.limits = (struct hl_encoding_limits){128, 64};
-    hl_node_load_from(machine->node, &machine->disk, "d");
+    struct sim_machine *machine = &sim->machines[event->machine];
+    if (machine->up || machine->buried) {
+        return;
+    }
+    machine->up = true;
+    machine->tick_at_us = SIM_NEVER;
+    sim_trace(sim, "m%lld: starts", machine->id, 0, 0, 0);
+    sim_engine.start(machine);
 }
 
-/* Loading may meet the loss of power too: then it is tried again. */
-static hl_err load(struct sim_machine *machine, struct hl_errmsg *msg)
+void sim_machine_boot(struct sim_machine *machine, int64_t delay_us)
 {
-    unsigned char cluster[16] = "simulated";
-    unsigned char boot[16] = "boot";
-    const struct hl_wal_meta *meta = hl_wal_meta(machine->wal);
-    hl_wal_set_identity(machine->wal, cluster, (uint64_t)machine->id + 1, meta->incarnation + 1,
-                        boot);
-    create_node(machine);
-    hl_err err = HL_ENOENT;
-    while (err == HL_ENOENT) {
-        err = hl_node_load_step(machine->node, LOAD_BUDGET_US, msg);
-    }
-    return err;
-}
-
-/* What a dead process leaves in our memory. */
-static void bury(struct sim_machine *machine)
-{
-    if (machine->batch != NULL) {
-        machine->lost = *machine->batch; /* it lives in the node */
-    }
-    hl_node_destroy(machine->node);
-    if (machine->batch != NULL) {
-        hl_wal_batch_done(machine->wal, &machine->lost, HL_EIO);
-    }
-    hl_wal_close(machine->wal);
+    (void)sim_after(machine->sim, delay_us, machine->id, on_start);
 }
 
 /* The process is gone.  One that ended itself in the middle of something is left as it is: its
@@ -291,13 +82,9 @@ static void end_process(struct sim_machine *machine, bool abandon)
 {
     machine->up = false;
     machine->life++;
-    sim_clients_lost(machine, abandon);
-    if (!abandon) {
-        bury(machine);
-    }
-    machine->node = NULL;
-    machine->wal = NULL;
-    machine->batch = NULL;
+    machine->was_leader = false;
+    sim_engine.end(machine, abandon);
+    machine->raft = NULL;
 }
 
 void sim_machine_crash(struct sim_machine *machine, enum fake_crash how, int64_t down_us)
@@ -309,7 +96,7 @@ void sim_machine_crash(struct sim_machine *machine, enum fake_crash how, int64_t
     sim->stats.crashes++;
     sim_trace(sim, "m%lld: crashes, kind %lld, down for %lld us", machine->id, how, down_us, 0);
     end_process(machine, false);
-    fake_disk_crash(machine->fake, how, hl_rng_next(&sim->rng));
+    sim_engine.crash(machine, how);
     machine->paused_until_us = 0;
     if (down_us != SIM_NEVER) {
         sim_machine_boot(machine, down_us);
@@ -325,7 +112,7 @@ void sim_machine_died(struct sim_machine *machine)
                  machine->why);
     }
     end_process(machine, true);
-    fake_disk_crash(machine->fake, FAKE_CRASH_PROCESS, 0);
+    sim_engine.crash(machine, FAKE_CRASH_PROCESS);
     sim_machine_boot(machine, 50 * SIM_MS);
 }
 
@@ -339,49 +126,35 @@ void sim_machine_crash_any(struct sim_machine *machine)
     sim_machine_crash(machine, how, 20 * SIM_MS + sim_below(sim, 400 * SIM_MS));
 }
 
-static void on_start(struct sim *sim, struct sim_event *event)
-{
-    struct sim_machine *machine = &sim->machines[event->machine];
-    HL_ASSERT(!machine->up);
-    struct hl_wal_options options = {
-        .dir = "d", .segment_size = sim->profile.segment_size, .salt = sim->seed};
-    struct hl_errmsg msg = {{0}};
-    machine->up = true;
-    machine->snapshot.index = 0;
-    hl_err err = hl_wal_open(&machine->wal, &machine->disk, &options, NULL, &msg);
-    if (err == HL_OK) {
-        err = load(machine, &msg);
-    }
-    sim_trace(sim, "m%lld: starts, result %lld", machine->id, err, 0, 0);
-    if (err != HL_OK && err != HL_EIO && err != HL_EFULL) {
-        sim_fail(sim, "start", "machine %d does not start: %s", machine->id, msg.text);
-    }
-    if (err != HL_OK) {
-        sim_machine_crash_any(machine);
-        return;
-    }
-    sim_oracle_recovered(machine);
-    (void)sim_after(sim, CRON_US, machine->id, on_cron);
-    if (sim_machine_begin(machine)) {
-        sim_machine_end(machine);
-    }
-}
-
-void sim_machine_boot(struct sim_machine *machine, int64_t delay_us)
-{
-    (void)sim_after(machine->sim, delay_us, machine->id, on_start);
-}
-
-void sim_machine_arm(struct sim_machine *machine, int operations)
-{
-    machine->fake->fail_at = machine->fake->ops + operations;
-    machine->fake->fail_for_ever = true;
-}
-
 void sim_machine_fini(struct sim_machine *machine)
 {
     if (machine->up) {
         end_process(machine, false);
     }
-    fake_disk_destroy(machine->fake);
+    sim_engine.fini(machine);
+}
+
+/* --- what it believes ------------------------------------------------------------------------- */
+
+uint32_t sim_machine_voters(const struct sim_machine *machine)
+{
+    hl_index index = 0;
+    const struct hl_raft_config *config = hl_raft_config(machine->raft, &index);
+    uint32_t voters = 0;
+    for (uint32_t i = 0; i < config->count; i++) {
+        int at =
+            config->members[i].voter ? sim_machine_of(machine->sim, config->members[i].id) : -1;
+        voters |= at < 0 ? 0 : 1u << at;
+    }
+    return voters;
+}
+
+int sim_machine_of(const struct sim *sim, hl_peer id)
+{
+    for (int i = 0; i < sim->profile.machines; i++) {
+        if (sim->machines[i].peer == id) {
+            return i;
+        }
+    }
+    return -1;
 }

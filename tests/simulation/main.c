@@ -15,13 +15,17 @@
 #include <time.h>
 #include <unistd.h>
 
+#if defined(HL_MUTANTS) && HL_MUTANTS
+#include "raft/mutant.h"
+#endif
+
 #define JOBS_MAX 64
 #define HANG_S 60 /* of one seed, in real time */
 #define STEP_US (50 * SIM_MS)
 
 struct options {
     uint64_t first, count;
-    int jobs, mutant, failures_max;
+    int jobs, mutant, script, failures_max;
     bool verbose;
     const char *history;
 };
@@ -62,16 +66,19 @@ static void simulate(struct sim *sim)
     for (int i = 0; i < sim->profile.machines; i++) {
         sim_machine_boot(&sim->machines[i], sim_below(sim, 20 * SIM_MS));
     }
-    sim_clients_start(sim);
+    sim_engine.clients(sim);
     sim_nemesis_start(sim);
     sim_run_until(sim, sim->profile.chaos_end_us);
     sim_nemesis_stop(sim);
     sim_run_until(sim, sim->profile.chaos_end_us + 500 * SIM_MS);
-    sim_workload_finish(sim);
-    while (!sim_workload_done(sim) && sim->now_us < sim->profile.end_us) {
+    sim_engine.finish(sim);
+    while (!sim_engine.done(sim) && sim->now_us < sim->profile.end_us) {
         sim_run_until(sim, sim->now_us + STEP_US);
     }
-    sim_oracle_finish(sim);
+    if (!sim_engine.done(sim)) {
+        sim_fail(sim, "H1 liveness", "not everything is answered and equal everywhere in the end");
+    }
+    sim_engine.judge(sim);
 }
 
 static void fini(struct sim *sim)
@@ -79,9 +86,10 @@ static void fini(struct sim *sim)
     for (int i = 0; i < sim->profile.machines; i++) {
         sim_machine_fini(&sim->machines[i]);
     }
-    sim_clients_fini(sim);
+    sim_engine.fini_all(sim);
     sim_events_fini(sim);
     sim_oracle_fini(sim);
+    history_fini(&sim->history);
     hl_free(sim);
 }
 
@@ -92,6 +100,10 @@ static void run_seed(const struct options *options, uint64_t seed, int out)
     current = sim;
     sim->seed = seed;
     sim->mutant = options->mutant;
+    sim->wanted_script = options->script;
+#if defined(HL_MUTANTS) && HL_MUTANTS
+    hl_raft_mutant = options->mutant;
+#endif
     sim->verbose = options->verbose;
     hl_rng_seed(&sim->rng, seed);
     const int signals[] = {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGALRM};
@@ -246,6 +258,8 @@ static bool parse(int argc, char **argv, struct options *options)
             options->jobs = (int)n;
         } else if (strcmp(name, "--mutant") == 0) {
             options->mutant = (int)n;
+        } else if (strcmp(name, "--script") == 0 && n < SIM_SCRIPTS) {
+            options->script = (int)n;
         } else if (strcmp(name, "--failures") == 0) {
             options->failures_max = (int)n;
         } else if (strcmp(name, "--history") == 0) {
@@ -261,8 +275,10 @@ int main(int argc, char **argv)
 {
     struct options options = {.first = 1, .count = 100, .jobs = 2, .failures_max = 5};
     if (!parse(argc, argv, &options)) {
-        fprintf(stderr, "usage: helios-simulate [--seed N | --first N --seeds COUNT] [--jobs N]\n"
-                        "           [--mutant N] [--failures MAX] [--history FILE] [--verbose]\n");
+        fprintf(
+            stderr,
+            "usage: helios-simulate [--seed N | --first N --seeds COUNT] [--jobs N]\n"
+            "           [--mutant N] [--script N] [--failures MAX] [--history FILE] [--verbose]\n");
         return 2;
     }
     struct timespec before;

@@ -5,20 +5,25 @@
 #define FULL_MAX_US (600 * SIM_MS)
 #define JUMP_MAX_US (5000LL * SIM_MS)
 
+/* Often the leader: that is where it hurts. */
 static struct sim_machine *any_machine(struct sim *sim)
 {
+    int leader = sim_chance(sim, 400000) ? sim_leader(sim) : -1;
+    if (leader >= 0) {
+        return &sim->machines[leader];
+    }
     return &sim->machines[sim_below(sim, sim->profile.machines)];
 }
 
 static void crash(struct sim *sim)
 {
     struct sim_machine *machine = any_machine(sim);
-    if (sim_chance(sim, sim->profile.power_ppm)) {
+    if (sim_engine.arm != NULL && sim_chance(sim, sim->profile.power_ppm)) {
         if (machine->up) {
             int operations = 1 + (int)sim_below(sim, 40);
             sim_trace(sim, "m%lld: the power will go in %lld operations", machine->id, operations,
                       0, 0);
-            sim_machine_arm(machine, operations);
+            sim_engine.arm(machine, operations);
         }
         return;
     }
@@ -45,6 +50,9 @@ static void fill_disk(struct sim *sim)
 {
     struct sim_machine *machine = any_machine(sim);
     uint64_t used = 0;
+    if (machine->fake == NULL) {
+        return;
+    }
     for (int i = 0; i < FAKE_FILES_MAX; i++) {
         used += machine->fake->files[i].now.len;
     }
@@ -72,9 +80,43 @@ static void jump_clock(struct sim *sim)
 static void fail_sync(struct sim *sim)
 {
     struct sim_machine *machine = any_machine(sim);
+    if (machine->fake == NULL) {
+        return;
+    }
     machine->fake->fail_syncs = 1;
     sim->stats.sync_failures++;
     sim_trace(sim, "m%lld: the next sync fails", machine->id, 0, 0, 0);
+}
+
+/* One in five crashes takes all machines: a power failure of the room. */
+static void crash_some(struct sim *sim)
+{
+    if (!sim_chance(sim, 200000)) {
+        crash(sim);
+        return;
+    }
+    for (int i = 0; i < sim->profile.machines; i++) {
+        sim_machine_crash_any(&sim->machines[i]);
+    }
+}
+
+static void split(struct sim *sim)
+{
+    uint32_t side = (uint32_t)sim_below(sim, 1 << sim->profile.machines);
+    int leader = sim_leader(sim);
+    if (leader >= 0 && sim_chance(sim, 250000)) {
+        side = 1u << leader;
+    }
+    sim_net_heal(sim);
+    sim_net_split(sim, side, (enum sim_cut)sim_below(sim, SIM_CUTS));
+}
+
+static void transfer(struct sim *sim)
+{
+    int leader = sim_leader(sim);
+    if (leader >= 0 && sim->now_us >= sim->machines[leader].paused_until_us) {
+        sim_engine.transfer(&sim->machines[leader]);
+    }
 }
 
 static void on_nemesis(struct sim *sim, struct sim_event *event)
@@ -88,13 +130,21 @@ static void on_nemesis(struct sim *sim, struct sim_event *event)
         int ppm;
         void (*act)(struct sim *sim);
     } acts[] = {
-        {p->crash_ppm, crash},         {p->pause_ppm, pause_machine}, {p->full_ppm, fill_disk},
-        {p->slow_disk_ppm, slow_disk}, {p->jump_ppm, jump_clock},     {p->sync_fail_ppm, fail_sync},
+        {p->crash_ppm, crash_some},  {p->pause_ppm, pause_machine},
+        {p->full_ppm, fill_disk},    {p->slow_disk_ppm, slow_disk},
+        {p->jump_ppm, jump_clock},   {p->sync_fail_ppm, fail_sync},
+        {p->cut_ppm, split},         {p->config_ppm, sim_script_config},
+        {p->transfer_ppm, transfer},
     };
     for (size_t i = 0; i < sizeof acts / sizeof acts[0]; i++) {
         if (sim_chance(sim, acts[i].ppm)) {
             acts[i].act(sim);
         }
+    }
+    sim_oracle_leases(sim);
+    sim_script_poll(sim);
+    if (p->script == SIM_SCRIPT_NONE && sim_chance(sim, 150000)) {
+        sim_net_heal(sim);
     }
     if (p->bursty && sim->now_us > sim->idle_until_us && sim_chance(sim, 120000)) {
         sim->idle_until_us = sim->now_us + 100 * SIM_MS + sim_below(sim, 500 * SIM_MS);
@@ -111,14 +161,17 @@ void sim_nemesis_start(struct sim *sim)
 void sim_nemesis_stop(struct sim *sim)
 {
     sim->chaos = false;
+    sim_net_heal(sim);
     for (int i = 0; i < sim->profile.machines; i++) {
         struct sim_machine *machine = &sim->machines[i];
         machine->paused_until_us = 0;
         machine->slow_until_us = 0;
-        machine->fake->size_max = 0;
-        machine->fake->fail_syncs = 0;
-        machine->fake->fail_at = 0;
-        machine->fake->fail_for_ever = false;
+        if (machine->fake != NULL) {
+            machine->fake->size_max = 0;
+            machine->fake->fail_syncs = 0;
+            machine->fake->fail_at = 0;
+            machine->fake->fail_for_ever = false;
+        }
     }
     sim_trace(sim, "--- everything works from now on", 0, 0, 0, 0);
 }

@@ -1,29 +1,10 @@
-/* The truth, and what is asserted against it.
- *
- * Two states that executed the same log up to the same (index, term) are equal, committed or not:
- * so every state seen is noted under that name, and compared with those noted before (C1, C4, D1).
- */
+/* The truth about the log, and what is asserted against it whatever the machines run. */
 #include "sim.h"
 
 #include "kit/alloc.h"
 #include "kit/assert.h"
 
-#define DIGEST_SIZE 20
-
-/* The state after executing the log up to (index, term). */
-struct sim_digest {
-    hl_index index; /* 0: free */
-    hl_term term;
-    int machine; /* which had it first */
-    unsigned char bytes[DIGEST_SIZE];
-};
-
-/* --- the log ---------------------------------------------------------------------------------- */
-
-struct reading {
-    struct sim_machine *machine;
-    hl_index commit;
-};
+#define COMPLETE_SPAN 400 /* newest entries that a new leader is asked for */
 
 static struct sim_truth *truth_of(struct sim *sim, hl_index index)
 {
@@ -36,176 +17,168 @@ static struct sim_truth *truth_of(struct sim *sim, hl_index index)
     return &sim->truth[index];
 }
 
-static uint64_t hash_of(const struct hl_wal_entry *entry)
+/* A2: what is committed at an index is the same everywhere, for ever.  G1: log_time never goes
+ * back. */
+void sim_oracle_commit(struct sim_machine *machine, hl_index index, hl_term term, uint64_t body,
+                       int64_t log_time_us)
 {
-    uint64_t h = 0xcbf29ce484222325u ^ (uint64_t)entry->type ^ (uint64_t)entry->log_time_us << 8;
-    for (size_t i = 0; i < entry->body.len; i++) {
-        h = (h ^ (unsigned char)entry->body.ptr[i]) * 0x100000001b3u;
-    }
-    return h;
-}
-
-/* A2: what is committed at an index is the same everywhere, for ever. */
-static bool on_committed(void *arg, const struct hl_wal_entry *entry)
-{
-    struct sim_machine *machine = arg;
     struct sim *sim = machine->sim;
-    struct sim_truth *truth = truth_of(sim, entry->index);
-    uint64_t body = hash_of(entry);
-    if (!truth->committed) {
-        *truth = (struct sim_truth){.term = entry->term, .body = body, .committed = true};
-        sim->stats.entries++;
-        sim->committed = entry->index > sim->committed ? entry->index : sim->committed;
-    } else if (truth->term != entry->term || truth->body != body) {
+    struct sim_truth *truth = truth_of(sim, index);
+    machine->seen_commit = index;
+    if (truth->term != 0 && (truth->term != term || truth->body != body)) {
         sim_fail(
             sim, "A2 state machine safety",
             "machine %d commits entry %llu of term %llu, and it was committed with term %llu%s",
-            machine->id, (unsigned long long)entry->index, (unsigned long long)entry->term,
+            machine->id, (unsigned long long)index, (unsigned long long)term,
             (unsigned long long)truth->term, truth->body != body ? " and another body" : "");
     }
-    machine->seen_commit = entry->index;
-    return true;
-}
-
-static void look_at_log(struct sim_machine *machine)
-{
-    const struct hl_node *node = machine->node;
-    hl_index first = machine->seen_commit + 1;
-    if (first < hl_wal_first(machine->wal)) {
-        first = hl_wal_first(machine->wal);
-    }
-    if (first > node->commit) {
+    if (truth->term != 0) {
         return;
     }
-    struct hl_errmsg msg = {{0}};
-    hl_err err = hl_wal_read(machine->wal, first, node->commit, on_committed, machine, &msg);
-    if (err != HL_OK && !machine->fake->fail_for_ever) {
-        sim_fail(machine->sim, "A2 state machine safety", "machine %d cannot read its log: %s",
-                 machine->id, msg.text);
+    *truth = (struct sim_truth){
+        .term = term, .body = body, .log_time_us = log_time_us, .by = hl_raft_term(machine->raft)};
+    sim->stats.entries++;
+    sim->committed = index > sim->committed ? index : sim->committed;
+    sim->committed_by = truth->by > sim->committed_by ? truth->by : sim->committed_by;
+    const struct sim_truth *before = index > 1 ? &sim->truth[index - 1] : truth;
+    if (before->term != 0 && before->log_time_us > log_time_us) {
+        sim_fail(sim, "G1 log_time", "entry %llu has a time before its predecessor's",
+                 (unsigned long long)index);
     }
 }
 
-/* --- states ----------------------------------------------------------------------------------- */
-
-static struct sim_digest *place_of(struct sim_digest *digests, size_t cap, hl_index index,
-                                   hl_term term)
-{
-    size_t at = (size_t)(index * 0x9e3779b97f4a7c15u ^ term * 0xff51afd7ed558ccdu) & (cap - 1);
-    while (digests[at].index != 0 && (digests[at].index != index || digests[at].term != term)) {
-        at = (at + 1) & (cap - 1);
-    }
-    return &digests[at];
-}
-
-static void grow_digests(struct sim *sim)
-{
-    size_t cap = sim->digests_cap == 0 ? 1024 : sim->digests_cap * 2;
-    struct sim_digest *digests = hl_calloc(cap, sizeof *digests);
-    for (size_t i = 0; i < sim->digests_cap; i++) {
-        const struct sim_digest *old = &sim->digests[i];
-        if (old->index != 0) {
-            *place_of(digests, cap, old->index, old->term) = *old;
-        }
-    }
-    hl_free(sim->digests);
-    sim->digests = digests;
-    sim->digests_cap = cap;
-}
-
-/* C1: the state is a function of the log. */
-static void look_at_state(struct sim_machine *machine, hl_index index, hl_term term)
+/* A3: the new leader has every entry that was committed by a leader of an older term.  A stale
+ * candidate may win an older term late: that is legal. */
+static void check_complete(struct sim_machine *machine)
 {
     struct sim *sim = machine->sim;
-    if (index == 0 || (index == machine->seen_index && term == machine->seen_term)) {
+    hl_term term = hl_raft_term(machine->raft);
+    hl_index oldest = sim->committed > COMPLETE_SPAN ? sim->committed - COMPLETE_SPAN : 1;
+    for (hl_index i = sim->committed; i >= oldest && i > 0; i--) {
+        const struct sim_truth *truth = truth_of(sim, i);
+        hl_term has = 0;
+        if (truth->term == 0 || truth->by >= term) {
+            continue;
+        }
+        bool there = hl_raft_term_at(machine->raft, i, &has);
+        if (!there && i <= hl_raft_last(machine->raft)) {
+            return; /* in its snapshot */
+        }
+        if (!there || has != truth->term) {
+            sim_fail(
+                sim, "A3 leader completeness",
+                "machine %d leads term %llu without entry %llu of term %llu, committed in term "
+                "%llu",
+                machine->id, (unsigned long long)term, (unsigned long long)i,
+                (unsigned long long)truth->term, (unsigned long long)truth->by);
+        }
+    }
+}
+
+/* A1: one leader a term. */
+static void on_leader(struct sim_machine *machine)
+{
+    struct sim *sim = machine->sim;
+    hl_term term = hl_raft_term(machine->raft);
+    sim->stats.elections++;
+    sim_trace(sim, "m%lld: leads term %lld, last %lld, commit %lld", machine->id, (int64_t)term,
+              (int64_t)hl_raft_last(machine->raft), (int64_t)hl_raft_commit(machine->raft));
+    if (term >= SIM_TERMS_MAX) {
+        sim_fail(sim, "H1 liveness", "term %llu in so short a time", (unsigned long long)term);
+    }
+    if (sim->leader_of[term] != 0 && sim->leader_of[term] != machine->id + 1) {
+        sim_fail(sim, "A1 election safety", "machines %d and %d lead term %llu",
+                 sim->leader_of[term] - 1, machine->id, (unsigned long long)term);
+    }
+    sim->leader_of[term] = machine->id + 1;
+    check_complete(machine);
+    sim_script_leader(machine);
+}
+
+/* E1: while a lease holds, nobody commits in a higher term. */
+static void check_lease(struct sim_machine *machine)
+{
+    struct sim *sim = machine->sim;
+    hl_term term = hl_raft_term(machine->raft);
+    if (sim->committed_by > term &&
+        hl_raft_lease_valid(machine->raft, sim_machine_mono_us(machine))) {
+        sim_fail(sim, "E1 lease",
+                 "machine %d holds the lease of term %llu, and term %llu committed", machine->id,
+                 (unsigned long long)term, (unsigned long long)sim->committed_by);
+    }
+}
+
+/* What the machine has promised to the others, to be kept over a restart (A4). */
+static void note_promises(struct sim_machine *machine)
+{
+    const struct hl_raft *raft = machine->raft;
+    hl_term term = 0;
+    hl_index durable = hl_raft_durable(raft);
+    if (hl_raft_term_at(raft, durable, &term)) {
+        machine->promised = durable;
+        machine->promised_term = term;
+    }
+}
+
+void sim_oracle_raft(struct sim_machine *machine)
+{
+    const struct hl_raft *raft = machine->raft;
+    bool leads = machine->up && hl_raft_role(raft) == HL_RAFT_LEADER;
+    if (!machine->up) {
         return;
     }
-    machine->seen_index = index;
-    machine->seen_term = term;
-    unsigned char bytes[DIGEST_SIZE];
-    hl_ks_digest(&machine->node->ks, &machine->node->modules, bytes);
-    if (sim->digests_count * 2 >= sim->digests_cap) {
-        grow_digests(sim);
+    note_promises(machine);
+    if (leads && (!machine->was_leader || machine->led_term != hl_raft_term(raft))) {
+        machine->was_leader = true;
+        machine->led_term = hl_raft_term(raft);
+        on_leader(machine);
     }
-    struct sim_digest *digest = place_of(sim->digests, sim->digests_cap, index, term);
-    sim->stats.digests++;
-    if (digest->index == 0) {
-        *digest = (struct sim_digest){.index = index, .term = term, .machine = machine->id};
-        memcpy(digest->bytes, bytes, sizeof bytes);
-        sim->digests_count++;
-    } else if (memcmp(digest->bytes, bytes, sizeof bytes) != 0) {
-        sim_fail(sim, "C1 determinism",
-                 "machine %d has another state after entry %llu of term %llu than machine %d had",
-                 machine->id, (unsigned long long)index, (unsigned long long)term, digest->machine);
+    machine->was_leader = leads;
+    bool asks = hl_raft_role(raft) == HL_RAFT_CANDIDATE;
+    if (asks && !machine->was_candidate) {
+        machine->was_candidate = true;
+        sim_script_candidate(machine);
+    }
+    machine->was_candidate = asks;
+    if (leads && machine->sim->profile.lease) {
+        check_lease(machine);
     }
 }
 
-/* --- looking ---------------------------------------------------------------------------------- */
-
-/* C2: S <= C <= X <= L, and D <= L. */
-static void look_at_order(struct sim_machine *machine)
+/* E1 for everybody: a lease may be asserted at any instant, not only when its holder acts. */
+void sim_oracle_leases(struct sim *sim)
 {
-    const struct hl_node *node = machine->node;
-    hl_index log = hl_wal_last(machine->wal);
-    if (node->snapshot_index > node->commit || node->commit > node->last || node->last > log ||
-        hl_wal_durable(machine->wal) > log) {
-        sim_fail(machine->sim, "C2 order", "machine %d: S %llu, C %llu, X %llu, L %llu, D %llu",
-                 machine->id, (unsigned long long)node->snapshot_index,
-                 (unsigned long long)node->commit, (unsigned long long)node->last,
-                 (unsigned long long)log, (unsigned long long)hl_wal_durable(machine->wal));
-    }
-    if (node->commit < machine->commit_before) {
-        sim_fail(machine->sim, "D2 install", "machine %d: commit goes back from %llu to %llu",
-                 machine->id, (unsigned long long)machine->commit_before,
-                 (unsigned long long)node->commit);
-    }
-    machine->commit_before = node->commit;
-}
-
-void sim_oracle_look(struct sim_machine *machine)
-{
-    const struct hl_node *node = machine->node;
-    if (node->loading) {
-        return;
-    }
-    look_at_order(machine);
-    look_at_log(machine);
-    /* Alone, a leader's term is durable together with its first entries: until then the name
-     * (index, term) may be used once more by the next start. */
-    if (machine->sim->profile.machines > 1 || hl_wal_durable(machine->wal) >= node->last) {
-        look_at_state(machine, node->last, node->raft.term);
+    for (int i = 0; i < sim->profile.machines && sim->profile.lease; i++) {
+        struct sim_machine *machine = &sim->machines[i];
+        if (machine->up && machine->raft != NULL && hl_raft_role(machine->raft) == HL_RAFT_LEADER &&
+            sim->now_us >= machine->paused_until_us) {
+            check_lease(machine);
+        }
     }
 }
 
-/* A4 and durability: what was acknowledged to be durable is there after the crash. */
 void sim_oracle_recovered(struct sim_machine *machine)
 {
     struct sim *sim = machine->sim;
+    const struct hl_raft *raft = machine->raft;
     machine->seen_commit = 0;
-    machine->seen_index = 0;
-    machine->commit_before = 0;
-    if (sim->profile.machines == 1 && hl_wal_last(machine->wal) < sim->committed) {
+    hl_term has = 0;
+    bool there = hl_raft_term_at(raft, machine->promised, &has);
+    if (machine->promised == 0 || hl_raft_barred(raft) ||
+        (!there && machine->promised < hl_raft_last(raft))) {
+        return; /* nothing, or in the snapshot */
+    }
+    if (!there || has != machine->promised_term) {
         sim_fail(sim, "A4 promises",
-                 "machine %d starts with a log up to %llu, and %llu was committed", machine->id,
-                 (unsigned long long)hl_wal_last(machine->wal), (unsigned long long)sim->committed);
+                 "machine %d had entry %llu of term %llu on its disk, and starts with a log up to "
+                 "%llu, term there %llu",
+                 machine->id, (unsigned long long)machine->promised,
+                 (unsigned long long)machine->promised_term, (unsigned long long)hl_raft_last(raft),
+                 (unsigned long long)has);
     }
-}
-
-void sim_oracle_finish(struct sim *sim)
-{
-    if (!sim_workload_done(sim)) {
-        sim_fail(sim, "H1 liveness", "%d of the final reads were answered, %d had been asked",
-                 sim->finals_done, sim->finals);
-    }
-    struct check_result result = check_history(&sim->history);
-    if (!result.ok) {
-        sim_fail(sim, "B2..B5 histories", "%s", result.why);
-    }
-    sim->stats.gave_up += result.gave_up;
 }
 
 void sim_oracle_fini(struct sim *sim)
 {
     hl_free(sim->truth);
-    hl_free(sim->digests);
-    history_fini(&sim->history);
 }

@@ -6,13 +6,23 @@
  *
  *     events.c    the order of events, the trace, failing
  *     profile.c   what a seed is made of: rates, sizes, scripts
- *     machine.c   one computer: its disk, its clock, the life of its process
- *     net.c       links between machines and to clients
- *     client.c    clients: connections and what travels on them
- *     workload.c  what clients ask, what they are told, the history of it
- *     nemesis.c   what goes wrong
- *     oracle.c    the truth, and the invariants asserted against it
+ *     machine.c   one computer: clocks, crashes, restarts
+ *     net.c       the network between machines
+ *     nemesis.c   what goes wrong by chance
+ *     script.c    what goes wrong on purpose
+ *     oracle.c    the truth about the log, and the invariants asserted against it
  *     main.c      seeds, children, reports
+ *
+ * Two programs are made of these.  helios-simulate runs whole nodes:
+ *
+ *     whole.c     a machine with a node, its log on a disk in memory
+ *     state.c     what is asserted of it beyond the log
+ *     client.c    connections of clients and what travels on them
+ *     workload.c  what clients ask, what they are told, the history of it
+ *
+ * and helios-simulate-raft runs consensus alone, ten times as fast:
+ *
+ *     bare.c      a machine with core/raft and a log of numbers
  */
 #ifndef SIMULATION_SIM_H
 #define SIMULATION_SIM_H
@@ -33,6 +43,10 @@
 #define SIM_TRACE_MAX 4096
 #define SIM_MS 1000 /* microseconds */
 #define SIM_NEVER INT64_MAX
+#define SIM_TERMS_MAX 8192
+#define SIM_CONFIGS_MAX 4096
+#define SIM_ELECTION_US (150 * SIM_MS)
+#define SIM_HEARTBEAT_US (40 * SIM_MS)
 
 struct sim;
 struct sim_event;
@@ -48,9 +62,35 @@ struct sim_event {
     void *data; /* freed with the event */
 };
 
+enum sim_script {
+    SIM_SCRIPT_NONE,
+    SIM_SCRIPT_LEASE,         /* a follower loses the leader, then the leader loses everybody */
+    SIM_SCRIPT_LEASE_RESTART, /* and the others restart within the lease */
+    SIM_SCRIPT_SHORT_REIGNS,  /* leaders live a moment and reach a minority */
+    SIM_SCRIPT_FIGURE8,       /* figure 8 of the Raft paper, step by step */
+    SIM_SCRIPT_SLOW_FLUSH,    /* a flush in flight across a truncation */
+    SIM_SCRIPT_CONFIGS,       /* two changes of one configuration */
+    SIM_SCRIPT_SHRINK,        /* a leader that is cut off removes the others */
+    SIM_SCRIPT_LONG_LOG,      /* the longer log has the lower term, and both are needed */
+    SIM_SCRIPTS,
+};
+
+enum sim_cut {
+    SIM_CUT_BOTH,
+    SIM_CUT_ONE_WAY, /* from the inside to the outside */
+    SIM_CUT_FLAKY,   /* half of the directions */
+    SIM_CUTS,
+};
+
 /* What a seed is made of. */
 struct sim_profile {
     int machines;
+    uint32_t voters; /* at first: a bit for each machine */
+    enum sim_script script;
+    bool ordered;      /* links keep the order of frames */
+    bool lease, eager; /* eager: new leaders change the configuration at once */
+    int batch;         /* entries in one message at most */
+    int config_ppm, transfer_ppm;
     int clients;
     int64_t chaos_end_us, end_us;    /* faults until the first, everything done by the second */
     int drop_ppm, dup_ppm, slow_ppm; /* of a message */
@@ -72,7 +112,10 @@ struct sim_profile {
 struct sim_machine {
     struct sim *sim;
     int id;
-    struct fake_disk *fake;
+    hl_peer peer;               /* its id in the group */
+    const struct hl_raft *raft; /* NULL while down */
+    struct sim_bare *bare;      /* of helios-simulate-raft */
+    struct fake_disk *fake;     /* NULL there, as what follows */
     struct hl_disk disk;
     struct hl_wal *wal;
     struct hl_node *node; /* NULL while down */
@@ -80,17 +123,21 @@ struct sim_machine {
     struct hl_wal_batch *batch; /* handed to the log thread and not yet reported */
     struct hl_wal_batch lost;   /* it, when the node has gone */
     bool up;
-    bool dead; /* its process ended itself: nothing of it may be touched */
+    bool buried; /* down for the rest of the run */
     uint64_t life;
     struct hl_rng entropy;
     int64_t clock_ppm, mono_offset_us, wall_offset_us;
     int64_t paused_until_us, slow_until_us;
-    hl_err written; /* what the log thread will report */
+    int64_t one_slow_us; /* the next flush takes so long */
+    int64_t tick_at_us;  /* when its alarm goes off */
+    hl_err written;      /* what the log thread will report */
     char why[320];
     struct hl_snap_label snapshot; /* index 0: none is being made */
     hl_index snapshot_done;
-    hl_index seen_commit, seen_index, commit_before; /* the oracle's */
-    hl_term seen_term;
+    /* The oracle's: */
+    hl_index seen_commit, seen_index, commit_before, promised;
+    hl_term seen_term, promised_term, led_term;
+    bool was_leader, was_candidate;
 };
 
 enum sim_op {
@@ -165,14 +212,16 @@ struct sim_trace_line {
 
 /* What is known of one log position. */
 struct sim_truth {
-    hl_term term;
+    hl_term term;  /* 0: not committed yet */
+    hl_term by;    /* term of the leader that committed it, or that its first follower knew */
     uint64_t body; /* hash */
-    bool committed;
+    int64_t log_time_us;
 };
 
 struct sim {
     uint64_t seed;
     int mutant;
+    int wanted_script; /* 0: as the seed has it */
     bool verbose;
     struct hl_rng rng;
     int64_t now_us;
@@ -182,12 +231,14 @@ struct sim {
     struct sim_profile profile;
     struct sim_machine machines[SIM_MACHINES_MAX];
     struct sim_client clients[SIM_CLIENTS_MAX];
-    bool cut[SIM_MACHINES_MAX][SIM_MACHINES_MAX]; /* from, to */
+    bool cut[SIM_MACHINES_MAX][SIM_MACHINES_MAX];           /* from, to */
+    int64_t arrives_us[SIM_MACHINES_MAX][SIM_MACHINES_MAX]; /* the last frame on its way */
     int64_t idle_until_us;
     bool chaos;    /* things go wrong */
     jmp_buf fatal; /* where hl_world.fatal() goes, to the loop of events */
     struct sim_machine *dying;
     bool finishing;
+    int64_t finish_us;
     int finals; /* final reads: what was handed out so far */
     int finals_done;
     uint32_t next_element;
@@ -196,11 +247,38 @@ struct sim {
     struct sim_stats stats;
     struct sim_truth *truth; /* by index */
     hl_index truth_count, committed;
+    hl_term committed_by;         /* the highest term in which anything was committed */
+    hl_index answered;            /* bare: the highest position that a client was told of */
+    int leader_of[SIM_TERMS_MAX]; /* machine + 1 */
+    struct {
+        int stage, first, second, third, partner;
+        int64_t until_us;
+    } script;
     struct sim_digest *digests;
     size_t digests_count, digests_cap;
     struct sim_trace_line trace[SIM_TRACE_MAX];
     uint64_t trace_count;
 };
+
+/* What differs between the two programs; each has one. */
+struct sim_engine {
+    bool cluster;                                                    /* several machines */
+    void (*start)(struct sim_machine *machine);                      /* the process begins */
+    void (*end)(struct sim_machine *machine, bool abandon);          /* its memory goes */
+    void (*crash)(struct sim_machine *machine, enum fake_crash how); /* what its disk keeps */
+    void (*receive)(struct sim_machine *machine, struct sim_machine *from, struct hl_slice frame);
+    void (*arm)(struct sim_machine *machine, int operations); /* the power goes then; may be NULL */
+    bool (*propose_config)(struct sim_machine *machine, uint32_t voters); /* when it leads */
+    void (*transfer)(struct sim_machine *machine);
+    void (*fini)(struct sim_machine *machine);
+    void (*clients)(struct sim *sim); /* start them */
+    void (*finish)(struct sim *sim);  /* from now on what was begun is completed */
+    bool (*done)(const struct sim *sim);
+    void (*judge)(struct sim *sim); /* at the end */
+    void (*fini_all)(struct sim *sim);
+};
+
+extern const struct sim_engine sim_engine;
 
 /* --- events.c --- */
 
@@ -217,6 +295,9 @@ void sim_trace(struct sim *sim, const char *fmt, int64_t a, int64_t b, int64_t c
  * end the process with status 1. */
 void sim_fail(struct sim *sim, const char *invariant, const char *fmt, ...)
     __attribute__((noreturn)) HL_PRINTF(3, 4);
+
+/* Print what each machine believes. */
+void sim_print_machines(const struct sim *sim);
 
 /* Print the newest `count` trace lines. */
 void sim_trace_print(struct sim *sim, uint64_t count);
@@ -240,7 +321,7 @@ void sim_profile_draw(struct sim *sim);
 
 /* --- machine.c --- */
 
-/* Make the machine with an empty disk, down. */
+/* Make the machine, down. */
 void sim_machine_init(struct sim *sim, int id);
 
 /* Its process starts in a while. */
@@ -253,8 +334,62 @@ void sim_machine_crash(struct sim_machine *machine, enum fake_crash how, int64_t
 /* As the profile has it. */
 void sim_machine_crash_any(struct sim_machine *machine);
 
-/* Between two I/O operations soon to come the power goes. */
-void sim_machine_arm(struct sim_machine *machine, int operations);
+/* The process ended itself, with the reason in machine->why. */
+void sim_machine_died(struct sim_machine *machine);
+
+/* Release everything. */
+void sim_machine_fini(struct sim_machine *machine);
+
+/* Time passed since the start, as its clock has it. */
+int64_t sim_machine_local_us(const struct sim_machine *machine);
+
+/* Its monotonic clock. */
+uint64_t sim_machine_mono_us(const struct sim_machine *machine);
+
+/* How long it takes until its monotonic clock shows `wake_us`: more than nothing, or SIM_NEVER. */
+int64_t sim_machine_until(const struct sim_machine *machine, uint64_t wake_us);
+
+/* How long its disk takes for the next batch. */
+int64_t sim_machine_disk_us(struct sim_machine *machine);
+
+/* The voters as it knows them, a bit for each machine. */
+uint32_t sim_machine_voters(const struct sim_machine *machine);
+
+/* The machine of this id, or -1. */
+int sim_machine_of(const struct sim *sim, hl_peer id);
+
+/* --- net.c --- */
+
+/* Send a frame; it is copied. */
+void sim_net_send(struct sim_machine *from, struct sim_machine *to, struct hl_slice frame);
+
+/* Every direction works. */
+void sim_net_heal(struct sim *sim);
+
+/* Cut the machines of `side` (a bit for each) off from the others. */
+void sim_net_split(struct sim *sim, uint32_t side, enum sim_cut how);
+
+/* --- script.c --- */
+
+/* The machine that leads the highest term, or -1. */
+int sim_leader(const struct sim *sim);
+
+/* A machine has become leader. */
+void sim_script_leader(struct sim_machine *machine);
+
+/* A machine asks for votes. */
+void sim_script_candidate(struct sim_machine *machine);
+
+/* Time to begin an attack, perhaps. */
+void sim_script_poll(struct sim *sim);
+
+/* The flush that was asked to be slow has begun and takes so long. */
+void sim_script_slow_flush(struct sim_machine *machine, int64_t takes_us);
+
+/* The leader changes the configuration by one voter, at random. */
+void sim_script_config(struct sim *sim);
+
+/* --- whole.c --- */
 
 /* Begin an iteration of the node's loop, ended by sim_machine_end().  False when there is no loop
  * to do it in (down or paused). */
@@ -263,11 +398,16 @@ bool sim_machine_begin(struct sim_machine *machine);
 /* End it: looks at the machine, and what may leave leaves. */
 void sim_machine_end(struct sim_machine *machine);
 
-/* The process ended itself, with the reason in machine->why. */
-void sim_machine_died(struct sim_machine *machine);
+/* --- state.c --- */
+
+/* Look at a machine after an iteration of its loop. */
+void sim_state_look(struct sim_machine *machine);
+
+/* Its process is there again. */
+void sim_state_recovered(struct sim_machine *machine);
 
 /* Release everything. */
-void sim_machine_fini(struct sim_machine *machine);
+void sim_state_fini(struct sim *sim);
 
 /* --- client.c --- */
 
@@ -315,14 +455,18 @@ void sim_nemesis_stop(struct sim *sim);
 
 /* --- oracle.c --- */
 
-/* Look at a machine after an iteration of its loop. */
-void sim_oracle_look(struct sim_machine *machine);
+/* The machine says that this entry is committed. */
+void sim_oracle_commit(struct sim_machine *machine, hl_index index, hl_term term, uint64_t body,
+                       int64_t log_time_us);
 
-/* The machine's process is about to go (down), or is there again with its log recovered (up). */
+/* Look at the machine's part in the consensus, after every step. */
+void sim_oracle_raft(struct sim_machine *machine);
+
+/* Look at every lease. */
+void sim_oracle_leases(struct sim *sim);
+
+/* The process is there again, its log recovered. */
 void sim_oracle_recovered(struct sim_machine *machine);
-
-/* The end of the run: histories and states. */
-void sim_oracle_finish(struct sim *sim);
 
 /* Release everything. */
 void sim_oracle_fini(struct sim *sim);

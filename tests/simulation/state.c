@@ -1,0 +1,156 @@
+/* What is asserted of a whole node: its log, its state, the order of its indexes.
+ *
+ * Two states that executed the same log up to the same (index, term) are equal, committed or not:
+ * so every state seen is noted under that name, and compared with those noted before (C1, C4, D1).
+ */
+#include "sim.h"
+
+#include "kit/alloc.h"
+#include "kit/assert.h"
+
+#define DIGEST_SIZE 20
+
+/* The state after executing the log up to (index, term). */
+struct sim_digest {
+    hl_index index; /* 0: free */
+    hl_term term;
+    int machine; /* which had it first */
+    unsigned char bytes[DIGEST_SIZE];
+};
+
+/* --- the log ---------------------------------------------------------------------------------- */
+
+static uint64_t hash_of(const struct hl_wal_entry *entry)
+{
+    uint64_t h = 0xcbf29ce484222325u ^ (uint64_t)entry->type ^ (uint64_t)entry->log_time_us << 8;
+    for (size_t i = 0; i < entry->body.len; i++) {
+        h = (h ^ (unsigned char)entry->body.ptr[i]) * 0x100000001b3u;
+    }
+    return h;
+}
+
+static bool on_committed(void *arg, const struct hl_wal_entry *entry)
+{
+    sim_oracle_commit(arg, entry->index, entry->term, hash_of(entry), entry->log_time_us);
+    return true;
+}
+
+static void look_at_log(struct sim_machine *machine)
+{
+    const struct hl_node *node = machine->node;
+    hl_index first = machine->seen_commit + 1;
+    if (first < hl_wal_first(machine->wal)) {
+        first = hl_wal_first(machine->wal);
+    }
+    if (first > node->commit) {
+        return;
+    }
+    struct hl_errmsg msg = {{0}};
+    hl_err err = hl_wal_read(machine->wal, first, node->commit, on_committed, machine, &msg);
+    if (err != HL_OK && !machine->fake->fail_for_ever) {
+        sim_fail(machine->sim, "A2 state machine safety", "machine %d cannot read its log: %s",
+                 machine->id, msg.text);
+    }
+}
+
+/* --- states ----------------------------------------------------------------------------------- */
+
+static struct sim_digest *place_of(struct sim_digest *digests, size_t cap, hl_index index,
+                                   hl_term term)
+{
+    size_t at = (size_t)(index * 0x9e3779b97f4a7c15u ^ term * 0xff51afd7ed558ccdu) & (cap - 1);
+    while (digests[at].index != 0 && (digests[at].index != index || digests[at].term != term)) {
+        at = (at + 1) & (cap - 1);
+    }
+    return &digests[at];
+}
+
+static void grow_digests(struct sim *sim)
+{
+    size_t cap = sim->digests_cap == 0 ? 1024 : sim->digests_cap * 2;
+    struct sim_digest *digests = hl_calloc(cap, sizeof *digests);
+    for (size_t i = 0; i < sim->digests_cap; i++) {
+        const struct sim_digest *old = &sim->digests[i];
+        if (old->index != 0) {
+            *place_of(digests, cap, old->index, old->term) = *old;
+        }
+    }
+    hl_free(sim->digests);
+    sim->digests = digests;
+    sim->digests_cap = cap;
+}
+
+/* C1: the state is a function of the log. */
+static void look_at_state(struct sim_machine *machine, hl_index index, hl_term term)
+{
+    struct sim *sim = machine->sim;
+    if (index == 0 || (index == machine->seen_index && term == machine->seen_term)) {
+        return;
+    }
+    machine->seen_index = index;
+    machine->seen_term = term;
+    unsigned char bytes[DIGEST_SIZE];
+    hl_ks_digest(&machine->node->ks, &machine->node->modules, bytes);
+    if (sim->digests_count * 2 >= sim->digests_cap) {
+        grow_digests(sim);
+    }
+    struct sim_digest *digest = place_of(sim->digests, sim->digests_cap, index, term);
+    sim->stats.digests++;
+    if (digest->index == 0) {
+        *digest = (struct sim_digest){.index = index, .term = term, .machine = machine->id};
+        memcpy(digest->bytes, bytes, sizeof bytes);
+        sim->digests_count++;
+    } else if (memcmp(digest->bytes, bytes, sizeof bytes) != 0) {
+        sim_fail(sim, "C1 determinism",
+                 "machine %d has another state after entry %llu of term %llu than machine %d had",
+                 machine->id, (unsigned long long)index, (unsigned long long)term, digest->machine);
+    }
+}
+
+/* --- looking ---------------------------------------------------------------------------------- */
+
+/* C2: S <= C <= X <= L, and D <= L. */
+static void look_at_order(struct sim_machine *machine)
+{
+    const struct hl_node *node = machine->node;
+    hl_index log = hl_wal_last(machine->wal);
+    if (node->snapshot_index > node->commit || node->commit > node->last || node->last > log ||
+        hl_wal_durable(machine->wal) > log) {
+        sim_fail(machine->sim, "C2 order", "machine %d: S %llu, C %llu, X %llu, L %llu, D %llu",
+                 machine->id, (unsigned long long)node->snapshot_index,
+                 (unsigned long long)node->commit, (unsigned long long)node->last,
+                 (unsigned long long)log, (unsigned long long)hl_wal_durable(machine->wal));
+    }
+    if (node->commit < machine->commit_before) {
+        sim_fail(machine->sim, "D2 install", "machine %d: commit goes back from %llu to %llu",
+                 machine->id, (unsigned long long)machine->commit_before,
+                 (unsigned long long)node->commit);
+    }
+    machine->commit_before = node->commit;
+}
+
+void sim_state_look(struct sim_machine *machine)
+{
+    const struct hl_node *node = machine->node;
+    if (node->loading) {
+        return;
+    }
+    look_at_order(machine);
+    look_at_log(machine);
+    /* Alone, a leader's term is durable together with its first entries: until then the name
+     * (index, term) may be used once more by the next start. */
+    if (machine->sim->profile.machines > 1 || hl_wal_durable(machine->wal) >= node->last) {
+        look_at_state(machine, node->last, node->raft.term);
+    }
+}
+
+void sim_state_recovered(struct sim_machine *machine)
+{
+    machine->seen_index = 0;
+    machine->commit_before = 0;
+}
+
+void sim_state_fini(struct sim *sim)
+{
+    hl_free(sim->digests);
+}

@@ -1,0 +1,377 @@
+/* A machine that runs a whole node: the real log on a disk in memory, keyspace, commands, gate.
+ *
+ * The log thread is two events: the batch is written when the first half of its time has passed,
+ * and reported when all of it has, so that a crash between them finds durable entries nobody heard
+ * of.
+ */
+#include "sim.h"
+
+#include "kit/alloc.h"
+#include "kit/assert.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define EPOCH_US 1700000000000000
+#define DATABASES 2
+#define CRON_US 100000
+#define LOAD_BUDGET_US 1000000
+
+/* --- the world -------------------------------------------------------------------------------- */
+
+static int64_t wall_us(void *ctx)
+{
+    struct sim_machine *machine = ctx;
+    return EPOCH_US + sim_machine_local_us(machine) + machine->wall_offset_us;
+}
+
+static uint64_t mono_us(void *ctx)
+{
+    struct sim_machine *machine = ctx;
+    return sim_machine_mono_us(machine);
+}
+
+static void entropy(void *ctx, void *out, size_t len)
+{
+    struct sim_machine *machine = ctx;
+    unsigned char *p = out;
+    for (size_t i = 0; i < len; i++) {
+        p[i] = (unsigned char)(hl_rng_next(&machine->entropy) >> 56);
+    }
+}
+
+static size_t memory_used(void *ctx)
+{
+    (void)ctx;
+    return 1 << 20;
+}
+
+static void on_session(void *ctx, struct hl_session *session)
+{
+    (void)ctx; /* sessions are looked at after every iteration */
+    (void)session;
+}
+
+static void log_line(void *ctx, int level, const char *line)
+{
+    struct sim_machine *machine = ctx;
+    if (machine->sim->verbose) {
+        fprintf(stderr, "  %10.3f ms  m%d log %d: %s\n", (double)machine->sim->now_us / 1000,
+                machine->id, level, line);
+    }
+}
+
+__attribute__((noreturn)) static void fatal(void *ctx, const char *why)
+{
+    struct sim_machine *machine = ctx;
+    (void)snprintf(machine->why, sizeof machine->why, "%s", why);
+    machine->sim->dying = machine;
+    longjmp(machine->sim->fatal, 1);
+}
+
+/* --- the log thread --------------------------------------------------------------------------- */
+
+/* The power went while the disk was working. */
+static bool power_is_gone(struct sim_machine *machine)
+{
+    struct fake_disk *fake = machine->fake;
+    return fake->fail_for_ever && fake->fail_at != 0 && fake->ops >= fake->fail_at;
+}
+
+static void lose_power(struct sim_machine *machine)
+{
+    struct sim *sim = machine->sim;
+    sim->stats.power_cuts++;
+    sim_trace(sim, "m%lld: the power goes at operation %lld of the disk", machine->id,
+              machine->fake->ops, 0, 0);
+    sim_machine_crash_any(machine);
+}
+
+static void on_reported(struct sim *sim, struct sim_event *event)
+{
+    struct sim_machine *machine = &sim->machines[event->machine];
+    HL_ASSERT(machine->batch != NULL);
+    if (!sim_machine_begin(machine)) {
+        return;
+    }
+    machine->batch = NULL;
+    hl_node_log_done(machine->node, machine->written, machine->why);
+    sim_machine_end(machine);
+}
+
+static void on_written(struct sim *sim, struct sim_event *event)
+{
+    struct sim_machine *machine = &sim->machines[event->machine];
+    struct hl_errmsg msg = {{0}};
+    machine->written = hl_wal_batch_write(machine->wal, machine->batch, &msg);
+    (void)snprintf(machine->why, sizeof machine->why, "%s", msg.text);
+    if (power_is_gone(machine)) {
+        lose_power(machine);
+        return;
+    }
+    (void)sim_after(sim, event->a, machine->id, on_reported);
+}
+
+static void log_write(void *ctx, struct hl_wal_batch *batch)
+{
+    struct sim_machine *machine = ctx;
+    struct sim *sim = machine->sim;
+    HL_ASSERT(machine->batch == NULL);
+    machine->batch = batch;
+    int64_t half_us = sim_machine_disk_us(machine) / 2;
+    struct sim_event *event = sim_after(sim, half_us, machine->id, on_written);
+    event->a = half_us;
+}
+
+/* --- the loop --------------------------------------------------------------------------------- */
+
+bool sim_machine_begin(struct sim_machine *machine)
+{
+    if (!machine->up || machine->node == NULL || machine->sim->now_us < machine->paused_until_us) {
+        return false;
+    }
+    hl_node_begin(machine->node);
+    return true;
+}
+
+void sim_machine_end(struct sim_machine *machine)
+{
+    if (!machine->up) {
+        return;
+    }
+    hl_node_end(machine->node);
+    sim_oracle_raft(machine);
+    sim_state_look(machine);
+    sim_clients_harvest(machine);
+}
+
+/* --- snapshots -------------------------------------------------------------------------------- */
+
+/* The part of the saver: the file is written at once (a forked child sees one instant), published
+ * some time after its label has committed. */
+static void save(struct sim_machine *machine)
+{
+    struct hl_node *node = machine->node;
+    struct hl_errmsg msg = {{0}};
+    struct hl_snap_label label = hl_snapshot_label(node);
+    if (label.index < machine->snapshot_done + (hl_index)machine->sim->profile.snapshot_entries) {
+        return;
+    }
+    hl_err err = hl_snapshot_write(node, &machine->disk, "d", &label, NULL, &msg);
+    if (err == HL_OK) {
+        machine->snapshot = label;
+    }
+    sim_trace(machine->sim, "m%lld: snapshot at %lld, commit %lld, result %lld", machine->id,
+              (int64_t)label.index, (int64_t)node->commit, err);
+}
+
+static void publish(struct sim_machine *machine)
+{
+    struct hl_node *node = machine->node;
+    struct hl_errmsg msg = {{0}};
+    if (machine->snapshot.index > node->commit) {
+        return;
+    }
+    hl_err err = hl_snapshot_publish(node, &machine->disk, "d", &machine->snapshot, &msg);
+    sim_trace(machine->sim, "m%lld: snapshot %lld published, result %lld", machine->id,
+              (int64_t)machine->snapshot.index, err, 0);
+    if (err == HL_OK) {
+        machine->snapshot_done = machine->snapshot.index;
+        machine->sim->stats.snapshots++;
+    }
+    machine->snapshot.index = 0;
+}
+
+static void on_cron(struct sim *sim, struct sim_event *event)
+{
+    struct sim_machine *machine = &sim->machines[event->machine];
+    (void)sim_after(sim, CRON_US, machine->id, on_cron);
+    if (!sim_machine_begin(machine)) {
+        return;
+    }
+    hl_node_cron(machine->node);
+    sim_machine_end(machine);
+    if (!machine->up || machine->node->loading) {
+        return;
+    }
+    if (machine->snapshot.index != 0) {
+        publish(machine);
+    } else {
+        save(machine);
+    }
+    if (power_is_gone(machine)) {
+        lose_power(machine);
+    }
+}
+
+/* --- the life of the process ------------------------------------------------------------------ */
+
+static void make_disk(struct sim_machine *machine)
+{
+    if (machine->fake != NULL) {
+        return;
+    }
+    machine->fake = fake_disk_create();
+    machine->disk = fake_disk_seam(machine->fake);
+    machine->world = (struct hl_world){.ctx = machine,
+                                       .wall_us = wall_us,
+                                       .mono_us = mono_us,
+                                       .entropy = entropy,
+                                       .log_write = log_write,
+                                       .output = on_session,
+                                       .resume = on_session,
+                                       .memory_used = memory_used,
+                                       .fatal = fatal,
+                                       .log = log_line};
+}
+
+static void create_node(struct sim_machine *machine)
+{
+    struct hl_node_config config = {.databases = DATABASES,
+                                    .appendonly = true,
+                                    .maxmemory_policy = HL_EVICT_NOEVICTION,
+                                    .maxmemory_samples = 5,
+                                    .slowlog_slower_than_us = -1,
+                                    .hz = 10,
+                                    .active_expire = true,
+                                    .active_expire_effort = 1,
+                                    .speculation_max = 1 << 20,
+                                    .multi_queue_max = 1 << 20};
+    machine->node = hl_node_create(&machine->world, machine->wal, &config);
+    machine->node->ks.limits = (struct hl_encoding_limits){128, 64};
+    hl_node_load_from(machine->node, &machine->disk, "d");
+}
+
+/* Loading may meet the loss of power too: then it is tried again. */
+static hl_err load(struct sim_machine *machine, struct hl_errmsg *msg)
+{
+    unsigned char cluster[16] = "simulated";
+    unsigned char boot[16] = "boot";
+    const struct hl_wal_meta *meta = hl_wal_meta(machine->wal);
+    hl_wal_set_identity(machine->wal, cluster, (uint64_t)machine->id + 1, meta->incarnation + 1,
+                        boot);
+    create_node(machine);
+    hl_err err = HL_ENOENT;
+    while (err == HL_ENOENT) {
+        err = hl_node_load_step(machine->node, LOAD_BUDGET_US, msg);
+    }
+    return err;
+}
+
+/* What a dead process leaves in our memory. */
+static void bury(struct sim_machine *machine)
+{
+    if (machine->batch != NULL) {
+        machine->lost = *machine->batch; /* it lives in the node */
+    }
+    hl_node_destroy(machine->node);
+    if (machine->batch != NULL) {
+        hl_wal_batch_done(machine->wal, &machine->lost, HL_EIO);
+    }
+    hl_wal_close(machine->wal);
+}
+
+static void start(struct sim_machine *machine)
+{
+    struct sim *sim = machine->sim;
+    make_disk(machine);
+    struct hl_wal_options options = {
+        .dir = "d", .segment_size = sim->profile.segment_size, .salt = sim->seed};
+    struct hl_errmsg msg = {{0}};
+    machine->snapshot.index = 0;
+    hl_err err = hl_wal_open(&machine->wal, &machine->disk, &options, NULL, &msg);
+    if (err == HL_OK) {
+        err = load(machine, &msg);
+    }
+    sim_trace(sim, "m%lld: starts, result %lld", machine->id, err, 0, 0);
+    if (err != HL_OK && err != HL_EIO && err != HL_EFULL) {
+        sim_fail(sim, "start", "machine %d does not start: %s", machine->id, msg.text);
+    }
+    if (err != HL_OK) {
+        sim_machine_crash_any(machine);
+        return;
+    }
+    machine->raft = &machine->node->raft;
+    sim_oracle_recovered(machine);
+    sim_state_recovered(machine);
+    (void)sim_after(sim, CRON_US, machine->id, on_cron);
+    if (sim_machine_begin(machine)) {
+        sim_machine_end(machine);
+    }
+}
+
+static void end(struct sim_machine *machine, bool abandon)
+{
+    sim_clients_lost(machine, abandon);
+    if (!abandon) {
+        bury(machine);
+    }
+    machine->node = NULL;
+    machine->wal = NULL;
+    machine->batch = NULL;
+}
+
+static void crash(struct sim_machine *machine, enum fake_crash how)
+{
+    fake_disk_crash(machine->fake, how, hl_rng_next(&machine->sim->rng));
+}
+
+static void receive(struct sim_machine *machine, struct sim_machine *from, struct hl_slice frame)
+{
+    (void)machine;
+    (void)from;
+    (void)frame;
+    HL_ASSERT(!"a machine that is alone is sent nothing");
+}
+
+static bool propose_config(struct sim_machine *machine, uint32_t voters)
+{
+    (void)machine;
+    (void)voters;
+    return false;
+}
+
+static void transfer(struct sim_machine *machine)
+{
+    (void)machine;
+}
+
+static void fini(struct sim_machine *machine)
+{
+    fake_disk_destroy(machine->fake);
+}
+
+static void arm(struct sim_machine *machine, int operations)
+{
+    machine->fake->fail_at = machine->fake->ops + operations;
+    machine->fake->fail_for_ever = true;
+}
+
+static void judge(struct sim *sim)
+{
+    struct check_result result = check_history(&sim->history);
+    if (!result.ok) {
+        sim_fail(sim, "B2..B5 histories", "%s", result.why);
+    }
+    sim->stats.gave_up += result.gave_up;
+}
+
+static void fini_all(struct sim *sim)
+{
+    sim_clients_fini(sim);
+    sim_state_fini(sim);
+}
+
+const struct sim_engine sim_engine = {.start = start,
+                                      .end = end,
+                                      .crash = crash,
+                                      .receive = receive,
+                                      .arm = arm,
+                                      .propose_config = propose_config,
+                                      .transfer = transfer,
+                                      .fini = fini,
+                                      .clients = sim_clients_start,
+                                      .finish = sim_workload_finish,
+                                      .done = sim_workload_done,
+                                      .judge = judge,
+                                      .fini_all = fini_all};
