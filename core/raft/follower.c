@@ -215,28 +215,45 @@ void hl_raft_on_append(struct hl_raft *raft, const struct hl_raft_msg *msg)
     }
     take_commit(raft, msg);
     try_unbar(raft);
-    /* Entries on their way to the disk are acknowledged when they are there; a round at once. */
-    if (news || msg->last == msg->prev || durable_match(raft) >= msg->last) {
+    /* Entries on their way to the disk are acknowledged when they are there, a round at once, and a
+     * message that only brings the commit index not at all. */
+    bool held = msg->last != msg->prev && durable_match(raft) >= msg->last;
+    if (news || held || durable_match(raft) > raft->acked) {
         acknowledge(raft);
     }
 }
 
 /* ---- Snapshots ---- */
 
+/* The label of a snapshot is a peer's word, whatever its checksum says. */
+static bool label_valid(const struct hl_raft_event *event)
+{
+    const struct hl_raft_config *config = event->installed.config;
+    return event->installed.index <= HL_RAFT_NUMBER_MAX && event->installed.term != 0 &&
+           event->installed.term <= HL_RAFT_NUMBER_MAX &&
+           event->installed.config_index <= event->installed.index &&
+           (config->count == 0 || hl_raft_config_valid(config));
+}
+
 hl_err hl_raft_on_installed(struct hl_raft *raft, const struct hl_raft_event *event)
 {
     hl_index index = event->installed.index;
     hl_term term = event->installed.term;
-    if (index <= raft->commit || raft->role == HL_RAFT_LEADER) {
+    if (index <= raft->commit || raft->role == HL_RAFT_LEADER || !label_valid(event)) {
         return HL_EINVAL; /* D2 */
+    }
+    /* It may come from a newer leader than the one we follow; and what a candidate told its voters
+     * about its log is no longer true. */
+    if (term > raft->term) {
+        hl_raft_become_follower(raft, term, 0);
+    } else {
+        hl_raft_become_follower(raft, raft->term, raft->leader);
     }
     hl_term here = 0;
     if (hl_terms_at(&raft->log, index, &here) && here == term) {
         hl_terms_compact(&raft->log, index);
         raft->durable = raft->durable > index ? raft->durable : index;
     } else {
-        /* What a candidate told its voters about its log is no longer true. */
-        hl_raft_become_follower(raft, raft->term, raft->leader);
         raft->ready->log_reset = true;
         hl_terms_reset(&raft->log, index, term);
         hl_raft_config_truncate(raft, index + 1);

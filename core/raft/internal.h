@@ -123,6 +123,9 @@ hl_err hl_raft_on_transfer(struct hl_raft *raft, hl_peer to);
 /* Tell the target to campaign as soon as it has everything. */
 void hl_raft_transfer_go(struct hl_raft *raft);
 
+/* The message may be lost: tell it again with each heartbeat. */
+void hl_raft_transfer_again(struct hl_raft *raft);
+
 /* Time passed: give up when it takes too long. */
 void hl_raft_transfer_tick(struct hl_raft *raft);
 

@@ -236,7 +236,7 @@ void hl_raft_leader_tick(struct hl_raft *raft)
         }
         raft->heartbeat_at_us = raft->now_us + raft->heartbeat_us;
         hl_raft_start_round(raft);
-        hl_raft_transfer_go(raft);
+        hl_raft_transfer_again(raft);
     }
 }
 

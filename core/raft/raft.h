@@ -119,8 +119,7 @@ struct hl_raft_msg {
     bool transfer; /* VOTE by TIMEOUT_NOW: not subject to stickiness */
     bool barred;   /* the sender's match does not count yet */
     uint32_t run_count;
-    struct hl_term_run
-        runs[HL_RAFT_RUNS_MAX]; /* terms of prev + 1 .. last; runs[0].from is prev + 1 */
+    struct hl_term_run runs[HL_RAFT_RUNS_MAX]; /* of prev + 1 .. last; the first from prev + 1 */
     /* Of a received APPEND only: the configuration that its CFG entry holds, and which entry that
      * is (0: none).  The receiving node decodes it, borrowed for the step.  A sender puts at most
      * one CFG entry into a message, so a frame with more is malformed. */
@@ -159,7 +158,9 @@ struct hl_raft_event {
         } config;
         struct {
             hl_index index;
-            hl_term term; /* of that entry: ignored when the log holds another there by now */
+            /* Of that entry when it was handed to the disk: ignored when the log holds another
+             * there by now, so that a flush of truncated entries says nothing. */
+            hl_term term;
         } durable;
         struct {
             hl_term term;
@@ -200,32 +201,51 @@ struct hl_raft_event {
 /* What the node owes after a step, in this order.  Raft holds back itself what must not leave
  * before the disk is done, so messages are never ordered by the node. */
 struct hl_raft_ready {
-    hl_index
-        truncate; /* 1. drop entries from here on (0: none); state that ran ahead is rolled back */
-    bool log_reset; /*    or drop the whole log: it starts after the snapshot just installed */
-    hl_index append_first, append_last; /* 2. store these of the stepped APPEND (0: none) */
-    bool save_hard_state; /* 3. make (term, vote) durable, then step ON_SAVED with both */
+    /* 1. Drop entries from here on (0: none), rolling back state that ran ahead; or drop the whole
+     *    log, which starts after the snapshot just installed. */
+    hl_index truncate;
+    bool log_reset;
+
+    /* 2. Store these entries of the stepped APPEND (0: none). */
+    hl_index append_first, append_last;
+
+    /* 3. Make (term, vote) durable, then step ON_SAVED with both. */
+    bool save_hard_state;
     hl_term term;
     hl_peer vote;
-    bool became_leader; /* 4. apply everything up to the entry before the no-op, then ... */
-    bool append_noop;   /*    append the no-op of `term`; it is hl_raft_last() already */
-    bool stepped_down;  /*    no longer leader: stop executing, park or redirect */
+
+    /* 4. A new leader applies everything up to the entry before the no-op, and appends the no-op of
+     *    `term`, which is hl_raft_last() already.  One that has stepped down stops executing, and
+     *    parks or redirects. */
+    bool became_leader, append_noop, stepped_down;
     enum hl_raft_role role;
     hl_peer leader;      /* as now known, 0: unknown */
-    bool leader_changed; /* `leader` differs from the step before */
-    bool config_changed; /* hl_raft_config() differs from the step before */
+    bool leader_changed; /* it differs from the step before */
+    bool config_changed; /* so does hl_raft_config() */
     bool transfer_failed;
-    uint32_t message_count; /* 5. send, best effort; an APPEND takes its entries from the log */
-    const struct hl_raft_msg *messages; /* borrowed until the next step */
-    hl_index commit;                    /* 6. apply and release up to it */
-    uint64_t read_id;                   /* 7. reads up to this id (0: none) may be served ... */
-    hl_index read_index;                /*    ... as soon as the commit index has reached this */
-    uint64_t
-        read_failed; /*    reads up to this id (0: none) that were not confirmed never will be */
-    uint32_t snapshot_count; /* 8. the log no longer holds what these peers need: send a snapshot */
+
+    /* 5. Send, best effort; an APPEND takes its entries from the log.  Borrowed until the next
+     *    step. */
+    uint32_t message_count;
+    const struct hl_raft_msg *messages;
+
+    /* 6. Apply and release up to it. */
+    hl_index commit;
+
+    /* 7. Reads up to read_id (0: none) may be served as soon as the commit index has reached
+     *    read_index; those up to read_failed (0: none) not confirmed by then never will be. */
+    uint64_t read_id;
+    hl_index read_index;
+    uint64_t read_failed;
+
+    /* 8. The log no longer holds what these peers need: send each a snapshot. */
+    uint32_t snapshot_count;
     hl_peer snapshot_to[HL_RAFT_MEMBERS_MAX];
-    bool flush;       /* 9. step ON_FLUSH at the end of the iteration */
-    uint64_t wake_us; /*    and ON_TICK at this time at the latest, or HL_RAFT_NEVER */
+
+    /* 9. Step ON_FLUSH at the end of the iteration, and ON_TICK at this time at the latest (or
+     *    HL_RAFT_NEVER). */
+    bool flush;
+    uint64_t wake_us;
 };
 
 /* What was recovered from the disk. */
@@ -239,11 +259,12 @@ struct hl_raft_start {
     hl_peer vote;
     const struct hl_terms *log; /* borrowed for the call; all of it durable; base is the snapshot */
     hl_index commit;            /* known committed: at least log->base, which is the default */
-    bool barred; /* it may have lost entries it acknowledged (PROTOCOL 1): it neither votes nor
-                    counts until a leader has brought it to its commit index; ignored when it is the
-                    only voter */
-    hl_index barred_until; /* and at least to here (a damaged log refetched; 0: no bound) */
-    uint64_t seed;         /* of the election jitter and nonces: random for each start */
+    /* It may have lost entries that it acknowledged (PROTOCOL 1): it neither votes nor counts until
+     * a leader has brought it to its commit index, and at least to barred_until (a damaged log is
+     * refetched; 0: no bound).  Ignored when it is the only voter. */
+    bool barred;
+    hl_index barred_until;
+    uint64_t seed; /* of the election jitter and nonces: random for each start */
     uint64_t now_us;
     uint64_t election_us;  /* minimum election timeout; the maximum is twice it */
     uint64_t heartbeat_us; /* less than half of it */
@@ -345,6 +366,7 @@ struct hl_raft {
     uint64_t read_waiting; /* local reads not yet in a round */
     hl_peer transfer_to;
     uint64_t transfer_until_us;
+    bool transfer_told;
     bool flush_due;
 
     /* What R2 and R3 compare with. */
@@ -372,7 +394,8 @@ void hl_raft_fini(struct hl_raft *raft);
  *   HL_EINVAL  ON_CONFIG: more than one voter would change, or no voter would be left
  *              ON_TRANSFER: no such voter, or it is this server, or barred
  *              ON_COMPACTED: not committed, or compacted already
- *              ON_INSTALLED: the snapshot is not newer than the commit index
+ *              ON_INSTALLED: the snapshot is not newer than the commit index, this server leads, or
+ *              the label makes no sense
  *
  * So ON_CONFIG and ON_INSTALLED are stepped before the node does what they announce; on HL_OK the
  * CFG entry is hl_raft_last().

@@ -113,16 +113,41 @@ void hl_raft_start_reads(struct hl_raft *raft)
     raft->read_count++;
 }
 
+/* Several rounds are confirmed at once: each asker gets one answer, to its newest question. */
+static void merge(struct hl_raft_read_round *all, const struct hl_raft_read_round *round)
+{
+    all->read_index = round->read_index;
+    if (round->local_id > all->local_id) {
+        all->local_id = round->local_id;
+    }
+    for (uint32_t i = 0; i < round->asker_count; i++) {
+        uint32_t at = 0;
+        while (at < all->asker_count && all->askers[at].peer != round->askers[i].peer) {
+            at++;
+        }
+        if (at == HL_RAFT_MEMBERS_MAX) {
+            continue; /* some have left meanwhile; it will ask again */
+        }
+        all->askers[at] = round->askers[i];
+        all->asker_count = at == all->asker_count ? at + 1 : all->asker_count;
+    }
+}
+
 void hl_raft_confirm_reads(struct hl_raft *raft)
 {
     HL_ASSERT(raft->role == HL_RAFT_LEADER);
+    if (raft->read_count == 0) {
+        return;
+    }
     uint64_t acknowledged = hl_raft_quorum_round(raft);
     bool was_full = raft->read_count == HL_RAFT_ROUNDS;
+    struct hl_raft_read_round all = {0};
     while (raft->read_count > 0 && raft->reads[raft->read_first].round <= acknowledged) {
-        confirm_round(raft, &raft->reads[raft->read_first]);
+        merge(&all, &raft->reads[raft->read_first]);
         raft->read_first = (raft->read_first + 1) % HL_RAFT_ROUNDS;
         raft->read_count--;
     }
+    confirm_round(raft, &all);
     if (was_full && raft->read_count < HL_RAFT_ROUNDS && reads_wait(raft)) {
         raft->flush_due = true;
     }

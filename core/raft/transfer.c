@@ -35,6 +35,7 @@ hl_err hl_raft_on_transfer(struct hl_raft *raft, hl_peer to)
         return HL_EINVAL;
     }
     raft->transfer_to = peer->id;
+    raft->transfer_told = false;
     raft->transfer_until_us = raft->now_us + raft->election_us;
     raft->flush_due = true;
     hl_raft_transfer_go(raft);
@@ -50,14 +51,21 @@ static void tell(struct hl_raft *raft, hl_peer to)
 void hl_raft_transfer_go(struct hl_raft *raft)
 {
     HL_ASSERT(raft->role == HL_RAFT_LEADER);
-    if (raft->transfer_to == 0) {
+    if (raft->transfer_to == 0 || raft->transfer_told) {
         return;
     }
     const struct hl_raft_peer *peer = hl_raft_find_peer(raft, raft->transfer_to);
     HL_ASSERT(peer != NULL);
     if (raft->commit == raft->log.last && peer->match == raft->log.last) {
+        raft->transfer_told = true;
         tell(raft, peer->id);
     }
+}
+
+void hl_raft_transfer_again(struct hl_raft *raft)
+{
+    raft->transfer_told = false;
+    hl_raft_transfer_go(raft);
 }
 
 void hl_raft_transfer_tick(struct hl_raft *raft)

@@ -366,12 +366,10 @@ static hl_err step_packet(struct group *group, struct server *server, struct hl_
     }
     CHECK(group, ready.term >= term, "R2");
     if (group->trace != NULL) {
-        fprintf(group->trace,
-                "%llu server %d event %d role %d term %llu commit %llu last %llu durable %llu\n",
-                (unsigned long long)group->now_us, (int)server->id, (int)event.type,
-                (int)ready.role, (unsigned long long)ready.term, (unsigned long long)ready.commit,
-                (unsigned long long)server->raft.log.last,
-                (unsigned long long)server->raft.durable);
+        if (!group->manual) {
+            fprintf(group->trace, "%llu us: ", (unsigned long long)group->now_us);
+        }
+        group_trace(group->trace, server, &event, &ready);
     }
     owe(group, server, &ready, packet);
     return err;
@@ -524,6 +522,7 @@ void group_start(struct group *group, struct server *server, bool barred)
     hl_terms_fini(&log);
     server->answered_us = clock_us(group, server);
     server->next_read = 0;
+    server->traced_role = HL_RAFT_FOLLOWER;
     (void)group_step(group, server, (struct hl_raft_event){.type = HL_RAFT_ON_START});
 }
 

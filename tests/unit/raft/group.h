@@ -76,6 +76,7 @@ struct server {
     struct read reads[READS_MAX];
     uint32_t read_count;
     hl_index last_commit;
+    enum hl_raft_role traced_role;
 };
 
 struct group {
@@ -180,6 +181,10 @@ void group_tell(struct group *group, const struct hl_raft_msg *msg);
 
 /* Cut `id` from everybody, or connect it. */
 void group_isolate(struct group *group, hl_peer id, bool isolated);
+
+/* Write a step as text: the event on a line, and a line for each thing it led to. */
+void group_trace(FILE *out, struct server *server, const struct hl_raft_event *event,
+                 const struct hl_raft_ready *ready);
 
 /* Whether all pairs of logs agree wherever an (index, term) is in both. */
 void group_check_logs(struct group *group);
