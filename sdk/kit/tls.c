@@ -380,6 +380,15 @@ void hl_tls_sent(struct hl_tls *tls, size_t len)
     }
 }
 
+bool hl_tls_peer_is(const struct hl_tls *tls, const char *host)
+{
+    X509 *cert = tls->open ? SSL_get0_peer_certificate(tls->ssl) : NULL;
+    if (cert == NULL) {
+        return false;
+    }
+    return X509_check_host(cert, host, 0, 0, NULL) == 1 || X509_check_ip_asc(cert, host, 0) == 1;
+}
+
 struct hl_tls_info hl_tls_info(const struct hl_tls *tls)
 {
     if (!tls->open) {

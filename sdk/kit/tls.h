@@ -111,6 +111,10 @@ struct hl_slice hl_tls_output(const struct hl_tls *tls);
 /* The first `len` bytes of hl_tls_output() were sent. */
 void hl_tls_sent(struct hl_tls *tls, size_t len);
 
+/* True when the peer showed a certificate that is for `host`, a name or an address; that it chains
+ * to the authorities is what the handshake saw to.  False before that is over. */
+bool hl_tls_peer_is(const struct hl_tls *tls, const char *host);
+
 /* Version and cipher for people, such as "TLSv1.3 TLS_AES_256_GCM_SHA384", and whether the session
  * was resumed.  `version` and `cipher` are static texts, "" before the handshake is over. */
 struct hl_tls_info {

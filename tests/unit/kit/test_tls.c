@@ -435,6 +435,21 @@ Test(tls, a_client_checks_the_servers_name_and_authority)
     }
 }
 
+Test(tls, a_certificate_is_for_its_names_only)
+{
+    struct hl_tls_options s = server_options();
+    struct hl_tls_options c = client_options();
+    struct pair p = join(&s, &c, "db.example");
+    cr_assert_not(hl_tls_peer_is(p.client, "db.example"), "nothing was shown yet");
+    cr_assert_eq(shake_hands(&p, 4096), HL_OK);
+    cr_assert(hl_tls_peer_is(p.client, "db.example"));
+    cr_assert(hl_tls_peer_is(p.client, "127.0.0.1"));
+    cr_assert_not(hl_tls_peer_is(p.client, "evil.example"));
+    cr_assert_not(hl_tls_peer_is(p.client, "127.0.0.2"));
+    cr_assert_not(hl_tls_peer_is(p.server, "db.example"), "the client showed none");
+    part(&p);
+}
+
 Test(tls, versions_and_ciphers_are_as_told)
 {
     struct hl_tls_options s = server_options();
