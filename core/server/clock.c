@@ -13,10 +13,10 @@
 #define CYCLES() ((uint64_t)0)
 #endif
 
-static uint64_t kernel_us(void)
+static uint64_t kernel_us(const struct hl_clock *clock)
 {
     struct timespec t;
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    (void)clock_gettime(clock->counts_sleep ? CLOCK_BOOTTIME : CLOCK_MONOTONIC, &t);
     return (uint64_t)t.tv_sec * 1000000u + (uint64_t)t.tv_nsec / 1000u;
 }
 
@@ -34,10 +34,12 @@ static bool kernel_trusts_counter(void)
     return read && strcmp(name, "tsc\n") == 0 && CYCLES() != 0;
 }
 
-void hl_clock_init(struct hl_clock *clock)
+void hl_clock_init(struct hl_clock *clock, bool counts_sleep)
 {
-    *clock = (struct hl_clock){.counts = kernel_trusts_counter()};
-    clock->first_us = clock->base_us = kernel_us();
+    /* The counter may stop while the machine sleeps. */
+    *clock = (struct hl_clock){.counts = !counts_sleep && kernel_trusts_counter(),
+                               .counts_sleep = counts_sleep};
+    clock->first_us = clock->base_us = kernel_us(clock);
     clock->first = clock->base = CYCLES();
 }
 
@@ -53,7 +55,7 @@ static uint64_t since_base(const struct hl_clock *clock, uint64_t passed)
  */
 static uint64_t set(struct hl_clock *clock)
 {
-    uint64_t now_us = kernel_us();
+    uint64_t now_us = kernel_us(clock);
     uint64_t now = CYCLES();
     if (now_us - clock->first_us < SET_PERIOD_US || now <= clock->first) {
         return now_us;
@@ -71,7 +73,7 @@ static uint64_t set(struct hl_clock *clock)
 uint64_t hl_clock_us(struct hl_clock *clock)
 {
     if (!clock->counts) {
-        return kernel_us();
+        return kernel_us(clock);
     }
     uint64_t passed = CYCLES() - clock->base;
     if (passed >= clock->span) {

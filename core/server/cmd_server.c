@@ -89,6 +89,7 @@ static void cmd_shutdown(struct hl_call *call)
     bool save = false;
     bool nosave = false;
     bool abort_it = false;
+    bool now = false;
     for (int i = 1; i < call->argc; i++) {
         if (hl_arg_is(call, i, "save")) {
             save = true;
@@ -96,7 +97,9 @@ static void cmd_shutdown(struct hl_call *call)
             nosave = true;
         } else if (hl_arg_is(call, i, "abort")) {
             abort_it = true;
-        } else if (!hl_arg_is(call, i, "now") && !hl_arg_is(call, i, "force")) {
+        } else if (hl_arg_is(call, i, "now")) {
+            now = true;
+        } else if (!hl_arg_is(call, i, "force")) {
             hl_reply_error(call, HL_ERR_SYNTAX);
             return;
         }
@@ -116,8 +119,7 @@ static void cmd_shutdown(struct hl_call *call)
     }
     server->save_at_end = save || (server->save_at_end && !nosave);
     hl_run_log(server, 3, "User requested shutdown...");
-    server->stopping = true;
-    uv_stop(&server->loop);
+    hl_run_end(server, now);
 }
 
 /* --- MEMORY ----------------------------------------------------------------------------------- */

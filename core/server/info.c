@@ -371,6 +371,7 @@ static const struct {
     {"persistence", persistence_section, true, true},
     {"stats", stats_section, true, true},
     {"replication", replication_section, true, true},
+    {"raft", hl_info_raft, true, true},
     {"cpu", cpu_section, true, true},
     {"modules", modules_section, true, false},
     {"commandstats", commandstats_section, false, true},

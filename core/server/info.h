@@ -9,6 +9,9 @@
 void hl_info_write(struct hl_server *server, const struct hl_slice *words, size_t count,
                    struct hl_buf *out);
 
+/* Append the section "raft". */
+void hl_info_raft(struct hl_server *server, struct hl_buf *out);
+
 /* INFO, CONFIG, SHUTDOWN, DEBUG, MEMORY. */
 extern const struct hl_command_row hl_commands_server[];
 extern const size_t hl_commands_server_count;

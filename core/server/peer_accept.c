@@ -66,6 +66,18 @@ static const char *unwelcome(struct hl_peers *peers, const struct hl_peers_self 
     return NULL;
 }
 
+/* Whoever connects must show a certificate of its own name, as those must that we dial. */
+static bool is_who_it_says(const struct peer_link *link, struct hl_slice name)
+{
+    const struct hl_peers *peers = link->context;
+    char text[HL_MEMBER_NAME_MAX + 1];
+    if (link->tls == NULL || peers->tls_any_name) {
+        return true;
+    }
+    (void)snprintf(text, sizeof text, "%.*s", (int)name.len, name.ptr);
+    return hl_tls_peer_is(link->tls, peers->tls_name[0] != '\0' ? peers->tls_name : text);
+}
+
 /* P2 */
 static void take_place(struct peer *peer, struct peer_link *link)
 {
@@ -100,6 +112,10 @@ static void on_hello(struct peer_link *link, const struct hl_wire_frame *frame)
     const char *why = peers_read_hello(frame, false, &hello);
     if (why != NULL) {
         peer_link_fail(link, why);
+        return;
+    }
+    if (!is_who_it_says(link, hello.name)) {
+        peer_link_fail(link, "its certificate is not for the name that it gives");
         return;
     }
     peers->hooks.enter(peers->hooks.ctx);

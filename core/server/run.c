@@ -5,8 +5,10 @@
 #include "kit/alloc.h"
 #include "kit/assert.h"
 #include "node/snapshot.h"
+#include "server/cluster.h"
 #include "server/config.h"
 #include "server/disk_posix.h"
+#include "server/identity.h"
 #include "server/info.h"
 #include "server/memory.h"
 #include "server/modules.h"
@@ -17,6 +19,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -117,23 +120,6 @@ static hl_err open_log(struct hl_config *cfg, struct hl_errmsg *msg)
 
 /* --- the log on disk -------------------------------------------------------------------------- */
 
-static void give_identity(struct hl_wal *wal)
-{
-    const struct hl_wal_meta *meta = hl_wal_meta(wal);
-    unsigned char cluster_id[16];
-    unsigned char boot_id[16] = {0};
-    uint64_t node_id = meta->node_id;
-    memcpy(cluster_id, meta->cluster_id, sizeof cluster_id);
-    if (node_id == 0) {
-        ssize_t got = getrandom(cluster_id, sizeof cluster_id, 0);
-        HL_ASSERT(got == (ssize_t)sizeof cluster_id);
-        got = getrandom(&node_id, sizeof node_id, 0);
-        HL_ASSERT(got == (ssize_t)sizeof node_id);
-        node_id |= 1; /* 0 means none */
-    }
-    hl_wal_set_identity(wal, cluster_id, node_id, meta->incarnation + 1, boot_id);
-}
-
 /* Files are allocated in advance, so on a small disk they must be small. */
 static uint32_t segment_size(const struct hl_config *cfg)
 {
@@ -226,8 +212,7 @@ static hl_err open_wal(struct hl_server *server, struct hl_errmsg *msg)
                (unsigned long long)findings.cut_size, findings.file,
                (unsigned long long)findings.offset, tail_held(options.sync));
     }
-    give_identity(server->wal);
-    return HL_OK;
+    return hl_identity_give(server, msg);
 }
 
 /* --- the life --------------------------------------------------------------------------------- */
@@ -240,6 +225,7 @@ bool hl_server_is_open(const struct hl_server *server)
 void hl_run_cron(struct hl_server *server)
 {
     hl_saver_cron(server->saver);
+    hl_identity_cron(server);
     if (server->wal != NULL && server->node->wal != NULL &&
         hl_settings_sync(server->config) == HL_WAL_SYNC_INTERVAL &&
         server->cron_runs % (uint64_t)server->node->config.hz == 0) {
@@ -293,7 +279,7 @@ static void reload_all(struct hl_server *server)
                reload.refused_names.ptr);
     }
     hl_buf_fini(&reload.refused_names);
-    if (hl_secure_load(server, &msg) != HL_OK) {
+    if (hl_secure_load(server, &msg) != HL_OK || hl_cluster_load_tls(server, &msg) != HL_OK) {
         hl_log(&server_log, HL_LOG_WARNING, "config",
                "the certificates in use stay, the new ones are refused: %s", msg.text);
     }
@@ -311,13 +297,22 @@ static void end_as_told(struct hl_server *server, int number)
     }
 }
 
+void hl_run_end(struct hl_server *server, bool now)
+{
+    server->ending = true;
+    if (now || !hl_cluster_hand_over(server)) {
+        server->stopping = true;
+        uv_stop(&server->loop);
+    }
+}
+
 void hl_run_signal(struct hl_server *server, int number)
 {
     if (number == SIGHUP) {
         reload_all(server);
         return;
     }
-    if (server->stopping) {
+    if (server->ending) {
         hl_run_log(server, 3, "second signal, ending at once");
         _exit(1);
     }
@@ -325,14 +320,27 @@ void hl_run_signal(struct hl_server *server, int number)
     hl_run_log(server, 3,
                number == SIGINT ? "Received SIGINT scheduling shutdown..."
                                 : "Received SIGTERM scheduling shutdown...");
-    server->stopping = true;
-    uv_stop(&server->loop);
+    hl_run_end(server, false);
 }
 
+/* And those above it that are missing. */
 static hl_err make_dir(const char *dir, struct hl_errmsg *msg)
 {
-    if (mkdir(dir, 0750) != 0 && errno != EEXIST) {
-        return hl_fail(msg, HL_EIO, "dir: cannot make %s: %s", dir, strerror(errno));
+    char path[PATH_MAX];
+    size_t len = strlen(dir);
+    if (len >= sizeof path) {
+        return hl_fail(msg, HL_EINVAL, "dir: the path is longer than %d bytes", PATH_MAX);
+    }
+    memcpy(path, dir, len + 1);
+    for (size_t i = 1; i <= len; i++) {
+        if (path[i] != '/' && path[i] != '\0') {
+            continue;
+        }
+        path[i] = '\0';
+        if (mkdir(path, 0750) != 0 && errno != EEXIST) {
+            return hl_fail(msg, HL_EIO, "dir: cannot make %s: %s", path, strerror(errno));
+        }
+        path[i] = dir[i];
     }
     return HL_OK;
 }
@@ -410,7 +418,7 @@ static hl_err start(struct hl_server *server, struct hl_errmsg *msg)
     if (err != HL_OK) {
         return err;
     }
-    struct hl_node_config config = hl_settings_node(server->config);
+    struct hl_node_config config = hl_settings_node(server);
     server->node = hl_node_create(&server->world, server->wal, &config);
     server->node->stats.startup_memory = hl_memory_used();
     server->started_us = server->node->now_us;
@@ -427,9 +435,8 @@ static hl_err start(struct hl_server *server, struct hl_errmsg *msg)
         return err;
     }
     err = hl_secure_load(server, msg);
-    if (err == HL_OK) {
-        err = hl_listen(server, msg);
-    }
+    err = err == HL_OK ? hl_cluster_start(server, msg) : err;
+    err = err == HL_OK ? hl_listen(server, msg) : err;
     if (err == HL_OK) {
         err = hl_supervise_write_pid(server->config, msg);
     }
@@ -475,6 +482,7 @@ static int serve(struct hl_config *cfg)
     }
     unlock_dir(server);
     hl_secure_unload(server);
+    hl_cluster_destroy(server);
     hl_modules_destroy(server->modules);
     hl_node_destroy(server->node);
     int code = server->exit_code;

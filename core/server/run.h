@@ -28,6 +28,9 @@ void hl_run_load_progress(struct hl_server *server);
 /* Called once everything is loaded. */
 void hl_run_ready(struct hl_server *server);
 
+/* End in order; unless it shall be now, a leader hands over first. */
+void hl_run_end(struct hl_server *server, bool now);
+
 /* Called for SIGTERM, SIGINT, SIGHUP. */
 void hl_run_signal(struct hl_server *server, int number);
 

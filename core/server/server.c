@@ -2,6 +2,7 @@
 #include "server/server.h"
 
 #include "kit/assert.h"
+#include "server/cluster.h"
 #include "server/config.h"
 #include "server/memory.h"
 #include "server/modules.h"
@@ -74,7 +75,7 @@ static void log_line(void *ctx, int level, const char *line)
 
 void hl_server_init_world(struct hl_server *server)
 {
-    hl_clock_init(&server->clock);
+    hl_clock_init(&server->clock, hl_config_bool(server->config, HL_CFG_RAFT));
     server->world = (struct hl_world){
         .ctx = server,
         .wall_us = wall_us,
@@ -86,6 +87,8 @@ void hl_server_init_world(struct hl_server *server)
         .memory_used = memory_used,
         .fatal = fatal,
         .log = log_line,
+        .send = hl_cluster_send,
+        .peers = hl_cluster_peers,
     };
 }
 
@@ -143,6 +146,7 @@ static void on_prepare(uv_prepare_t *handle)
         hl_conns_flush(server); /* without a log, or when it was already durable */
         server->entered = false;
     }
+    hl_cluster_before_poll(server);
     if (server->log_thread != NULL && hl_log_thread_ask(server->log_thread)) {
         (void)uv_idle_start(&server->again, on_again);
     }
@@ -236,6 +240,11 @@ void hl_server_init_loop(struct hl_server *server)
     start_signal(server, &server->sighup, SIGHUP);
 }
 
+void hl_server_begin_loading(struct hl_server *server)
+{
+    (void)uv_idle_start(&server->loader, on_load);
+}
+
 void hl_server_run(struct hl_server *server)
 {
     uint64_t period_ms = 1000u / (uint64_t)server->node->config.hz;
@@ -245,7 +254,9 @@ void hl_server_run(struct hl_server *server)
     (void)uv_prepare_start(&server->prepare, on_prepare);
     (void)uv_check_start(&server->check, on_check);
     (void)uv_timer_start(&server->cron, on_cron, period_ms, period_ms);
-    (void)uv_idle_start(&server->loader, on_load);
+    if (hl_cluster_has_begun(server)) {
+        hl_server_begin_loading(server);
+    }
     hl_modules_run_loop(server->modules);
 }
 
@@ -271,6 +282,7 @@ static void stop_log_thread(struct hl_server *server)
 void hl_server_fini_loop(struct hl_server *server)
 {
     hl_listen_stop(server);
+    hl_cluster_stop(server);
     hl_conns_close_all(server);
     stop_log_thread(server);
     if (server->modules != NULL) {

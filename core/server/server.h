@@ -24,6 +24,7 @@ struct hl_tls_context;
 struct hl_saver;
 struct hl_modules;
 struct hl_config;
+struct hl_cluster_edge;
 struct hl_server;
 
 enum hl_listener_kind { HL_LISTEN_TCP, HL_LISTEN_TLS, HL_LISTEN_UNIX };
@@ -50,6 +51,7 @@ struct hl_server_options {
     size_t query_buffer_max;
     struct hl_config_output_limit output_limits[HL_CONFIG_OUTPUT_CLASSES];
     int64_t bulk_max;
+    char client_addr[HL_MEMBER_ADDR_MAX + 1]; /* where clients of other nodes find this one */
 };
 
 struct hl_server {
@@ -59,13 +61,16 @@ struct hl_server {
     struct hl_node *node;
     struct hl_config *config;
     struct hl_wal *wal;
+    bool barred;  /* the log may have forgotten promises: see identity.h */
     int dir_lock; /* of the data directory, when no log holds it; else -1 */
     struct hl_log_thread *log_thread;
     struct hl_saver *saver;
     struct hl_modules *modules;
+    struct hl_cluster_edge *cluster; /* NULL: not one of a cluster */
     struct hl_users users;
-    bool entered; /* an iteration of the node is open */
-    bool stopping;
+    bool entered;     /* an iteration of the node is open */
+    bool ending;      /* it was told to end */
+    bool stopping;    /* the loop ends */
     bool save_at_end; /* SHUTDOWN may change it */
     int exit_code;
 
@@ -92,6 +97,9 @@ struct hl_server {
     int64_t started_us; /* wall clock */
     uint64_t cron_runs;
 };
+
+/* Load snapshot and log from now on, in slices. */
+void hl_server_begin_loading(struct hl_server *server);
 
 /* Open the node's iteration unless it is open.  Every callback calls it first. */
 void hl_server_enter(struct hl_server *server);

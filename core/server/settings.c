@@ -2,6 +2,7 @@
 
 #include "kit/assert.h"
 #include "node/observe.h"
+#include "server/cluster.h"
 #include "server/secure.h"
 
 #include <stdlib.h>
@@ -66,6 +67,7 @@ void hl_settings_options(struct hl_server *server)
     split_bind(o, hl_config_text(cfg, HL_CFG_BIND));
     o->port = (int)hl_config_int(cfg, HL_CFG_PORT);
     o->tls_port = (int)hl_config_int(cfg, HL_CFG_TLS_PORT);
+    hl_cluster_client_address(cfg, o->client_addr, sizeof o->client_addr);
     const char *path = hl_config_text(cfg, HL_CFG_UNIXSOCKET);
     o->unixsocket = path[0] != '\0' ? path : NULL;
     o->unixsocket_perm = (int)hl_config_int(cfg, HL_CFG_UNIXSOCKETPERM);
@@ -129,8 +131,52 @@ bool hl_settings_snapshots(const struct hl_config *cfg)
            hl_config_text(cfg, HL_CFG_SAVE)[0] != '\0';
 }
 
-struct hl_node_config hl_settings_node(const struct hl_config *cfg)
+static enum hl_follower_writes follower_writes(const struct hl_config *cfg)
 {
+    switch ((enum hl_cfg_follower_writes)hl_config_int(cfg, HL_CFG_FOLLOWER_WRITES)) {
+    case HL_WRITES_FORWARD:
+        break;
+    case HL_WRITES_REDIRECT:
+        return HL_FOLLOWER_WRITES_REDIRECT;
+    case HL_WRITES_REFUSE:
+        return HL_FOLLOWER_WRITES_REFUSE;
+    }
+    return HL_FOLLOWER_WRITES_FORWARD;
+}
+
+static enum hl_consistency follower_reads(const struct hl_config *cfg)
+{
+    switch ((enum hl_cfg_follower_reads)hl_config_int(cfg, HL_CFG_FOLLOWER_READS)) {
+    case HL_READS_LINEARIZABLE:
+    case HL_READS_SESSION:
+    case HL_READS_BOUNDED:
+        break;
+    case HL_READS_STALE:
+        return HL_READ_STALE;
+    }
+    return HL_READ_LINEARIZABLE;
+}
+
+static struct hl_cluster_config cluster_of(const struct hl_server *server)
+{
+    const struct hl_config *cfg = server->config;
+    return (struct hl_cluster_config){
+        .name = hl_config_text(cfg, HL_CFG_RAFT_NODE_ID),
+        .raft_addr = hl_config_raft_address(cfg),
+        .client_addr = server->options.client_addr,
+        .election_us = (uint64_t)hl_config_int(cfg, HL_CFG_RAFT_ELECTION_TIMEOUT) * 1000,
+        .heartbeat_us = (uint64_t)hl_config_int(cfg, HL_CFG_RAFT_HEARTBEAT_TIMEOUT) * 1000,
+        .drift_ppm = (uint32_t)hl_config_int(cfg, HL_CFG_RAFT_CLOCK_DRIFT),
+        .lease = hl_config_bool(cfg, HL_CFG_RAFT_LEASE),
+        .follower_writes = follower_writes(cfg),
+        .follower_reads = follower_reads(cfg),
+        .barred = server->barred,
+    };
+}
+
+struct hl_node_config hl_settings_node(const struct hl_server *server)
+{
+    const struct hl_config *cfg = server->config;
     int64_t hz = hl_config_int(cfg, HL_CFG_HZ);
     bool snapshots = hl_settings_snapshots(cfg);
     return (struct hl_node_config){
@@ -154,6 +200,7 @@ struct hl_node_config hl_settings_node(const struct hl_config *cfg)
         .speculation_max = SPECULATION_MAX,
         .multi_queue_max =
             at_most(hl_config_int(cfg, HL_CFG_CLIENT_QUERY_BUFFER_LIMIT), TRANSACTION_MAX),
+        .cluster = cluster_of(server),
     };
 }
 
@@ -180,7 +227,7 @@ static hl_err on_change(void *ctx, struct hl_config *cfg, enum hl_cfg id, struct
                        "clients, try with %d",
                        server->options.maxclients);
     }
-    server->node->config = hl_settings_node(cfg);
+    server->node->config = hl_settings_node(server);
     server->node->config.active_expire = active_expire;
     apply_keyspace(server->node, cfg);
     return HL_OK;
@@ -212,6 +259,13 @@ static hl_err on_listen(void *ctx, struct hl_config *cfg, enum hl_cfg id, struct
         err = err == HL_OK ? hl_listen_again(server, HL_LISTEN_TLS, msg) : err;
     }
     return err;
+}
+
+static hl_err on_raft_tls(void *ctx, struct hl_config *cfg, enum hl_cfg id, struct hl_errmsg *msg)
+{
+    (void)cfg;
+    (void)id;
+    return hl_cluster_load_tls(ctx, msg);
 }
 
 static hl_err on_tls(void *ctx, struct hl_config *cfg, enum hl_cfg id, struct hl_errmsg *msg)
@@ -254,6 +308,8 @@ void hl_settings_watch(struct hl_server *server)
         HL_CFG_HASH_MAX_LISTPACK_VALUE,
         HL_CFG_LFU_LOG_FACTOR,
         HL_CFG_LFU_DECAY_TIME,
+        HL_CFG_FOLLOWER_WRITES,
+        HL_CFG_FOLLOWER_READS,
     };
     for (size_t i = 0; i < HL_ARRAY_LEN(watched); i++) {
         hl_config_on_change(server->config, watched[i], on_change, server);
@@ -276,6 +332,14 @@ void hl_settings_watch(struct hl_server *server)
     };
     for (size_t i = 0; i < HL_ARRAY_LEN(tls); i++) {
         hl_config_on_change(server->config, tls[i], on_tls, server);
+    }
+    static const enum hl_cfg raft_tls[] = {
+        HL_CFG_RAFT_TLS_CERT,
+        HL_CFG_RAFT_TLS_KEY,
+        HL_CFG_RAFT_TLS_CA,
+    };
+    for (size_t i = 0; i < HL_ARRAY_LEN(raft_tls); i++) {
+        hl_config_on_change(server->config, raft_tls[i], on_raft_tls, server);
     }
     hl_config_on_change(server->config, HL_CFG_PORT, on_listen, server);
     hl_config_on_change(server->config, HL_CFG_TLS_PORT, on_listen, server);

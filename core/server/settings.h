@@ -8,8 +8,8 @@
 /* Fill server->options from the configuration; texts are views into it. */
 void hl_settings_options(struct hl_server *server);
 
-/* The node's settings. */
-struct hl_node_config hl_settings_node(const struct hl_config *cfg);
+/* The node's settings; texts are views into the configuration and server->options. */
+struct hl_node_config hl_settings_node(const struct hl_server *server);
 
 /* Is protected mode in force?  Whoever names an address to listen on, and says nothing about
  * protected mode, wants to be reached there. */

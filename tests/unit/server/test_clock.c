@@ -32,14 +32,14 @@ static void follows(struct hl_clock *clock)
 Test(clock, follows_the_kernels_and_never_steps_back)
 {
     struct hl_clock clock;
-    hl_clock_init(&clock);
+    hl_clock_init(&clock, false);
     follows(&clock);
 }
 
 Test(clock, works_without_a_counter)
 {
     struct hl_clock clock;
-    hl_clock_init(&clock);
+    hl_clock_init(&clock, false);
     clock.counts = false;
     follows(&clock);
 }
@@ -48,7 +48,7 @@ Test(clock, works_without_a_counter)
 Test(clock, survives_a_long_pause)
 {
     struct hl_clock clock;
-    hl_clock_init(&clock);
+    hl_clock_init(&clock, false);
     nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
     (void)hl_clock_us(&clock);
     nanosleep(&(struct timespec){.tv_nsec = 200000000}, NULL);

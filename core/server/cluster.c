@@ -1,0 +1,437 @@
+#include "server/cluster.h"
+
+#include "kit/alloc.h"
+#include "kit/assert.h"
+#include "kit/tls.h"
+#include "node/bootstrap.h"
+#include "node/replica.h"
+#include "server/peer.h"
+#include "server/run.h"
+
+#include <stdio.h>
+
+#define BOOT_TICK_MS 20 /* between looks at how to begin */
+
+struct hl_cluster_edge {
+    struct hl_server *server;
+    struct hl_peers *peers;
+    struct hl_boot boot;
+    bool begun;
+    bool ending;     /* leadership is being handed over, then the loop stops ... */
+    uint64_t end_us; /* ... at the latest */
+    struct hl_tls_context *tls_server, *tls_client;
+    uv_timer_t boot_timer, wake;
+    uint64_t wake_us; /* what `wake` is set to; UINT64_MAX: it is off */
+};
+
+/* --- addresses -------------------------------------------------------------------------------- */
+
+void hl_cluster_client_address(const struct hl_config *cfg, char *out, size_t size)
+{
+    const char *advertised = hl_config_text(cfg, HL_CFG_ADVERTISE_ADDR);
+    char host[256];
+    int raft_port = 0;
+    int64_t port = hl_config_int(cfg, HL_CFG_PORT);
+    if (advertised[0] != '\0') {
+        (void)snprintf(out, size, "%s", advertised);
+        return;
+    }
+    out[0] = '\0';
+    port = port != 0 ? port : hl_config_int(cfg, HL_CFG_TLS_PORT);
+    if (port != 0 &&
+        hl_config_split_address(hl_slice_of(hl_config_raft_address(cfg)), host, &raft_port)) {
+        bool v6 = strchr(host, ':') != NULL;
+        (void)snprintf(out, size, v6 ? "[%s]:%d" : "%s:%d", host, (int)port);
+    }
+}
+
+/* --- beginning -------------------------------------------------------------------------------- */
+
+static void log_line(struct hl_cluster_edge *cluster, int level, const char *text)
+{
+    hl_run_log(cluster->server, level, text);
+}
+
+static void found(struct hl_cluster_edge *cluster)
+{
+    struct hl_boot *boot = &cluster->boot;
+    char line[128];
+    (void)snprintf(line, sizeof line, "founding a cluster of %u nodes", boot->members.count);
+    log_line(cluster, 2, line);
+    hl_node_bootstrap(cluster->server->node, boot->cluster_id, &boot->members);
+}
+
+static void stop_server(struct hl_cluster_edge *cluster)
+{
+    log_line(cluster, 3, cluster->boot.why);
+    cluster->server->exit_code = 1;
+    cluster->server->stopping = true;
+    uv_stop(&cluster->server->loop);
+}
+
+/* Do what was decided, once. */
+static void begin_as(struct hl_cluster_edge *cluster, enum hl_boot_decision decision)
+{
+    struct hl_server *server = cluster->server;
+    if (decision == HL_BOOT_NONE || cluster->begun) {
+        return;
+    }
+    (void)uv_timer_stop(&cluster->boot_timer);
+    switch (decision) {
+    case HL_BOOT_NONE:
+        break;
+    case HL_BOOT_STOP:
+        stop_server(cluster);
+        return;
+    case HL_BOOT_FOUND:
+        found(cluster);
+        break;
+    case HL_BOOT_JOIN:
+        log_line(cluster, 2, "waiting for the leader of a cluster to send its data");
+        hl_node_join(server->node);
+        break;
+    case HL_BOOT_ALONE:
+        log_line(cluster, 2, "founding a cluster of this node alone");
+        break;
+    case HL_BOOT_RESUME:
+        if (hl_wal_last(server->wal) == 0) {
+            hl_node_join(server->node); /* it had promised something, but has no data yet */
+        }
+        break;
+    }
+    cluster->begun = true;
+    hl_server_begin_loading(server);
+}
+
+static void on_boot_timer(uv_timer_t *timer)
+{
+    struct hl_cluster_edge *cluster = timer->data;
+    struct hl_boot *boot = &cluster->boot;
+    uint64_t now_us = uv_hrtime() / 1000;
+    hl_server_enter(cluster->server);
+    enum hl_boot_decision decision = hl_boot_tick(boot, now_us);
+    const struct hl_boot_peer *peer;
+    while ((peer = hl_boot_question(boot)) != NULL) {
+        hl_peers_ask(cluster->peers, peer->name, peer->address);
+    }
+    const char *report = hl_boot_report(boot, now_us);
+    if (report != NULL) {
+        log_line(cluster, 2, report);
+    }
+    begin_as(cluster, decision);
+}
+
+/* Nothing but an identity, which every node draws at its first start. */
+static bool has_state(const struct hl_wal *wal)
+{
+    const struct hl_wal_meta *meta = hl_wal_meta(wal);
+    return hl_wal_last(wal) != 0 || meta->base != 0 || meta->term != 0;
+}
+
+static hl_err init_boot(struct hl_cluster_edge *cluster, struct hl_errmsg *msg)
+{
+    const struct hl_config *cfg = cluster->server->config;
+    struct hl_config_peer listed[HL_CONFIG_PEERS_MAX];
+    char addresses[HL_MEMBERS_MAX][HL_MEMBER_ADDR_MAX + 1];
+    size_t count = hl_config_peers(cfg, listed);
+    struct hl_boot_options options = {
+        .id = cluster->server->node->node_id,
+        .name = hl_config_text(cfg, HL_CFG_RAFT_NODE_ID),
+        .raft_addr = hl_config_raft_address(cfg),
+        .client_addr = cluster->server->options.client_addr,
+        .has_state = has_state(cluster->server->wal),
+        .alone = hl_config_bool(cfg, HL_CFG_RAFT_BOOTSTRAP),
+        .join = hl_config_bool(cfg, HL_CFG_RAFT_JOIN),
+    };
+    if (count > HL_MEMBERS_MAX) {
+        return hl_fail(msg, HL_EINVAL, "raft-peers: more than %d nodes", HL_MEMBERS_MAX);
+    }
+    for (size_t i = 0; i < count; i++) {
+        bool v6 = strchr(listed[i].host, ':') != NULL;
+        int len = snprintf(addresses[i], sizeof addresses[i], v6 ? "[%s]:%d" : "%s:%d",
+                           listed[i].host, listed[i].port);
+        if (len < 0 || (size_t)len >= sizeof addresses[i]) {
+            return hl_fail(msg, HL_EINVAL, "raft-peers: the address of '%s' is too long",
+                           listed[i].id);
+        }
+        options.list[i].name = listed[i].id;
+        options.list[i].raft_addr = addresses[i];
+    }
+    options.list_count = (uint32_t)count;
+    return hl_boot_init(&cluster->boot, &options, msg);
+}
+
+/* --- what the transport asks and tells -------------------------------------------------------- */
+
+static void on_enter(void *ctx)
+{
+    struct hl_cluster_edge *cluster = ctx;
+    hl_server_enter(cluster->server);
+}
+
+static void give_self(void *ctx, struct hl_peers_self *out)
+{
+    struct hl_cluster_edge *cluster = ctx;
+    const struct hl_node *node = cluster->server->node;
+    const struct hl_boot *boot = &cluster->boot;
+    bool joins = boot->decision == HL_BOOT_JOIN || boot->waits_for_list;
+    *out = (struct hl_peers_self){
+        .id = node->node_id,
+        .incarnation = hl_wal_meta(cluster->server->wal)->incarnation,
+        .empty = !has_state(cluster->server->wal),
+        .loading = cluster->begun && node->loading,
+        .waiting = joins,
+        .name = boot->self.name,
+        .raft_addr = boot->self.raft_addr,
+        .client_addr = boot->self.client_addr,
+        .list_count = boot->count,
+    };
+    memcpy(out->cluster_id, node->cluster_id, sizeof out->cluster_id);
+    for (uint32_t i = 0; i < boot->count; i++) {
+        out->list[i] = boot->peers[i].listed;
+    }
+}
+
+static void on_message(void *ctx, hl_peer from, struct hl_slice frame)
+{
+    struct hl_cluster_edge *cluster = ctx;
+    if (!cluster->begun) {
+        hl_boot_was_called(&cluster->boot);
+        begin_as(cluster, cluster->boot.decision);
+        return; /* it is sent again */
+    }
+    if (!cluster->server->node->loading) {
+        hl_node_peer_message(cluster->server->node, from, frame);
+    }
+}
+
+static void on_lost(void *ctx, hl_peer peer, enum hl_peer_class peer_class)
+{
+    struct hl_cluster_edge *cluster = ctx;
+    (void)peer_class;
+    if (cluster->begun && !cluster->server->node->loading) {
+        hl_node_peer_lost(cluster->server->node, peer);
+    }
+}
+
+static void on_answer(void *ctx, const char *name, const struct hl_wire_frame *frame,
+                      const struct hl_hello *hello, const char *why)
+{
+    struct hl_cluster_edge *cluster = ctx;
+    if (hello != NULL) {
+        hl_boot_answered(&cluster->boot, name, frame, hello);
+    } else {
+        hl_boot_unanswered(&cluster->boot, name, why);
+    }
+}
+
+static void on_asked(void *ctx, const struct hl_wire_frame *frame, const struct hl_hello *hello)
+{
+    struct hl_cluster_edge *cluster = ctx;
+    (void)frame;
+    hl_boot_was_asked(&cluster->boot, hello);
+}
+
+static void on_log(void *ctx, int level, const char *line)
+{
+    log_line(ctx, level, line);
+}
+
+void hl_cluster_send(void *ctx, hl_peer to, enum hl_peer_class peer_class, struct hl_slice frame)
+{
+    struct hl_server *server = ctx;
+    if (server->cluster != NULL && server->cluster->peers != NULL) {
+        hl_peers_send(server->cluster->peers, to, peer_class, frame);
+    }
+}
+
+void hl_cluster_peers(void *ctx, const struct hl_members *members)
+{
+    struct hl_server *server = ctx;
+    if (server->cluster != NULL && server->cluster->peers != NULL) {
+        hl_peers_set(server->cluster->peers, members);
+    }
+}
+
+/* --- TLS -------------------------------------------------------------------------------------- */
+
+hl_err hl_cluster_load_tls(struct hl_server *server, struct hl_errmsg *msg)
+{
+    struct hl_cluster_edge *cluster = server->cluster;
+    const struct hl_config *cfg = server->config;
+    if (cluster == NULL || !hl_config_bool(cfg, HL_CFG_RAFT_TLS_ENABLED)) {
+        return HL_OK;
+    }
+    bool verify = hl_config_bool(cfg, HL_CFG_RAFT_TLS_VERIFY_PEER) &&
+                  !hl_config_bool(cfg, HL_CFG_RAFT_TLS_INSECURE_SKIP_VERIFY);
+    struct hl_tls_options options = {
+        .server = true,
+        .cert_file = hl_config_text(cfg, HL_CFG_RAFT_TLS_CERT),
+        .key_file = hl_config_text(cfg, HL_CFG_RAFT_TLS_KEY),
+        .ca_file = hl_config_text(cfg, HL_CFG_RAFT_TLS_CA),
+        .peer = verify ? HL_TLS_PEER_REQUIRED : HL_TLS_PEER_ANY,
+    };
+    struct hl_tls_context *fresh_server = NULL;
+    struct hl_tls_context *fresh_client = NULL;
+    hl_err err = hl_tls_context_create(&fresh_server, &options, msg);
+    options.server = false;
+    err = err == HL_OK ? hl_tls_context_create(&fresh_client, &options, msg) : err;
+    if (err != HL_OK) {
+        hl_tls_context_destroy(fresh_server);
+        return err;
+    }
+    hl_tls_context_destroy(cluster->tls_server);
+    hl_tls_context_destroy(cluster->tls_client);
+    cluster->tls_server = fresh_server;
+    cluster->tls_client = fresh_client;
+    if (cluster->peers != NULL) {
+        hl_peers_set_tls(cluster->peers, fresh_server, fresh_client);
+    }
+    return HL_OK;
+}
+
+/* --- time ------------------------------------------------------------------------------------- */
+
+static void on_wake(uv_timer_t *timer)
+{
+    struct hl_cluster_edge *cluster = timer->data;
+    cluster->wake_us = UINT64_MAX;
+    hl_server_enter(cluster->server);
+    hl_node_tick(cluster->server->node);
+}
+
+/* A new leader is known, or nobody took over in time. */
+static void look_at_end(struct hl_cluster_edge *cluster)
+{
+    const struct hl_raft *raft = &cluster->server->node->raft;
+    bool handed = hl_raft_role(raft) != HL_RAFT_LEADER && hl_raft_leader(raft) != 0;
+    if (handed || cluster->server->world.mono_us(cluster->server) >= cluster->end_us) {
+        log_line(cluster, 2, handed ? "leadership was handed over" : "nobody took leadership over");
+        cluster->ending = false;
+        cluster->server->stopping = true;
+        uv_stop(&cluster->server->loop);
+    }
+}
+
+bool hl_cluster_hand_over(struct hl_server *server)
+{
+    struct hl_cluster_edge *cluster = server->cluster;
+    if (cluster == NULL || !cluster->begun || server->node->loading) {
+        return false;
+    }
+    int64_t wait_s = hl_config_int(server->config, HL_CFG_SHUTDOWN_TIMEOUT);
+    if (wait_s == 0 || hl_replica_hand_over(server->node, 0) != HL_OK) {
+        return cluster->ending;
+    }
+    log_line(cluster, 2, "handing leadership over before ending");
+    cluster->ending = true;
+    cluster->end_us = server->world.mono_us(server) + (uint64_t)wait_s * 1000000;
+    return true;
+}
+
+void hl_cluster_before_poll(struct hl_server *server)
+{
+    struct hl_cluster_edge *cluster = server->cluster;
+    if (cluster == NULL || !cluster->begun || server->node->loading) {
+        return;
+    }
+    if (cluster->ending) {
+        look_at_end(cluster);
+    }
+    uint64_t wake_us = hl_node_wake_us(server->node);
+    if (wake_us == cluster->wake_us) {
+        return;
+    }
+    cluster->wake_us = wake_us;
+    if (wake_us == UINT64_MAX) {
+        (void)uv_timer_stop(&cluster->wake);
+        return;
+    }
+    uint64_t now_us = server->world.mono_us(server);
+    uint64_t wait_ms = wake_us > now_us ? (wake_us - now_us + 999) / 1000 : 0;
+    (void)uv_timer_start(&cluster->wake, on_wake, wait_ms, 0);
+}
+
+/* --- INFO ------------------------------------------------------------------------------------- */
+
+void hl_cluster_info(struct hl_server *server, struct hl_buf *out)
+{
+    if (server->cluster != NULL) {
+        hl_peers_info(server->cluster->peers, out);
+    }
+}
+
+/* --- making and ending ------------------------------------------------------------------------ */
+
+static hl_err make_peers(struct hl_cluster_edge *cluster, struct hl_errmsg *msg)
+{
+    const struct hl_config *cfg = cluster->server->config;
+    const struct hl_peers_hooks hooks = {
+        .ctx = cluster,
+        .enter = on_enter,
+        .self = give_self,
+        .message = on_message,
+        .lost = on_lost,
+        .answer = on_answer,
+        .asked = on_asked,
+        .log = on_log,
+    };
+    struct hl_peers_options options = {
+        .bind = hl_config_text(cfg, HL_CFG_RAFT_ADDR),
+        .tls_server = cluster->tls_server,
+        .tls_client = cluster->tls_client,
+        .tls_name = hl_config_text(cfg, HL_CFG_RAFT_TLS_SERVER_NAME),
+        .tls_any_name = !hl_config_bool(cfg, HL_CFG_RAFT_TLS_VERIFY_PEER),
+    };
+    cluster->server->world.entropy(cluster->server, &options.seed, sizeof options.seed);
+    return hl_peers_create(&cluster->peers, &cluster->server->loop, &options, &hooks, msg);
+}
+
+hl_err hl_cluster_start(struct hl_server *server, struct hl_errmsg *msg)
+{
+    if (!hl_config_bool(server->config, HL_CFG_RAFT)) {
+        return HL_OK;
+    }
+    HL_ASSERT(server->wal != NULL);
+    HL_ASSERT(server->cluster == NULL);
+    struct hl_cluster_edge *cluster = hl_calloc(1, sizeof *cluster);
+    cluster->server = server;
+    cluster->wake_us = UINT64_MAX;
+    server->cluster = cluster;
+    (void)uv_timer_init(&server->loop, &cluster->boot_timer);
+    (void)uv_timer_init(&server->loop, &cluster->wake);
+    cluster->boot_timer.data = cluster;
+    cluster->wake.data = cluster;
+    hl_err err = init_boot(cluster, msg);
+    err = err == HL_OK ? hl_cluster_load_tls(server, msg) : err;
+    err = err == HL_OK ? make_peers(cluster, msg) : err;
+    if (err == HL_OK) {
+        (void)uv_timer_start(&cluster->boot_timer, on_boot_timer, 0, BOOT_TICK_MS);
+    }
+    return err;
+}
+
+bool hl_cluster_has_begun(const struct hl_server *server)
+{
+    return server->cluster == NULL || server->cluster->begun;
+}
+
+void hl_cluster_stop(struct hl_server *server)
+{
+    struct hl_cluster_edge *cluster = server->cluster;
+    if (cluster != NULL) {
+        hl_peers_destroy(cluster->peers);
+        cluster->peers = NULL;
+    }
+}
+
+void hl_cluster_destroy(struct hl_server *server)
+{
+    struct hl_cluster_edge *cluster = server->cluster;
+    if (cluster != NULL) {
+        hl_tls_context_destroy(cluster->tls_server);
+        hl_tls_context_destroy(cluster->tls_client);
+        hl_free(cluster);
+        server->cluster = NULL;
+    }
+}
