@@ -92,6 +92,43 @@ static hl_err describe_self(struct hl_boot *boot, const struct hl_boot_options *
     return HL_OK;
 }
 
+/* S3 */
+static bool make_members(struct hl_boot *boot)
+{
+    struct hl_buf bytes = {0};
+    unsigned char digest[HL_SHA256_BYTES];
+    boot->members = (struct hl_members){0};
+    for (uint32_t i = 0; i < boot->count; i++) {
+        const struct hl_member *m = &boot->peers[i].member;
+        if (hl_members_find(&boot->members, m->id) != NULL ||
+            hl_members_put(&boot->members, m->id, true, hl_slice_of(m->name),
+                           hl_slice_of(m->raft_addr), hl_slice_of(m->client_addr)) != HL_OK) {
+            (void)snprintf(boot->peers[i].why, sizeof boot->peers[i].why,
+                           "another founder has the same id");
+            boot->peers[i].answer = HL_BOOT_DIFFERS;
+            return false;
+        }
+    }
+    hl_members_encode(&boot->members, &bytes);
+    hl_sha256(hl_buf_view(&bytes), digest);
+    memcpy(boot->cluster_id, digest, sizeof boot->cluster_id);
+    hl_buf_fini(&bytes);
+    return true;
+}
+
+static hl_err found_alone(struct hl_boot *boot, struct hl_errmsg *msg)
+{
+    hl_err err =
+        list_peer(boot, hl_slice_of(boot->self.name), hl_slice_of(boot->self.raft_addr), msg);
+    if (err == HL_OK) {
+        boot->peers[0].member = boot->self;
+        bool made = make_members(boot);
+        HL_ASSERT(made);
+        decide(boot, HL_BOOT_FOUND);
+    }
+    return err;
+}
+
 hl_err hl_boot_init(struct hl_boot *boot, const struct hl_boot_options *options,
                     struct hl_errmsg *msg)
 {
@@ -104,7 +141,7 @@ hl_err hl_boot_init(struct hl_boot *boot, const struct hl_boot_options *options,
     if (options->has_state) { /* S1 */
         decide(boot, HL_BOOT_RESUME);
     } else if (options->alone) {
-        decide(boot, HL_BOOT_ALONE);
+        return found_alone(boot, msg);
     } else if (options->join) {
         decide(boot, HL_BOOT_JOIN);
     }
@@ -148,30 +185,6 @@ static uint32_t count_answers(const struct hl_boot *boot, enum hl_boot_answer an
         count += boot->peers[i].answer == answer;
     }
     return count;
-}
-
-/* S3 */
-static bool make_members(struct hl_boot *boot)
-{
-    struct hl_buf bytes = {0};
-    unsigned char digest[HL_SHA256_BYTES];
-    boot->members = (struct hl_members){0};
-    for (uint32_t i = 0; i < boot->count; i++) {
-        const struct hl_member *m = &boot->peers[i].member;
-        if (hl_members_find(&boot->members, m->id) != NULL ||
-            hl_members_put(&boot->members, m->id, true, hl_slice_of(m->name),
-                           hl_slice_of(m->raft_addr), hl_slice_of(m->client_addr)) != HL_OK) {
-            (void)snprintf(boot->peers[i].why, sizeof boot->peers[i].why,
-                           "another founder has the same id");
-            boot->peers[i].answer = HL_BOOT_DIFFERS;
-            return false;
-        }
-    }
-    hl_members_encode(&boot->members, &bytes);
-    hl_sha256(hl_buf_view(&bytes), digest);
-    memcpy(boot->cluster_id, digest, sizeof boot->cluster_id);
-    hl_buf_fini(&bytes);
-    return true;
 }
 
 /* Everybody agrees.  Those that have founded already must have founded the same. */

@@ -29,7 +29,6 @@
 enum hl_boot_decision {
     HL_BOOT_NONE,   /* not yet */
     HL_BOOT_RESUME, /* go on with the state there is */
-    HL_BOOT_ALONE,  /* found a cluster of this node */
     HL_BOOT_JOIN,   /* wait for the leader of a cluster */
     HL_BOOT_FOUND,  /* found a cluster of `members`, its id `cluster_id` */
     HL_BOOT_STOP,   /* end; `why` says why */

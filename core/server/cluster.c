@@ -5,6 +5,7 @@
 #include "kit/tls.h"
 #include "node/bootstrap.h"
 #include "node/replica.h"
+#include "server/orders.h"
 #include "server/peer.h"
 #include "server/run.h"
 
@@ -56,7 +57,8 @@ static void found(struct hl_cluster_edge *cluster)
 {
     struct hl_boot *boot = &cluster->boot;
     char line[128];
-    (void)snprintf(line, sizeof line, "founding a cluster of %u nodes", boot->members.count);
+    (void)snprintf(line, sizeof line, "founding a cluster of %u node%s", boot->members.count,
+                   boot->members.count == 1 ? "" : "s");
     log_line(cluster, 2, line);
     hl_node_bootstrap(cluster->server->node, boot->cluster_id, &boot->members);
 }
@@ -89,9 +91,6 @@ static void begin_as(struct hl_cluster_edge *cluster, enum hl_boot_decision deci
     case HL_BOOT_JOIN:
         log_line(cluster, 2, "waiting for the leader of a cluster to send its data");
         hl_node_join(server->node);
-        break;
-    case HL_BOOT_ALONE:
-        log_line(cluster, 2, "founding a cluster of this node alone");
         break;
     case HL_BOOT_RESUME:
         if (hl_wal_last(server->wal) == 0) {
@@ -218,6 +217,9 @@ static void on_answer(void *ctx, const char *name, const struct hl_wire_frame *f
                       const struct hl_hello *hello, const char *why)
 {
     struct hl_cluster_edge *cluster = ctx;
+    if (hl_orders_answer(cluster->server->orders, name, frame, hello, why)) {
+        return;
+    }
     if (hello != NULL) {
         hl_boot_answered(&cluster->boot, name, frame, hello);
     } else {
@@ -335,6 +337,7 @@ void hl_cluster_before_poll(struct hl_server *server)
     if (cluster == NULL || !cluster->begun || server->node->loading) {
         return;
     }
+    hl_orders_look(server->orders);
     if (cluster->ending) {
         look_at_end(cluster);
     }
@@ -350,6 +353,18 @@ void hl_cluster_before_poll(struct hl_server *server)
     uint64_t now_us = server->world.mono_us(server);
     uint64_t wait_ms = wake_us > now_us ? (wake_us - now_us + 999) / 1000 : 0;
     (void)uv_timer_start(&cluster->wake, on_wake, wait_ms, 0);
+}
+
+void hl_cluster_ask(struct hl_server *server, const char *name, const char *address)
+{
+    hl_peers_ask(server->cluster->peers, name, address);
+}
+
+void hl_cluster_cron(struct hl_server *server)
+{
+    if (server->cluster != NULL) {
+        hl_orders_cron(server->orders);
+    }
 }
 
 /* --- INFO ------------------------------------------------------------------------------------- */
@@ -398,6 +413,7 @@ hl_err hl_cluster_start(struct hl_server *server, struct hl_errmsg *msg)
     cluster->server = server;
     cluster->wake_us = UINT64_MAX;
     server->cluster = cluster;
+    server->orders = hl_orders_create(server);
     (void)uv_timer_init(&server->loop, &cluster->boot_timer);
     (void)uv_timer_init(&server->loop, &cluster->wake);
     cluster->boot_timer.data = cluster;
@@ -431,6 +447,7 @@ void hl_cluster_destroy(struct hl_server *server)
     if (cluster != NULL) {
         hl_tls_context_destroy(cluster->tls_server);
         hl_tls_context_destroy(cluster->tls_client);
+        hl_orders_destroy(server->orders);
         hl_free(cluster);
         server->cluster = NULL;
     }

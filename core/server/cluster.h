@@ -40,6 +40,12 @@ HL_MUST_USE hl_err hl_cluster_load_tls(struct hl_server *server, struct hl_errms
 /* Append what INFO tells of connections to other nodes. */
 void hl_cluster_info(struct hl_server *server, struct hl_buf *out);
 
+/* Ask a node who it is, for hl_orders_answer(). */
+void hl_cluster_ask(struct hl_server *server, const char *name, const char *address);
+
+/* `hz` times a second. */
+void hl_cluster_cron(struct hl_server *server);
+
 /* Where clients of other nodes are told to find this one: advertise-addr, or the client port on the
  * host that other nodes reach. */
 void hl_cluster_client_address(const struct hl_config *cfg, char *out, size_t size);

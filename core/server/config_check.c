@@ -1,5 +1,6 @@
 /* Settings that are each right and wrong together. */
 #include "kit/assert.h"
+#include "node/members.h"
 #include "server/config_internal.h"
 
 #include <stdio.h>
@@ -130,6 +131,10 @@ static hl_err check_raft_tls(const struct hl_config *cfg, struct hl_errmsg *msg)
 hl_err config_check_together(const struct hl_config *cfg, struct hl_errmsg *msg)
 {
     hl_err err = check_timeouts(cfg, msg);
+    if (err == HL_OK && strlen(hl_config_raft_address(cfg)) > HL_MEMBER_ADDR_MAX) {
+        err = hl_fail(msg, HL_EINVAL, "the raft address is longer than %d bytes",
+                      HL_MEMBER_ADDR_MAX);
+    }
     if (err == HL_OK && !hl_config_bool(cfg, HL_CFG_RAFT)) {
         err = check_alone(cfg, msg);
         return err == HL_OK ? check_raft_tls(cfg, msg) : err;

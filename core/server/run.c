@@ -12,6 +12,7 @@
 #include "server/info.h"
 #include "server/memory.h"
 #include "server/modules.h"
+#include "server/orders.h"
 #include "server/saver.h"
 #include "server/secure.h"
 #include "server/settings.h"
@@ -226,6 +227,7 @@ void hl_run_cron(struct hl_server *server)
 {
     hl_saver_cron(server->saver);
     hl_identity_cron(server);
+    hl_cluster_cron(server);
     if (server->wal != NULL && server->node->wal != NULL &&
         hl_settings_sync(server->config) == HL_WAL_SYNC_INTERVAL &&
         server->cron_runs % (uint64_t)server->node->config.hz == 0) {
@@ -391,6 +393,8 @@ static void register_commands(struct hl_server *server)
         hl_command_register(server->node->commands, hl_commands_save, hl_commands_save_count);
     HL_ASSERT(err == HL_OK);
     err = hl_command_register(server->node->commands, hl_commands_server, hl_commands_server_count);
+    HL_ASSERT(err == HL_OK);
+    err = hl_command_register(server->node->commands, hl_commands_raft, hl_commands_raft_count);
     HL_ASSERT(err == HL_OK);
 }
 

@@ -287,8 +287,9 @@ static struct hl_saver *saver_of(struct hl_call *call)
 
 static void end_wait(struct hl_node *node, struct hl_session *session, int reason)
 {
-    (void)reason; /* the connection ended: nobody waits for the answer */
-    hl_session_unblock(node, session);
+    if (reason == HL_UNBLOCK_CLOSED) {
+        hl_session_unblock(node, session); /* nobody waits for the answer any more */
+    }
 }
 
 /* The connection waits for the child; everybody else is served meanwhile. */

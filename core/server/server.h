@@ -25,6 +25,7 @@ struct hl_saver;
 struct hl_modules;
 struct hl_config;
 struct hl_cluster_edge;
+struct hl_orders;
 struct hl_server;
 
 enum hl_listener_kind { HL_LISTEN_TCP, HL_LISTEN_TLS, HL_LISTEN_UNIX };
@@ -67,6 +68,7 @@ struct hl_server {
     struct hl_saver *saver;
     struct hl_modules *modules;
     struct hl_cluster_edge *cluster; /* NULL: not one of a cluster */
+    struct hl_orders *orders;        /* NULL: the same */
     struct hl_users users;
     bool entered;     /* an iteration of the node is open */
     bool ending;      /* it was told to end */

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""Goal: nodes started as the seeds say form one cluster, quickly and with one leader; it survives the
-loss of any one; nothing else ever becomes part of it.
+"""Goal: nodes started as the seeds say form one cluster, quickly and with one leader; it survives
+the loss of any one; nothing else ever becomes part of it.
 
 Method: real servers on free ports of this machine, asked through INFO and plain commands; sockets
 that speak nonsense to the raft port.
@@ -245,6 +245,63 @@ class ACluster(unittest.TestCase):
             self.assertIn("RAFT.ADD", victim.log())
             self.assertEqual(try_command(leader.port, "GET", "a"), "1")
 
+    def added(self, cluster):
+        """One more node, told to wait, and named to the leader."""
+        leader = cluster.await_leader()
+        node = cluster.add()
+        client = Client(leader.port, timeout=WAIT_S_MAX)
+        self.assertEqual(client("RAFT.ADD", node.id, node.raft_address), "OK")
+        client.close()
+        return node
+
+    def test_nodes_are_added_and_removed_and_leadership_goes_where_it_is_told(self):
+        with Cluster(3) as cluster:
+            leader = cluster.await_leader()
+            client = Client(leader.port, timeout=WAIT_S_MAX)
+            for i in range(100):
+                client("SET", f"key{i}", str(i))
+            self.assertIn("calls itself", client.error("RAFT.ADD", "x",
+                                                       cluster.nodes[1].raft_address))
+            self.assertIn("cannot reach", client.error("RAFT.ADD", "x",
+                                                       f"127.0.0.1:{free_port()}"))
+            self.assertIn("no such member", client.error("RAFT.REMOVE", "nobody"))
+            self.assertIn("raft address", client.error("RAFT.ADD", "x", "nowhere"))
+            follower = next(n for n in cluster.nodes if n is not leader)
+            other = Client(follower.port)
+            self.assertIn("NOTLEADER " + leader.id, other.error("RAFT.REMOVE", leader.id))
+            other.close()
+            fourth = self.added(cluster)
+            self.assertEqual(client("RAFT.ADD", fourth.id, fourth.raft_address), "OK")
+            self.assertEqual(self.value_at(fourth, "key99"), "99")
+            wait_for(lambda: fourth.info().get("raft_voters") == "4", what="its vote")
+            # It leads when it is told to, and then the first leader can go for good.
+            wait_for(lambda: client.error("RAFT.TRANSFER", fourth.id) is None, what="the transfer")
+            self.assertEqual(cluster.await_leader().id, fourth.id)
+            client.close()
+            leader.kill()
+            client = Client(fourth.port, timeout=WAIT_S_MAX)
+            self.assertEqual(client("RAFT.REMOVE", leader.id), "OK")
+            self.assertEqual(fourth.info()["raft_voters"], "3")
+            self.assertNotIn(leader.id, client("LISTPEERS"))
+            self.assertEqual(client("SET", "after", "1"), "OK")
+            status = client("RAFT.STATUS")
+            fields = dict(zip(status[::2], status[1::2]))
+            self.assertEqual(fields["raft_leader"], fourth.id)
+            client.close()
+
+    def test_a_node_of_one_becomes_three(self):
+        with Cluster(1) as cluster:
+            first = cluster.nodes[0]
+            wait_for(lambda: try_command(first.port, "SET", "a", "1"), what="a write")
+            for _ in range(2):
+                self.added(cluster)
+            wait_for(lambda: first.info().get("raft_voters") == "3", what="three voters")
+            first.kill()
+            rest = cluster.nodes[1:]
+            self.write_somewhere(rest, "b", "2")
+            for node in rest:
+                self.assertEqual(self.value_at(node, "a"), "1")
+
     def test_two_clusters_never_mix(self):
         with Cluster(3) as one, Cluster(3) as other:
             a, b = one.await_leader(), other.await_leader()
@@ -290,8 +347,9 @@ class ACluster(unittest.TestCase):
         with Cluster(3) as cluster:
             leader = cluster.await_leader()
             before = leader.info()
-            nonsense = [b"GET / HTTP/1.1\r\n" + b"x" * 200, b"\0" * 4096, b"*1\r\n$4\r\nPING\r\n" * 50,
-                        b"HLPF" + struct.pack("<H", 9) + b"\xff" * 200, os.urandom(100000),
+            nonsense = [b"GET / HTTP/1.1\r\n" + b"x" * 200, b"\0" * 4096,
+                        b"*1\r\n$4\r\nPING\r\n" * 50, os.urandom(100000),
+                        b"HLPF" + struct.pack("<H", 9) + b"\xff" * 200,
                         b"\x16\x03\x01\x02\x00\x01" + b"\0" * 600]
             held = []
             for bytes_ in nonsense * 5:

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""Goal: nodes that are told to use TLS talk to nobody who cannot show a certificate of the cluster's
-authority for its own name.
+"""Goal: nodes that are told to use TLS talk to nobody who cannot show a certificate of the
+cluster's authority for its own name.
 
 Method: certificates made by openssl, real servers, and clients with other certificates or none.
 """

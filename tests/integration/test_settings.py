@@ -50,7 +50,7 @@ UNSEEN = {
     "counts minutes": "lfu-decay-time snapshot-interval-cmds",
     "concerns links between nodes, or what no command offers yet": """tls-client-cert-file
         tls-client-key-file tls-client-key-file-pass shutdown-timeout
-        raft-snapshot-threshold raft-tls-cert raft-tls-key raft-tls-ca
+        raft-snapshot-threshold raft-auto-promote raft-tls-cert raft-tls-key raft-tls-ca
         follower-writes follower-reads follower-reads-max-staleness
         tracking-table-max-keys busy-reply-threshold notify-keyspace-events set-max-intset-entries
         zset-max-listpack-entries zset-max-listpack-value hll-sparse-max-bytes

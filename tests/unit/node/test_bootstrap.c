@@ -208,7 +208,8 @@ Test(bootstrap, some_beginnings_need_no_answers)
     o = options_of(1, 0, 0);
     o.alone = true;
     cr_assert_eq(hl_boot_init(&boot, &o, NULL), HL_OK);
-    cr_assert_eq(boot.decision, HL_BOOT_ALONE);
+    cr_assert_eq(boot.decision, HL_BOOT_FOUND);
+    cr_assert_eq(boot.members.count, 1);
     o = options_of(1, 0, 0);
     o.join = true;
     cr_assert_eq(hl_boot_init(&boot, &o, NULL), HL_OK);

@@ -5,6 +5,7 @@
 #include "kit/assert.h"
 #include "node/node_internal.h"
 #include "server/info.h"
+#include "server/orders.h"
 #include "server/saver.h"
 
 #include <criterion/criterion.h>
@@ -28,6 +29,7 @@ static struct hl_command_table *whole_table(void)
         {hl_commands_observe, hl_commands_observe_count},
         {hl_commands_save, hl_commands_save_count},
         {hl_commands_server, hl_commands_server_count},
+        {hl_commands_raft, hl_commands_raft_count},
     };
     for (size_t i = 0; i < HL_ARRAY_LEN(families); i++) {
         cr_assert_eq(hl_command_register(table, families[i].rows, families[i].count), HL_OK);
