@@ -233,7 +233,7 @@ void hl_install_tick(struct hl_node *node)
         refuse(node, msg.text);
         return;
     }
-    if (in->stage == READY && !node->batch_in_flight) {
+    if (in->stage == READY && node->batch_count == 0) {
         install(node, in);
     }
 }

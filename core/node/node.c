@@ -197,20 +197,27 @@ void hl_node_end(struct hl_node *node)
 
 void hl_log_kick(struct hl_node *node)
 {
-    if (node->batch_in_flight || node->log_resting || !hl_wal_batch_take(node->wal, &node->batch)) {
+    if (node->log_resting || node->batch_count == HL_WAL_FLIGHTS_MAX) {
         return;
     }
-    node->batch_in_flight = true;
-    hl_replica_batch_taken(node);
+    unsigned at = (node->batch_oldest + node->batch_count) % HL_WAL_FLIGHTS_MAX;
+    if (!hl_wal_batch_take(node->wal, &node->batches[at])) {
+        return;
+    }
+    node->batch_count++;
+    if (!node->batches[at].again) {
+        hl_replica_batch_taken(node);
+    }
     node->stats.batches++;
-    node->world->log_write(node->world->ctx, &node->batch);
+    node->world->log_write(node->world->ctx, &node->batches[at]);
 }
 
 void hl_node_log_done(struct hl_node *node, hl_err err, const char *why)
 {
-    HL_ASSERT(node->batch_in_flight);
-    node->batch_in_flight = false;
-    hl_wal_batch_done(node->wal, &node->batch, err);
+    HL_ASSERT(node->batch_count > 0);
+    hl_wal_batch_done(node->wal, &node->batches[node->batch_oldest], err);
+    node->batch_oldest = (node->batch_oldest + 1) % HL_WAL_FLIGHTS_MAX;
+    node->batch_count--;
     bool room = err == HL_EFULL || hl_wal_pending_size(node->wal) <= node->config.speculation_max;
     if (node->crowded_us != 0 && room) {
         node->crowded_us = 0;

@@ -43,7 +43,8 @@ struct hl_world {
     uint64_t (*mono_us)(void *ctx); /* microseconds of a clock that never steps */
     void (*entropy)(void *ctx, void *out, size_t len);
     /* A batch waits in the log: write it off the loop with hl_wal_batch_write(), then call
-     * hl_node_log_done() on the loop. */
+     * hl_node_log_done() on the loop.  There is one at a time, unless the world itself asked for
+     * more with hl_wal_set_overlap().  `batch` is borrowed until then. */
     void (*log_write)(void *ctx, struct hl_wal_batch *batch);
     /* The session has bytes that may leave, or a flag to close: look at it before sleeping. */
     void (*output)(void *ctx, struct hl_session *session);
@@ -173,8 +174,8 @@ struct hl_node {
 
     struct hl_wal *wal; /* NULL without a log */
     struct hl_raft raft;
-    struct hl_wal_batch batch; /* in flight on the log thread */
-    bool batch_in_flight;
+    struct hl_wal_batch batches[HL_WAL_FLIGHTS_MAX]; /* a ring: in flight on the log thread */
+    unsigned batch_oldest, batch_count;
     bool log_resting; /* the edge's: begin no batch, more entries are about to come */
     enum hl_log_state log_state;
     char log_full_why[96];          /* while HL_LOG_FULL, what the system said */
@@ -240,11 +241,11 @@ void hl_node_destroy(struct hl_node *node);
 /* Start an iteration: reads the clocks once for everything in it. */
 void hl_node_begin(struct hl_node *node);
 
-/* End an iteration: proposes its entries and hands the log its batch when the log is idle. */
+/* End an iteration: proposes its entries and hands the log its batch when the log takes one. */
 void hl_node_end(struct hl_node *node);
 
-/* The batch given to world->log_write() was written, or not: HL_EFULL keeps it to be retried,
- * HL_EIO is fatal.  Commits what became durable and releases what waited for it. */
+/* The oldest batch given to world->log_write() was written, or not: HL_EFULL keeps it to be
+ * retried, HL_EIO is fatal.  Commits what became durable and releases what waited for it. */
 void hl_node_log_done(struct hl_node *node, hl_err err, const char *why);
 
 /* Periodic work: expiry, eviction, statistics, retry of a full disk.  Within an iteration. */

@@ -50,7 +50,7 @@ static void reset_log(struct hl_node *node)
 {
     struct hl_cluster *c = &node->cluster;
     struct hl_errmsg msg = {{0}};
-    HL_ASSERT(!node->batch_in_flight);
+    HL_ASSERT(node->batch_count == 0);
     if (hl_wal_reset(node->wal, node->snapshot_index, node->snapshot_term, &msg) != HL_OK) {
         node->world->fatal(node->world->ctx, msg.text);
     }

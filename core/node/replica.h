@@ -138,7 +138,7 @@ void hl_replica_fini(struct hl_node *node);
 /* The end of an iteration: propose, confirm reads, apply, send. */
 void hl_replica_end(struct hl_node *node);
 
-/* A batch was handed to the disk. */
+/* A batch was taken from the log, for the first time if it has to be tried again. */
 void hl_replica_batch_taken(struct hl_node *node);
 
 /* A batch is on the disk. */

@@ -1,18 +1,26 @@
-/* The log's own thread: the only place where the server waits for the disk.
+/* The log's own threads: the only place where the server waits for the disk.
  *
- * Loop and thread pass one batch back and forth without a lock: with one, the loop that was woken
- * while the thread still held it slept again at once, and both often share a processor.
+ * The loop hands batches over in a ring, and takes the results in the same order, without a lock:
+ * with one, the loop that was woken while the thread still held it slept again at once, and both
+ * often share a processor.
+ *
+ * One thread is enough for a disk that flushes at once.  On a slow one a batch that arrives during
+ * a flush would wait for the rest of it and then for its own, and so would all replies behind it on
+ * its connection.  So there batches overlap: each of several threads puts the next batch into the
+ * file, passes the *baton* on, and flushes while the others do the same.
+ *
+ * Why rest.  Several flushes that begin one right after the other end so too, and who comes then
+ * finds none to join for a whole flush.  So a batch begins no sooner after the one before than the
+ * time of a flush divided by how many may fly: they stay spread, and each gathers more.
  *
  * Invariants:
- *   H1  `batch` is the thread's while stage is WRITING; `err` and `msg` are the loop's while it is
- *       WRITTEN.  Only the loop leaves IDLE and WRITTEN, only the thread leaves WRITING.
- *   H2  once the loop has asked (hl_log_thread_ask()), either it saw the result there, or `done`
- *       is called: each side writes its own word before it reads the other's.
- *   H3  `resting` is set before its batch is WRITTEN, and `done` is called after it is cleared.
- *
- * Why rest.  A slow flush releases many clients at once, and their next requests arrive within a
- * fraction of it.  A batch that began with the first of them would make the others wait for all of
- * that flush and then for their own: two groups of clients that take turns, at half the speed.
+ *   H1  a flight's batch is the threads' while its stage is WRITING; `err`, `msg` and `took_us` are
+ *       the loop's while it is WRITTEN.  Only the loop leaves IDLE and WRITTEN, only a thread
+ * leaves WRITING. H2  once the loop has asked (hl_log_thread_ask()), either it saw there what it
+ * waits for, or `done` is called: each side writes its own word before it reads the other's. H3 who
+ * holds the baton alone takes flights and puts batches, in the order of the ring.  It is passed on
+ * during a sync only by a batch that shares. H4  `rest_until_us` is set by the loop and cleared by
+ * who holds the baton.
  */
 #include "kit/alloc.h"
 #include "kit/assert.h"
@@ -25,37 +33,48 @@
 #include <stdatomic.h>
 #include <time.h>
 
-#define REST_AFTER_US 1000 /* a flush that takes longer is worth gathering for */
-#define REST_PART 4        /* how much of the flush the rest takes */
+#define FLIGHTS HL_WAL_FLIGHTS_MAX
+#define SLOW_US 300 /* flushes that take longer overlap, */
+#define FAST_US 200 /* until they take less again */
 #define REST_MAX_US 2000
+#define CONTRARY_MAX 4 /* so many in a row change it: one alone says nothing */
+#define SMOOTHING 4    /* a flush counts for a quarter of the average */
 
 enum stage {
     IDLE,    /* nothing to do */
-    WRITING, /* `batch` is the thread's */
+    WRITING, /* `batch` is the threads' */
     WRITTEN, /* `err` is the loop's */
 };
 
-struct hl_log_thread {
-    pthread_t thread;
-    sem_t work; /* raised for each batch, and to stop */
-    struct hl_wal *wal;
-    void (*done)(void *ctx);
-    void *ctx;
+struct flight {
     _Atomic enum stage stage;
-    atomic_bool asked;   /* the loop is about to sleep: call `done` */
-    atomic_bool resting; /* H3 */
-    atomic_bool stop;
     struct hl_wal_batch batch;
     hl_err err;
     struct hl_errmsg msg;
+    uint64_t took_us; /* its sync; 0: there was none */
 };
 
-static void wait_for_work(struct hl_log_thread *t)
-{
-    while (sem_wait(&t->work) != 0) {
-        HL_ASSERT(errno == EINTR);
-    }
-}
+struct hl_log_thread {
+    struct hl_wal *wal;
+    void (*done)(void *ctx);
+    void *ctx;
+    struct flight flights[FLIGHTS];
+    atomic_bool asked; /* the loop is about to sleep: call `done` */
+    atomic_bool stop;
+    _Atomic uint64_t rest_until_us; /* H4; 0: no rest */
+    sem_t work;                     /* raised for each batch, and to stop */
+    pthread_mutex_t baton;
+    unsigned next; /* flight that the baton's holder takes */
+
+    /* The loop's. */
+    pthread_t threads[FLIGHTS];
+    unsigned thread_count;
+    unsigned oldest, count; /* of flights */
+    bool rests;             /* what it was told last of `rest_until_us` */
+    bool slow;              /* flushes overlap */
+    unsigned contrary;      /* the last so many flushes were not as `slow` says */
+    uint64_t flush_us;      /* average */
+};
 
 static uint64_t clock_us(void)
 {
@@ -64,37 +83,86 @@ static uint64_t clock_us(void)
     return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
-static void rest(struct hl_log_thread *t, uint64_t us)
+static void wake_loop(struct hl_log_thread *t)
 {
-    us = us < REST_MAX_US ? us : REST_MAX_US;
-    struct timespec wait = {.tv_nsec = (long)us * 1000};
-    (void)nanosleep(&wait, NULL);
-    atomic_store(&t->resting, false);
-    t->done(t->ctx); /* H3 */
+    if (atomic_exchange(&t->asked, false)) {
+        t->done(t->ctx); /* H2 */
+    }
+}
+
+/* Wait until the next batch may begin.  With the baton. */
+static void rest(struct hl_log_thread *t)
+{
+    uint64_t until_us = atomic_load(&t->rest_until_us);
+    if (until_us == 0) {
+        return;
+    }
+    struct timespec until = {.tv_sec = (time_t)(until_us / 1000000),
+                             .tv_nsec = (long)(until_us % 1000000) * 1000};
+    (void)clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
+    atomic_store(&t->rest_until_us, 0);
+    wake_loop(t);
+}
+
+/* The next batch, or NULL when the thread is to end.  With the baton. */
+static struct flight *take_flight(struct hl_log_thread *t)
+{
+    rest(t);
+    while (sem_wait(&t->work) != 0) {
+        HL_ASSERT(errno == EINTR);
+    }
+    struct flight *flight = &t->flights[t->next];
+    if (atomic_load(&flight->stage) != WRITING) {
+        HL_ASSERT(atomic_load(&t->stop));
+        (void)sem_post(&t->work); /* for the others */
+        return NULL;
+    }
+    t->next = (t->next + 1) % FLIGHTS;
+    return flight;
 }
 
 static void *run(void *arg)
 {
     struct hl_log_thread *t = arg;
-    for (;;) {
-        wait_for_work(t);
-        if (atomic_load(&t->stage) != WRITING) {
-            HL_ASSERT(atomic_load(&t->stop));
-            return NULL;
+    pthread_mutex_lock(&t->baton);
+    struct flight *flight = NULL;
+    while ((flight = take_flight(t)) != NULL) {
+        bool passes = flight->batch.shares;
+        flight->msg.text[0] = '\0';
+        flight->took_us = 0;
+        flight->err = hl_wal_batch_put(t->wal, &flight->batch, &flight->msg);
+        if (passes) {
+            pthread_mutex_unlock(&t->baton); /* H3 */
         }
-        t->msg.text[0] = '\0';
-        uint64_t start_us = clock_us();
-        t->err = hl_wal_batch_write(t->wal, &t->batch, &t->msg);
-        uint64_t took_us = clock_us() - start_us;
-        atomic_store(&t->resting, took_us > REST_AFTER_US);
-        atomic_store(&t->stage, WRITTEN); /* H1 */
-        if (atomic_exchange(&t->asked, false)) {
-            t->done(t->ctx); /* H2 */
+        if (flight->err == HL_OK) {
+            uint64_t start_us = clock_us();
+            flight->err = hl_wal_batch_sync(t->wal, &flight->batch, &flight->msg);
+            flight->took_us = clock_us() - start_us;
         }
-        if (took_us > REST_AFTER_US) {
-            rest(t, took_us / REST_PART);
+        atomic_store(&flight->stage, WRITTEN); /* H1 */
+        wake_loop(t);
+        if (passes) {
+            pthread_mutex_lock(&t->baton);
         }
     }
+    pthread_mutex_unlock(&t->baton);
+    return NULL;
+}
+
+/* False when the system has no thread for us. */
+static bool add_thread(struct hl_log_thread *t)
+{
+    sigset_t all;
+    sigset_t before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int rc = pthread_create(&t->threads[t->thread_count], NULL, run, t);
+    if (rc == 0) {
+        (void)pthread_setname_np(t->threads[t->thread_count], "log");
+        t->thread_count++;
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return rc == 0;
 }
 
 struct hl_log_thread *hl_log_thread_start(struct hl_wal *wal, void (*done)(void *ctx), void *ctx)
@@ -105,28 +173,42 @@ struct hl_log_thread *hl_log_thread_start(struct hl_wal *wal, void (*done)(void 
     t->ctx = ctx;
     int rc = sem_init(&t->work, 0, 0);
     HL_ASSERT(rc == 0);
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    rc = pthread_create(&t->thread, NULL, run, t);
+    rc = pthread_mutex_init(&t->baton, NULL);
     HL_ASSERT(rc == 0);
-    (void)pthread_setname_np(t->thread, "log");
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    bool added = add_thread(t);
+    HL_ASSERT(added);
     return t;
 }
 
 void hl_log_thread_write(struct hl_log_thread *t, const struct hl_wal_batch *batch)
 {
-    HL_ASSERT(atomic_load(&t->stage) == IDLE);
-    t->batch = *batch;
-    atomic_store(&t->stage, WRITING);
+    HL_ASSERT(t->count < FLIGHTS);
+    struct flight *flight = &t->flights[(t->oldest + t->count) % FLIGHTS];
+    HL_ASSERT(atomic_load(&flight->stage) == IDLE);
+    flight->batch = *batch;
+    t->count++;
+    if (batch->shares) {
+        if (t->thread_count <= t->count && t->thread_count < FLIGHTS) {
+            (void)add_thread(t); /* without it they wait for each other, as on a fast disk */
+        }
+        uint64_t gap_us = t->flush_us / FLIGHTS;
+        atomic_store(&t->rest_until_us,
+                     clock_us() + (gap_us < REST_MAX_US ? gap_us : REST_MAX_US)); /* H4 */
+        t->rests = true;
+    }
+    atomic_store(&flight->stage, WRITING);
     (void)sem_post(&t->work);
+}
+
+static bool has_result(struct hl_log_thread *t)
+{
+    return t->count > 0 && atomic_load(&t->flights[t->oldest].stage) == WRITTEN;
 }
 
 bool hl_log_thread_ask(struct hl_log_thread *t)
 {
     atomic_store(&t->asked, true); /* H2 */
-    return atomic_load(&t->stage) == WRITTEN;
+    return has_result(t) || (t->rests && atomic_load(&t->rest_until_us) == 0);
 }
 
 void hl_log_thread_unask(struct hl_log_thread *t)
@@ -134,32 +216,57 @@ void hl_log_thread_unask(struct hl_log_thread *t)
     atomic_store_explicit(&t->asked, false, memory_order_relaxed);
 }
 
+/* Decide anew whether flushes overlap. */
+static void learn(struct hl_log_thread *t, uint64_t took_us)
+{
+    t->flush_us = (t->flush_us * (SMOOTHING - 1) + took_us) / SMOOTHING;
+    bool is_contrary = t->slow ? took_us < FAST_US : took_us > SLOW_US;
+    t->contrary = is_contrary ? t->contrary + 1 : 0;
+    if (t->contrary == CONTRARY_MAX) {
+        t->slow = !t->slow;
+        t->contrary = 0;
+    }
+    hl_wal_set_overlap(t->wal, t->slow ? FLIGHTS : 1);
+}
+
 bool hl_log_thread_result(struct hl_log_thread *t, hl_err *err, struct hl_errmsg *msg)
 {
-    if (atomic_load(&t->stage) != WRITTEN) {
+    if (!has_result(t)) {
         return false;
     }
-    *err = t->err;
-    *msg = t->msg;
-    atomic_store_explicit(&t->stage, IDLE, memory_order_relaxed);
+    struct flight *flight = &t->flights[t->oldest];
+    *err = flight->err;
+    *msg = flight->msg;
+    if (flight->took_us > 0) {
+        learn(t, flight->took_us);
+    }
+    atomic_store_explicit(&flight->stage, IDLE, memory_order_relaxed);
+    t->oldest = (t->oldest + 1) % FLIGHTS;
+    t->count--;
     return true;
 }
 
 bool hl_log_thread_resting(struct hl_log_thread *t)
 {
-    return atomic_load(&t->resting);
+    t->rests = atomic_load(&t->rest_until_us) != 0;
+    return t->rests;
 }
 
-bool hl_log_thread_stop(struct hl_log_thread *t, hl_err *err, struct hl_errmsg *msg)
+void hl_log_thread_stop(struct hl_log_thread *t)
 {
-    if (t == NULL) {
-        return false;
-    }
     atomic_store(&t->stop, true);
     (void)sem_post(&t->work);
-    pthread_join(t->thread, NULL);
-    bool written = hl_log_thread_result(t, err, msg);
+    for (unsigned i = 0; i < t->thread_count; i++) {
+        pthread_join(t->threads[i], NULL);
+    }
+}
+
+void hl_log_thread_destroy(struct hl_log_thread *t)
+{
+    if (t == NULL) {
+        return;
+    }
     (void)sem_destroy(&t->work);
+    (void)pthread_mutex_destroy(&t->baton);
     hl_free(t);
-    return written;
 }

@@ -48,6 +48,7 @@ static void log_write(void *ctx, struct hl_wal_batch *batch)
 {
     struct hl_server *server = ctx;
     hl_log_thread_write(server->log_thread, batch);
+    server->node->log_resting = hl_log_thread_resting(server->log_thread);
 }
 
 static size_t memory_used(void *ctx)
@@ -113,7 +114,7 @@ static void take_log_result(struct hl_server *server)
     }
     hl_err err = HL_OK;
     struct hl_errmsg msg;
-    if (hl_log_thread_result(server->log_thread, &err, &msg)) {
+    while (hl_log_thread_result(server->log_thread, &err, &msg)) {
         hl_server_enter(server);
         hl_node_log_done(server->node, err, msg.text);
     }
@@ -268,14 +269,19 @@ static void close_handle(uv_handle_t *handle, void *arg)
     }
 }
 
-/* The loop has ended, so nobody else tells the node what became of the last batch. */
+/* The loop has ended, so nobody else tells the node what became of the last batches. */
 static void stop_log_thread(struct hl_server *server)
 {
     hl_err err = HL_OK;
     struct hl_errmsg msg = {0};
-    if (hl_log_thread_stop(server->log_thread, &err, &msg)) {
+    if (server->log_thread == NULL) {
+        return;
+    }
+    hl_log_thread_stop(server->log_thread);
+    while (hl_log_thread_result(server->log_thread, &err, &msg)) {
         hl_node_log_done(server->node, err, msg.text);
     }
+    hl_log_thread_destroy(server->log_thread);
     server->log_thread = NULL;
 }
 

@@ -1,8 +1,8 @@
 /* The server: sockets, threads and time around one node.
  *
- * Everything runs on the loop's thread except hl_wal_batch_write(), which has a thread of its own
- * (log_thread.c).  One iteration of libuv's loop is one iteration of the node: the first callback
- * after polling calls hl_server_enter(), the prepare handle before the next poll ends it.
+ * Everything runs on the loop's thread except what hl_wal_batch_write() does, which has threads of
+ * its own (log_thread.c).  One iteration of libuv's loop is one iteration of the node: the first
+ * callback after polling calls hl_server_enter(), the prepare handle before the next poll ends it.
  */
 #ifndef HL_SERVER_SERVER_H
 #define HL_SERVER_SERVER_H
@@ -154,25 +154,29 @@ void hl_conn_resume(void *ctx, struct hl_session *session);
  * was asked for. */
 struct hl_log_thread *hl_log_thread_start(struct hl_wal *wal, void (*done)(void *ctx), void *ctx);
 
-/* Hand over a batch; the previous one's result was taken. */
+/* Hand over a batch that was just taken from the log; copied. */
 void hl_log_thread_write(struct hl_log_thread *thread, const struct hl_wal_batch *batch);
 
-/* The loop is about to sleep.  True when a result waits already; otherwise `done` will be called
- * for the batch in flight, and perhaps even when true was returned. */
+/* The loop is about to sleep.  True when a result waits already, or a rest is over that the loop
+ * takes for not yet over; otherwise `done` will be called when that is so, and perhaps more often.
+ */
 bool hl_log_thread_ask(struct hl_log_thread *thread);
 
 /* The loop is awake and will look by itself: `done` need not be called. */
 void hl_log_thread_unask(struct hl_log_thread *thread);
 
-/* Take the result of the batch; false when none waits. */
+/* Take the result of the oldest batch; false when it has none yet. */
 bool hl_log_thread_result(struct hl_log_thread *thread, hl_err *err, struct hl_errmsg *msg);
 
-/* True for a moment after a slow flush: begin no batch yet, so that what it released can join the
- * next.  `done` is called when that is over. */
+/* True for a moment after a batch for a slow disk: hand over none yet, so that the flushes in
+ * flight are spread evenly. */
 bool hl_log_thread_resting(struct hl_log_thread *thread);
 
-/* Finish the batch in flight, end the thread and release it.  True, with its result, when a batch
- * was written whose result nobody has taken.  NULL is allowed. */
-bool hl_log_thread_stop(struct hl_log_thread *thread, hl_err *err, struct hl_errmsg *msg);
+/* Finish the batches in flight and end the threads.  Their results can still be taken; then call
+ * hl_log_thread_destroy(). */
+void hl_log_thread_stop(struct hl_log_thread *thread);
+
+/* Release it once stopped.  NULL is allowed. */
+void hl_log_thread_destroy(struct hl_log_thread *thread);
 
 #endif

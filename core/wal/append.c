@@ -124,6 +124,22 @@ static bool creates(const struct wal_plan *plan, hl_index segment)
     return false;
 }
 
+/* What a plan that was taken holds behind the cut is no part of the log any more. */
+static void clip_flight(struct wal_plan *plan, hl_index segment, uint64_t offset, hl_index index)
+{
+    for (size_t i = 0; i < plan->pieces_count; i++) {
+        struct wal_piece *piece = &plan->pieces[i];
+        if (piece->segment > segment || (piece->segment == segment && piece->offset >= offset)) {
+            piece->keep = 0;
+        } else if (piece->segment == segment && piece->offset + piece->keep > offset) {
+            piece->keep = (size_t)(offset - piece->offset);
+        }
+    }
+    if (plan->keep_last >= index) {
+        plan->keep_last = index - 1;
+    }
+}
+
 /* Cut before what the collecting plan holds: it is emptied, and told to cut the disk. */
 static void cut_written(struct hl_wal *wal, hl_index segment, uint64_t offset, hl_index index)
 {
@@ -147,17 +163,8 @@ static void cut_written(struct hl_wal *wal, hl_index segment, uint64_t offset, h
     plan->first = plan->last = 0;
     hl_buf_clear(&plan->bytes);
 
-    struct wal_plan *flying = &wal->plans[wal->flying];
-    for (size_t i = 0; i < flying->pieces_count; i++) {
-        struct wal_piece *piece = &flying->pieces[i];
-        if (piece->segment > segment || (piece->segment == segment && piece->offset >= offset)) {
-            piece->keep = 0;
-        } else if (piece->segment == segment && piece->offset + piece->keep > offset) {
-            piece->keep = (size_t)(offset - piece->offset);
-        }
-    }
-    if (flying->keep_last >= index) {
-        flying->keep_last = index - 1;
+    for (unsigned n = 0; n < wal->flights; n++) {
+        clip_flight(hl_wal_flight(wal, n), segment, offset, index);
     }
 }
 

@@ -9,36 +9,89 @@
 #define ZERO_AHEAD (128 * 1024)
 #define NOTE_AFTER (8u << 20) /* bytes; what is written again when opening, at most */
 
+void hl_wal_set_overlap(struct hl_wal *wal, unsigned count)
+{
+    HL_ASSERT(count >= 1 && count <= HL_WAL_FLIGHTS_MAX);
+    wal->overlap = count;
+}
+
+/* Does the plan more than write records and sync them? */
+static bool has_chores(const struct wal_plan *plan)
+{
+    return plan->has_meta || plan->cut_segment != 0 || plan->removals.len > 0 ||
+           plan->drops.len > 0;
+}
+
+/* May others be in flight with it (W8)? */
+static bool may_share(const struct hl_wal *wal, const struct wal_plan *plan)
+{
+    return wal->overlap > 1 && wal->sync == HL_WAL_SYNC_EVERY && !has_chores(plan) &&
+           plan->pieces_count == 1 && plan->pieces[0].capacity == 0;
+}
+
+/* The oldest of those that met a full disk, once nothing is in flight any more. */
+static struct wal_plan *take_again(struct hl_wal *wal)
+{
+    if (wal->out > 0) {
+        return NULL;
+    }
+    wal->stopped = HL_OK;
+    return hl_wal_flight(wal, 0);
+}
+
+static struct wal_plan *take_pending(struct hl_wal *wal)
+{
+    struct wal_plan *plan = hl_wal_pending(wal);
+    if (plan->pieces_count == 0 && !plan->wants_sync && !has_chores(plan)) {
+        return NULL;
+    }
+    bool shares = may_share(wal, plan);
+    if (wal->flights > 0 &&
+        !(shares && wal->flights < wal->overlap && hl_wal_flight(wal, wal->flights - 1)->shares)) {
+        return NULL;
+    }
+    plan->meta = wal->meta;
+    plan->wants_sync |= wal->sync == HL_WAL_SYNC_EVERY && plan->pieces_count > 0;
+    plan->fills = wal->sync == HL_WAL_SYNC_EVERY && plan->wants_sync;
+    plan->shares = shares;
+    wal->flights++;
+    return plan;
+}
+
 bool hl_wal_batch_take(struct hl_wal *wal, struct hl_wal_batch *out)
 {
     HL_ASSERT(!wal->is_begun);
-    if (wal->in_flight || wal->poisoned) {
+    if (wal->poisoned) {
         return false;
     }
-    if (!wal->retained) {
-        struct wal_plan *plan = hl_wal_pending(wal);
-        if (plan->pieces_count == 0 && !plan->has_meta && !plan->wants_sync &&
-            plan->cut_segment == 0 && plan->removals.len == 0 && plan->drops.len == 0) {
-            return false;
-        }
-        plan->meta = wal->meta;
-        plan->wants_sync |= wal->sync == HL_WAL_SYNC_EVERY && plan->pieces_count > 0;
-        wal->flying = !wal->flying;
+    bool again = wal->flights > wal->out;
+    struct wal_plan *plan = again ? take_again(wal) : take_pending(wal);
+    if (plan == NULL) {
+        return false;
     }
-    wal->retained = false;
-    wal->in_flight = true;
-    struct wal_plan *plan = &wal->plans[wal->flying];
-    *out = (struct hl_wal_batch){
-        .plan = plan, .first = plan->first, .last = plan->last, .size = plan->bytes.len};
+    plan->is_out = true;
+    wal->out++;
+    *out = (struct hl_wal_batch){.plan = plan,
+                                 .first = plan->first,
+                                 .last = plan->last,
+                                 .size = plan->bytes.len,
+                                 .shares = plan->shares,
+                                 .again = again};
     return true;
 }
 
-static void close_writer(struct hl_wal *wal)
+void hl_wal_writer_close(struct hl_wal *wal)
 {
     if (wal->writer.file != -1) {
         wal->disk->close(wal->disk->ctx, wal->writer.file);
     }
     wal->writer = (struct wal_writer){.file = -1};
+    for (size_t i = 0; i < WAL_PLANS; i++) {
+        if (wal->syncers[i] != -1) {
+            wal->disk->close(wal->disk->ctx, wal->syncers[i]);
+            wal->syncers[i] = -1;
+        }
+    }
 }
 
 static hl_err sync_writer(struct hl_wal *wal, struct hl_errmsg *msg)
@@ -53,18 +106,23 @@ static hl_err sync_writer(struct hl_wal *wal, struct hl_errmsg *msg)
     return err;
 }
 
+static hl_err open_segment(struct hl_wal *wal, hl_index first, bool create, int *file,
+                           struct hl_errmsg *msg)
+{
+    char name[HL_DISK_NAME_MAX];
+    hl_wal_segment_name(name, first);
+    hl_err err = wal->disk->open(wal->disk->ctx, wal->dir, name, create, file, msg);
+    return err == HL_ENOENT ? hl_fail(msg, HL_EIO, "%s/%s: somebody removed it", wal->dir, name)
+                            : err;
+}
+
 /* Open the segment `first`, closing the one that was open. */
 static hl_err switch_writer(struct hl_wal *wal, hl_index first, bool create, struct hl_errmsg *msg)
 {
     HL_ASSERT(!wal->writer.dirty || wal->writer.segment == first);
-    close_writer(wal);
-    char name[HL_DISK_NAME_MAX];
-    hl_wal_segment_name(name, first);
+    hl_wal_writer_close(wal);
     int file = -1;
-    hl_err err = wal->disk->open(wal->disk->ctx, wal->dir, name, create, &file, msg);
-    if (err == HL_ENOENT) {
-        return hl_fail(msg, HL_EIO, "%s/%s: somebody removed it", wal->dir, name);
-    }
+    hl_err err = open_segment(wal, first, create, &file, msg);
     if (err == HL_OK) {
         wal->writer = (struct wal_writer){.file = file, .segment = first, .dirty = true};
     }
@@ -80,7 +138,7 @@ static hl_err remove_all(struct hl_wal *wal, const struct hl_buf *list, struct h
         char name[HL_DISK_NAME_MAX];
         hl_wal_segment_name(name, first);
         if (wal->writer.file != -1 && wal->writer.segment == first) {
-            close_writer(wal);
+            hl_wal_writer_close(wal);
         }
         hl_err err = wal->disk->remove(wal->disk->ctx, wal->dir, name, msg);
         if (err != HL_OK && err != HL_ENOENT) {
@@ -168,8 +226,7 @@ static hl_err zero_ahead(struct hl_wal *wal, const struct wal_plan *plan,
         return HL_OK;
     }
     wal->writer.zeroed = end;
-    if (wal->sync != HL_WAL_SYNC_EVERY || !plan->wants_sync || piece->len > SMALL_BATCH ||
-        end >= piece->room) {
+    if (!plan->fills || piece->len > SMALL_BATCH || end >= piece->room) {
         return HL_OK;
     }
     size_t len = piece->room - end < ZERO_AHEAD ? (size_t)(piece->room - end) : ZERO_AHEAD;
@@ -178,6 +235,18 @@ static hl_err zero_ahead(struct hl_wal *wal, const struct wal_plan *plan,
         wal->writer.zeroed = end + len;
     }
     return err;
+}
+
+/* Have the plan's own handle of the segment that the writer has open (W9), if there is one to be
+ * had: else hl_wal_batch_put() syncs by the writer's. */
+static hl_err open_syncer(struct hl_wal *wal, const struct wal_plan *plan, struct hl_errmsg *msg)
+{
+    int *file = &wal->syncers[plan - wal->plans];
+    if (*file != -1) {
+        return HL_OK;
+    }
+    hl_err err = open_segment(wal, wal->writer.segment, false, file, msg);
+    return err == HL_EFULL ? HL_OK : err;
 }
 
 static hl_err write_piece(struct hl_wal *wal, struct wal_plan *plan, const struct wal_piece *piece,
@@ -192,6 +261,9 @@ static hl_err write_piece(struct hl_wal *wal, struct wal_plan *plan, const struc
             err = switch_writer(wal, piece->segment, false, msg);
         }
     }
+    if (err == HL_OK && plan->shares) {
+        err = open_syncer(wal, plan, msg);
+    }
     if (err != HL_OK || piece->len == 0) {
         return err;
     }
@@ -201,11 +273,14 @@ static hl_err write_piece(struct hl_wal *wal, struct wal_plan *plan, const struc
     return err == HL_OK ? zero_ahead(wal, plan, piece, msg) : err;
 }
 
-hl_err hl_wal_batch_write(struct hl_wal *wal, const struct hl_wal_batch *batch,
-                          struct hl_errmsg *msg)
+hl_err hl_wal_batch_put(struct hl_wal *wal, const struct hl_wal_batch *batch, struct hl_errmsg *msg)
 {
     struct wal_plan *plan = batch->plan;
-    HL_ASSERT(plan == &wal->plans[wal->flying]);
+    HL_ASSERT(plan->is_out);
+    if (wal->stopped != HL_OK) {
+        return hl_fail(msg, wal->stopped, "%s: the entries before these were not written",
+                       wal->dir);
+    }
     hl_err err = HL_OK;
     if (plan->has_meta) {
         err = hl_wal_meta_save(wal->disk, wal->dir, &plan->meta, msg);
@@ -216,13 +291,31 @@ hl_err hl_wal_batch_write(struct hl_wal *wal, const struct hl_wal_batch *batch,
     for (size_t i = 0; err == HL_OK && i < plan->pieces_count; i++) {
         err = write_piece(wal, plan, &plan->pieces[i], msg);
     }
-    if (err == HL_OK && plan->wants_sync) {
+    if (err == HL_OK && plan->shares && wal->syncers[plan - wal->plans] == -1) {
         err = sync_writer(wal, msg);
     }
-    if (err == HL_OK) {
-        err = remove_all(wal, &plan->drops, msg);
-    }
+    wal->stopped = err;
     return err;
+}
+
+hl_err hl_wal_batch_sync(struct hl_wal *wal, const struct hl_wal_batch *batch,
+                         struct hl_errmsg *msg)
+{
+    const struct wal_plan *plan = batch->plan;
+    HL_ASSERT(plan->is_out);
+    if (plan->shares) { /* the writer is another's by now, so it stays dirty */
+        int file = wal->syncers[plan - wal->plans];
+        return file == -1 ? HL_OK : wal->disk->fdatasync(wal->disk->ctx, file, msg);
+    }
+    hl_err err = plan->wants_sync ? sync_writer(wal, msg) : HL_OK;
+    return err == HL_OK ? remove_all(wal, &plan->drops, msg) : err;
+}
+
+hl_err hl_wal_batch_write(struct hl_wal *wal, const struct hl_wal_batch *batch,
+                          struct hl_errmsg *msg)
+{
+    hl_err err = hl_wal_batch_put(wal, batch, msg);
+    return err == HL_OK ? hl_wal_batch_sync(wal, batch, msg) : err;
 }
 
 static void raise(hl_index *value, hl_index least)
@@ -261,19 +354,22 @@ static void merge(struct hl_wal *wal, const struct wal_plan *plan)
 
 void hl_wal_batch_done(struct hl_wal *wal, const struct hl_wal_batch *batch, hl_err err)
 {
-    HL_ASSERT(wal->in_flight);
-    HL_ASSERT(batch->plan == &wal->plans[wal->flying]);
-    wal->in_flight = false;
-    if (err == HL_EFULL) {
-        wal->retained = true;
-        return;
+    struct wal_plan *plan = batch->plan;
+    HL_ASSERT(plan->is_out);
+    plan->is_out = false;
+    wal->out--;
+    if (wal->poisoned || err == HL_EFULL) {
+        return; /* W2; or it is kept, to be taken again */
     }
     if (err != HL_OK) {
         wal->poisoned = true; /* W2 */
         return;
     }
-    merge(wal, batch->plan);
-    hl_wal_plan_clear(batch->plan);
+    HL_ASSERT(plan == hl_wal_flight(wal, 0)); /* W8 */
+    merge(wal, plan);
+    hl_wal_plan_clear(plan);
+    wal->oldest = (wal->oldest + 1) % WAL_PLANS;
+    wal->flights--;
     hl_wal_assert(wal);
 }
 

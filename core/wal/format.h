@@ -39,15 +39,18 @@
  *       a random salt that no client knows, so no value that a client stores looks whole.
  *   V2  a whole record *follows* when its index is the next one and its prev is the crc of the
  *       record before: records cannot be dropped, repeated or taken from another log unnoticed.
- *   V3  `synced` is an index that was on stable storage when the record was made.  So a whole
- *       record says: everything up to here was good once.
+ *   V3  `synced` is an index up to which everything was on stable storage, and known to be, when
+ *       the record was made.  So a whole record says: everything up to here was good once.
  *   V4  a segment is synced and the watermark stored before the first byte of the next is written.
  *
  * What a crash leaves, and what opening does
  *   C1  zeros after the last record: the usual preallocated tail.  Nothing to do.
- *   C2  a part of the last batch: its pages reach the disk in any order, so a bad record may even
- *       have whole ones behind it, whose `synced` is before it.  Torn: cut from the bad record on
- *       (none of it was acknowledged) and zero the rest, so that no old record is met again later.
+ *   C2  parts of the last batches, those in flight: their pages reach the disk in any order, so a
+ *       bad record may even have whole ones behind it, of its own batch or of later ones, which may
+ *       even have been synced.  But a batch is acknowledged only when all before it are synced, and
+ *       `synced` follows what is acknowledged: in all of these it is before the bad record.  Torn:
+ *       cut from the bad record on (none of it was acknowledged) and zero the rest, so that no old
+ *       record is met again later.
  *   C3  a bad record with a whole one behind it whose `synced` reaches it, or with a later segment
  *       (V4): it was good once.  Damage: refused with file and offset, nothing is touched.
  *   C4  a bad record at or below the watermark: damage, even at the very end.

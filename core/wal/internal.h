@@ -10,6 +10,14 @@
  *   W5  the loop never uses the writer while a plan is in flight.
  *   W6  every byte of the table's segments is in the file (below `written`) or in a plan's piece.
  *   W7  terms.base is meta.base and terms.last is `last`.
+ *   W8  plans are put, and ended, in the order in which they were taken; several are in flight only
+ *       if all of them share, so they append to one segment.  A sync proves what was written before
+ *       it began, but it counts only when all before it have returned well: of two syncs of a file
+ *       either may be the one that is told of a failed write.
+ *   W9  plans that share sync by handles of their own.  The kernel reports a failed write once to
+ *       each handle: with a common one a later sync could take the report, and the earlier one,
+ *       whose bytes are lost, would return well.  Each is opened before the plan's bytes are
+ *       written.  Where the system has none left, the writer's own serves, before the next is put.
  */
 #ifndef HL_WAL_INTERNAL_H
 #define HL_WAL_INTERNAL_H
@@ -41,17 +49,22 @@ struct wal_plan {
     uint64_t cut_offset;
     uint64_t cut_capacity;
     bool wants_sync;
+    bool fills;          /* it belongs to a stream of small synced batches: zero_ahead() */
     struct hl_buf drops; /* u64 first indices of segments, oldest first */
+    bool shares;         /* W8 */
+    bool is_out;         /* taken and not ended (loop only) */
     hl_index keep_last;  /* entries above it were truncated since (loop only) */
 };
 
-/* What hl_wal_batch_write() knows of the disk. */
+/* What hl_wal_batch_put() knows of the disk. */
 struct wal_writer {
     int file;         /* open segment; -1: none */
     hl_index segment; /* its first index */
-    bool dirty;       /* it has bytes that were not synced */
+    bool dirty;       /* it has bytes that were not synced by `file` */
     uint64_t zeroed;  /* bytes before it were written, if only with zeros; 0: not known */
 };
+
+#define WAL_PLANS (HL_WAL_FLIGHTS_MAX + 1)
 
 struct hl_wal {
     const struct hl_disk *disk;
@@ -60,11 +73,15 @@ struct hl_wal {
     uint32_t segment_size;
     enum hl_wal_sync sync;
     bool poisoned;
-    bool in_flight; /* the log thread has plans[flying] */
-    bool retained;  /* plans[flying] met a full disk and waits to be tried again */
-    int flying;     /* index in plans of the one in flight or retained; the other collects */
-    struct wal_plan plans[2];
+    unsigned overlap; /* batches that may be in flight */
+    /* A ring: from `oldest` on so many `flights` that were taken, then the one that collects.  Of
+     * the flights `out` are the log thread's; the others met a full disk and wait to be tried
+     * again. */
+    unsigned oldest, flights, out;
+    struct wal_plan plans[WAL_PLANS];
     struct wal_writer writer;
+    hl_err stopped; /* why the last batch was not put; those behind it are not either (W8) */
+    int syncers[WAL_PLANS]; /* handles of the writer's segment, one for each plan; -1: none (W9) */
 
     struct hl_wal_segments segments;
     struct hl_wal_meta meta;
@@ -73,7 +90,7 @@ struct hl_wal {
     size_t begun;   /* where the entry begun starts in the plan's bytes */
     bool is_begun;
     hl_index last, written, synced, durable;
-    size_t unnoted; /* bytes written since the watermark was last noted */
+    size_t unnoted;        /* bytes written since the watermark was last noted */
     struct hl_terms terms; /* of base + 1 .. last */
     hl_index *configs;     /* which of them are CFG entries, ascending */
     size_t configs_count, configs_cap;
@@ -96,6 +113,10 @@ void hl_wal_unnote_from(struct hl_wal *wal, hl_index index);
 /* Forget what was noted of entries up to `base`. */
 void hl_wal_unnote_to(struct hl_wal *wal, hl_index base);
 
+/* The plan that was taken as the `n`th of those not yet ended; with n = flights the one that
+ * collects. */
+struct wal_plan *hl_wal_flight(struct hl_wal *wal, unsigned n);
+
 /* The plan that collects. */
 struct wal_plan *hl_wal_pending(struct hl_wal *wal);
 
@@ -115,6 +136,9 @@ HL_MUST_USE hl_err hl_wal_meta_load(const struct hl_disk *disk, const char *dir,
  * segment.  Errors as hl_wal_read(). */
 HL_MUST_USE hl_err hl_wal_locate(struct hl_wal *wal, hl_index index, hl_index *segment,
                                  uint64_t *offset, uint32_t *chain, struct hl_errmsg *msg);
+
+/* Close the open segment and all handles of it. */
+void hl_wal_writer_close(struct hl_wal *wal);
 
 /* Close what hl_wal_read() keeps open. */
 void hl_wal_reader_close(struct hl_wal *wal);

@@ -84,9 +84,8 @@ static hl_err fetch(struct hl_wal *wal, const struct hl_wal_segment *segment, ui
     const char *bytes = NULL;
     size_t len = 0;
     if (offset >= segment->written) {
-        bytes = find_planned(hl_wal_pending(wal), segment->first, offset, &len);
-        if (bytes == NULL) {
-            bytes = find_planned(&wal->plans[wal->flying], segment->first, offset, &len);
+        for (unsigned n = 0; bytes == NULL && n <= wal->flights; n++) {
+            bytes = find_planned(hl_wal_flight(wal, n), segment->first, offset, &len);
         }
         HL_ASSERT(bytes != NULL);
     } else {

@@ -12,7 +12,8 @@ void hl_wal_assert(const struct hl_wal *wal)
     HL_ASSERT(wal->synced <= wal->written);
     HL_ASSERT(wal->written <= wal->last);
     HL_ASSERT(wal->durable <= wal->last);
-    HL_ASSERT(!(wal->in_flight && wal->retained));
+    HL_ASSERT(wal->out <= wal->flights);
+    HL_ASSERT(wal->flights <= HL_WAL_FLIGHTS_MAX);
     const struct hl_wal_segment *tail = hl_wal_segments_tail(&wal->segments);
     HL_ASSERT(tail == NULL || tail->written <= tail->planned);
     HL_ASSERT(tail == NULL || tail->first <= wal->last + 1);
@@ -60,9 +61,15 @@ void hl_wal_unnote_to(struct hl_wal *wal, hl_index base)
     }
 }
 
+struct wal_plan *hl_wal_flight(struct hl_wal *wal, unsigned n)
+{
+    HL_ASSERT(n <= wal->flights);
+    return &wal->plans[(wal->oldest + n) % WAL_PLANS];
+}
+
 struct wal_plan *hl_wal_pending(struct hl_wal *wal)
 {
-    return &wal->plans[!wal->flying];
+    return hl_wal_flight(wal, wal->flights);
 }
 
 void hl_wal_plan_clear(struct wal_plan *plan)
@@ -88,7 +95,7 @@ void hl_wal_plan_clear(struct wal_plan *plan)
 
 static void free_wal(struct hl_wal *wal)
 {
-    for (size_t i = 0; i < HL_ARRAY_LEN(wal->plans); i++) {
+    for (size_t i = 0; i < WAL_PLANS; i++) {
         hl_buf_fini(&wal->plans[i].bytes);
         hl_buf_fini(&wal->plans[i].removals);
         hl_buf_fini(&wal->plans[i].drops);
@@ -112,10 +119,12 @@ static struct hl_wal *new_wal(const struct hl_disk *disk, const struct hl_wal_op
         options->segment_size == 0 ? HL_WAL_SEGMENT_SIZE_DEFAULT : options->segment_size;
     wal->segment_size = wal->segment_size / HL_WAL_ALIGN * HL_WAL_ALIGN;
     wal->sync = options->sync;
+    wal->overlap = 1;
     wal->writer.file = -1;
     wal->reader = -1;
-    for (size_t i = 0; i < HL_ARRAY_LEN(wal->plans); i++) {
+    for (size_t i = 0; i < WAL_PLANS; i++) {
         wal->plans[i].keep_last = UINT64_MAX;
+        wal->syncers[i] = -1;
     }
     return wal;
 }
@@ -158,11 +167,9 @@ void hl_wal_close(struct hl_wal *wal)
     if (wal == NULL) {
         return;
     }
-    HL_ASSERT(!wal->in_flight);
+    HL_ASSERT(wal->out == 0);
     hl_wal_reader_close(wal);
-    if (wal->writer.file != -1) {
-        wal->disk->close(wal->disk->ctx, wal->writer.file);
-    }
+    hl_wal_writer_close(wal);
     if (wal->lock != -1) {
         wal->disk->unlock(wal->disk->ctx, wal->lock);
     }
@@ -202,7 +209,11 @@ hl_index hl_wal_synced(const struct hl_wal *wal)
 
 size_t hl_wal_pending_size(const struct hl_wal *wal)
 {
-    return wal->plans[0].bytes.len + wal->plans[1].bytes.len;
+    size_t sum = 0;
+    for (size_t i = 0; i < WAL_PLANS; i++) {
+        sum += wal->plans[i].bytes.len;
+    }
+    return sum;
 }
 
 uint64_t hl_wal_size_on_disk(const struct hl_wal *wal)
@@ -262,7 +273,7 @@ void hl_wal_set_identity(struct hl_wal *wal, const unsigned char *cluster_id, ui
 
 hl_err hl_wal_flush(struct hl_wal *wal, struct hl_errmsg *msg)
 {
-    HL_ASSERT(!wal->in_flight);
+    HL_ASSERT(wal->out == 0);
     struct hl_wal_batch batch;
     while (hl_wal_batch_take(wal, &batch)) {
         hl_err err = hl_wal_batch_write(wal, &batch, msg);
@@ -279,7 +290,7 @@ hl_err hl_wal_flush(struct hl_wal *wal, struct hl_errmsg *msg)
 
 hl_err hl_wal_reset(struct hl_wal *wal, hl_index base, hl_term term, struct hl_errmsg *msg)
 {
-    HL_ASSERT(!wal->in_flight && !wal->is_begun);
+    HL_ASSERT(wal->out == 0 && !wal->is_begun);
     HL_ASSERT(wal->lock != -1);
     hl_wal_reader_close(wal);
     struct wal_plan *plan = hl_wal_pending(wal);
@@ -301,9 +312,12 @@ hl_err hl_wal_reset(struct hl_wal *wal, hl_index base, hl_term term, struct hl_e
     }
     wal->last = wal->written = wal->synced = wal->durable = wal->meta.base;
     hl_wal_unnote_from(wal, wal->meta.base + 1);
-    wal->plans[wal->flying].keep_last = 0; /* of one retained for want of space */
-    for (size_t i = 0; i < wal->plans[wal->flying].pieces_count; i++) {
-        wal->plans[wal->flying].pieces[i].keep = 0;
+    for (unsigned n = 0; n < wal->flights; n++) { /* retained for want of space */
+        struct wal_plan *retained = hl_wal_flight(wal, n);
+        retained->keep_last = 0;
+        for (size_t i = 0; i < retained->pieces_count; i++) {
+            retained->pieces[i].keep = 0;
+        }
     }
     plan->has_meta = true;
     hl_err err = hl_wal_flush(wal, msg);

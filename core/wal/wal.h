@@ -1,13 +1,18 @@
 /* The one log: every write of the server, in order, and the few numbers that outlive everything.
  *
- * Two threads share a log.  The *loop* calls everything but hl_wal_batch_write(); the *log thread*
- * calls that one, and it alone touches the disk for writing.  The loop plans (which bytes go where,
- * which segment is opened, cut or dropped) and the log thread executes the plan, so appending never
- * blocks and the entries that arrive during one fdatasync share the next: group commit.
+ * Two threads share a log.  The *loop* calls everything but hl_wal_batch_write() and its halves;
+ * the *log thread* calls those, and it alone touches the disk for writing.  The loop plans (which
+ * bytes go where, which segment is opened, cut or dropped) and the log thread executes the plan, so
+ * appending never blocks and the entries that arrive during one fdatasync share the next: group
+ * commit.
  *
  *     loop        hl_wal_append() ...; if (hl_wal_batch_take(wal, &batch)) hand it over
  *     log thread  err = hl_wal_batch_write(wal, &batch, &msg)
  *     loop        hl_wal_batch_done(wal, &batch, err); release what waited for hl_wal_durable()
+ *
+ * A disk that is slow to flush may have several batches in flight (hl_wal_set_overlap()): the log
+ * thread puts one after the other into the file and leaves each one's flush to a thread of its own.
+ * The loop still ends them in the order in which it took them, so what is durable has no gaps.
  *
  * The format and what crashes leave behind: wal/format.h.
  */
@@ -17,6 +22,8 @@
 #include "base/terms.h"
 #include "wal/codec.h"
 #include "wal/disk.h"
+
+#define HL_WAL_FLIGHTS_MAX 8 /* batches in flight at once */
 
 /* Opaque: callers hold a pointer and never a field. */
 struct hl_wal;
@@ -178,15 +185,21 @@ void hl_wal_request_sync(struct hl_wal *wal);
  * Turning to HL_WAL_SYNC_EVERY makes the next batch sync what was only written. */
 void hl_wal_set_sync(struct hl_wal *wal, enum hl_wal_sync sync);
 
+/* Allow up to `count` batches in flight, 1 to HL_WAL_FLIGHTS_MAX; 1 at first.  Only batches that do
+ * nothing but append to the open segment and sync it share the disk: any other flies alone. */
+void hl_wal_set_overlap(struct hl_wal *wal, unsigned count);
+
 /* What the log thread is given. */
 struct hl_wal_batch {
     struct wal_plan *plan; /* the log's own */
     hl_index first, last;  /* entries in it; both 0 when it holds none */
     size_t size;           /* bytes of them */
+    bool shares;           /* others may be taken, put and synced while it is being synced */
+    bool again;            /* it was taken before, and kept for want of space */
 };
 
 /* Take everything that waits as one batch.  False, leaving *out alone, when nothing waits, when a
- * batch is in flight, or when the log is poisoned. */
+ * batch is in flight with which it may not share the disk, or when the log is poisoned. */
 bool hl_wal_batch_take(struct hl_wal *wal, struct hl_wal_batch *out);
 
 /*
@@ -198,8 +211,21 @@ bool hl_wal_batch_take(struct hl_wal *wal, struct hl_wal_batch *out);
 HL_MUST_USE hl_err hl_wal_batch_write(struct hl_wal *wal, const struct hl_wal_batch *batch,
                                       struct hl_errmsg *msg);
 
-/* End the batch.  HL_OK makes it durable in the sense of the sync mode; HL_EFULL keeps it, and the
- * next hl_wal_batch_take() returns the same one; anything else poisons the log. */
+/* The first half of hl_wal_batch_write(): all of it but the last sync and what follows that.
+ * Batches are put one at a time, in the order in which they were taken.  Errors as there, and the
+ * batches behind one that was not put get the same error. */
+HL_MUST_USE hl_err hl_wal_batch_put(struct hl_wal *wal, const struct hl_wal_batch *batch,
+                                    struct hl_errmsg *msg);
+
+/* The second half, for a batch that was put.  Those of batches that share may run at the same time
+ * as each other and as hl_wal_batch_put().  HL_EIO is final. */
+HL_MUST_USE hl_err hl_wal_batch_sync(struct hl_wal *wal, const struct hl_wal_batch *batch,
+                                     struct hl_errmsg *msg);
+
+/* End the oldest batch in flight.  HL_OK makes it durable in the sense of the sync mode; HL_EFULL
+ * keeps it, and when those behind it have ended too, hl_wal_batch_take() returns the same ones
+ * again, one by one; anything else poisons the log, and what became of later ones does not count.
+ */
 void hl_wal_batch_done(struct hl_wal *wal, const struct hl_wal_batch *batch, hl_err err);
 
 /* Take, write and end batches until nothing waits: for start, stop, tests and tools.  No batch may

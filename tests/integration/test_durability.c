@@ -488,6 +488,20 @@ Test(durability, nothing_acknowledged_is_lost_when_the_disk_keeps_some_of_it, .d
     survive_on("DROPDISK_SEED=7", crashes(60));
 }
 
+/* Flushes so slow that several are in flight, and die half done. */
+Test(durability, nothing_acknowledged_is_lost_when_flushes_overlap, .disabled = SANITIZED)
+{
+    for (int round = 0; round < 2; round++) {
+        struct server_options options = {
+            .flags = {DURABLE, NULL},
+            .env = {round == 0 ? "DROPDISK_SEED=0" : "DROPDISK_SEED=7", "DISKSLOW_US=1000", NULL},
+            .forgetful_disk = true};
+        struct run *run = crash_run(&options, crashes(20));
+        cr_assert_str_eq(run->violation, "");
+        free(run);
+    }
+}
+
 /* The two below must fail, or the tests above would prove nothing. */
 Test(durability, a_disk_that_lies_about_syncing_is_found_out, .disabled = SANITIZED)
 {

@@ -398,3 +398,41 @@ Test(gate, writes_wait_for_a_slow_disk_and_are_refused_only_when_it_stalls)
     rig_turn(&rig);
     rig_sync(&rig);
 }
+
+static struct hl_wal_batch *flights[HL_WAL_FLIGHTS_MAX];
+static int flight_count;
+
+static void collect_flight(void *ctx, struct hl_wal_batch *batch)
+{
+    (void)ctx;
+    flights[flight_count++] = batch;
+}
+
+Test(gate, batches_in_flight_together_release_in_order)
+{
+    static const char *const sets[] = {"SET one 1", "SET two 2", "SET three 3"};
+    struct hl_session *clients[3];
+    rig.world.log_write = collect_flight;
+    hl_wal_set_overlap(rig.wal, 3);
+    for (int i = 0; i < 3; i++) {
+        clients[i] = rig_client(&rig);
+        rig_run(&rig, clients[i], sets[i]);
+        rig_turn(&rig);
+        cr_assert_eq(flight_count, i + 1);
+    }
+    struct hl_session *reader = rig_client(&rig);
+    rig_run(&rig, reader, "GET two");
+    rig_turn(&rig);
+    for (int i = 0; i < 3; i++) {
+        cr_assert_eq(hl_wal_batch_put(rig.wal, flights[i], NULL), HL_OK);
+    }
+    for (int i = 2; i >= 0; i--) { /* the last one's flush returns first: nothing leaves for it */
+        cr_assert_eq(hl_wal_batch_sync(rig.wal, flights[i], NULL), HL_OK);
+        rig_expect(clients[i], "");
+    }
+    for (int i = 0; i < 3; i++) {
+        rig_expect(reader, i < 2 ? "" : "$1\r\n2\r\n");
+        hl_node_log_done(rig.node, HL_OK, "");
+        rig_expect(clients[i], "+OK\r\n");
+    }
+}

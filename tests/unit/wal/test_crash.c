@@ -1,8 +1,9 @@
 /* Goal: after a crash at any moment, of the process or of the power, the log opens, holds every
  * entry that was durable, and none that was never appended.
- * Method: a seeded workload of batches, truncations, snapshots and votes over small segments; the
- * power goes at its 1st disk operation, its 2nd, ..., and the disk keeps all, nothing or a random
- * part of what was not synced.  A disk that lies about syncing must be caught. */
+ * Method: a seeded workload of batches, truncations, snapshots and votes over small segments, also
+ * with several batches in flight whose syncs return in any order; the power goes at its 1st disk
+ * operation, its 2nd, ..., and the disk keeps all, nothing or a random part of what was not synced.
+ * A disk that lies about syncing must be caught. */
 #include "support/wal_fixture.h"
 
 #define INDEX_MAX 512
@@ -47,6 +48,16 @@ static hl_err truncate(struct hl_wal *wal, struct model *model, uint64_t *random
     return err;
 }
 
+static void append_some(struct hl_wal *wal, struct model *model, uint64_t *random, uint64_t most)
+{
+    for (uint64_t i = next_random(random) % most; i > 0 && hl_wal_last(wal) + 1 < INDEX_MAX; i--) {
+        hl_index index = hl_wal_last(wal) + 1;
+        model->terms[index] = model->term;
+        model->ever[index] |= (uint64_t)1 << model->term;
+        append_in(wal, model->term);
+    }
+}
+
 static hl_err work(struct hl_wal *wal, struct model *model, uint64_t *random)
 {
     for (int step = 0; step < STEPS; step++) {
@@ -67,13 +78,7 @@ static hl_err work(struct hl_wal *wal, struct model *model, uint64_t *random)
             model->base = base;
             model->durable = err == HL_OK ? base : 0;
         } else {
-            for (uint64_t i = next_random(random) % 12; i > 0 && hl_wal_last(wal) + 1 < INDEX_MAX;
-                 i--) {
-                hl_index index = hl_wal_last(wal) + 1;
-                model->terms[index] = model->term;
-                model->ever[index] |= (uint64_t)1 << model->term;
-                append_in(wal, model->term);
-            }
+            append_some(wal, model, random, 12);
         }
         if (err == HL_OK && dice % 2 == 0) {
             err = flush(wal, model);
@@ -84,6 +89,92 @@ static hl_err work(struct hl_wal *wal, struct model *model, uint64_t *random)
     }
     return flush(wal, model);
 }
+
+struct flight {
+    struct hl_wal_batch batch;
+    hl_term term; /* of the hard state that it makes durable */
+    bool synced;
+};
+
+/* Batches in flight, oldest first, as the threads of a server hold them. */
+struct flights {
+    struct flight at[HL_WAL_FLIGHTS_MAX];
+    int count;
+    int most; /* that there ever were */
+};
+
+static struct flights flights;
+
+static hl_err put_next(struct hl_wal *wal, const struct model *model)
+{
+    struct flight *flight = &flights.at[flights.count];
+    if (flights.count == HL_WAL_FLIGHTS_MAX || !hl_wal_batch_take(wal, &flight->batch)) {
+        return HL_OK;
+    }
+    flight->term = model->term;
+    flight->synced = false;
+    flights.count++;
+    flights.most = flights.count > flights.most ? flights.count : flights.most;
+    return hl_wal_batch_put(wal, &flight->batch, NULL);
+}
+
+static hl_err sync_any(struct hl_wal *wal, uint64_t *random)
+{
+    struct flight *flight = &flights.at[next_random(random) % (uint64_t)flights.count];
+    if (flight->synced) {
+        return HL_OK;
+    }
+    hl_err err = hl_wal_batch_sync(wal, &flight->batch, NULL);
+    flight->synced = err == HL_OK;
+    return err;
+}
+
+static void end_oldest(struct hl_wal *wal, struct model *model)
+{
+    hl_wal_batch_done(wal, &flights.at[0].batch, flights.at[0].synced ? HL_OK : HL_EIO);
+    if (!hl_wal_is_poisoned(wal)) {
+        model->durable = hl_wal_synced(wal);
+        model->durable_term = flights.at[0].term;
+    }
+    flights.count--;
+    memmove(flights.at, flights.at + 1, (size_t)flights.count * sizeof *flights.at);
+}
+
+/* As work(), with what threads do at the same time brought into some order. */
+static hl_err work_overlapped(struct hl_wal *wal, struct model *model, uint64_t *random)
+{
+    hl_wal_set_overlap(wal, HL_WAL_FLIGHTS_MAX);
+    flights.count = 0;
+    hl_err err = HL_OK;
+    for (int step = 0; err == HL_OK && step < STEPS * 4; step++) {
+        uint64_t dice = next_random(random) % 32;
+        if (dice == 0 && model->term < 60) {
+            err = truncate(wal, model, random);
+        } else if (dice == 1 && model->durable > 20) {
+            hl_wal_drop_before(wal, model->durable - next_random(random) % 20 + 1, 1);
+            model->base = hl_wal_meta(wal)->base;
+        } else if (dice < 10) {
+            append_some(wal, model, random, 4); /* so that a segment holds many batches */
+        } else if (dice < 20) {
+            err = put_next(wal, model);
+        } else if (dice < 27 && flights.count > 0) {
+            err = sync_any(wal, random);
+        } else if (flights.count > 0 && flights.at[0].synced) {
+            end_oldest(wal, model);
+        }
+    }
+    while (flights.count > 0) {
+        struct flight *oldest = &flights.at[0];
+        if (err == HL_OK && !oldest->synced) {
+            err = hl_wal_batch_sync(wal, &oldest->batch, NULL);
+            oldest->synced = err == HL_OK;
+        }
+        end_oldest(wal, model); /* badly, when the power went before its sync */
+    }
+    return err == HL_OK ? flush(wal, model) : err;
+}
+
+typedef hl_err (*work_fn)(struct hl_wal *wal, struct model *model, uint64_t *random);
 
 static bool check_survivor(void *arg, const struct hl_wal_entry *entry)
 {
@@ -131,7 +222,8 @@ static bool survives(struct fake_disk *fake, struct model *model, const struct h
 }
 
 /* Run with the power going at operation `fail_at`; false when the workload ended before. */
-static bool run(uint64_t seed, int fail_at, enum hl_wal_sync sync, bool lies, int *lost)
+static bool run(uint64_t seed, int fail_at, work_fn work_by, enum hl_wal_sync sync, bool lies,
+                int *lost)
 {
     struct fake_disk *fake = fake_disk_create();
     struct hl_disk disk = fake_disk_seam(fake);
@@ -147,7 +239,7 @@ static bool run(uint64_t seed, int fail_at, enum hl_wal_sync sync, bool lies, in
     fake->fail_at = fail_at;
     fake->fail_for_ever = true;
     uint64_t random = seed;
-    bool ended = work(wal, &model, &random) == HL_OK;
+    bool ended = work_by(wal, &model, &random) == HL_OK;
     hl_wal_close(wal);
     for (int how = FAKE_CRASH_PROCESS; how <= FAKE_CRASH_TEAR; how++) {
         int variants = how == FAKE_CRASH_TEAR ? 3 : 1;
@@ -176,11 +268,24 @@ Test(crash, no_moment_to_lose_power_loses_a_durable_entry)
     int lost = 0;
     for (uint64_t seed = 1; seed <= 20; seed++) {
         int fail_at = 1;
-        while (run(seed, fail_at, HL_WAL_SYNC_EVERY, false, &lost)) {
+        while (run(seed, fail_at, work, HL_WAL_SYNC_EVERY, false, &lost)) {
             fail_at++;
         }
         cr_assert_gt(fail_at, 50);
     }
+}
+
+Test(crash, nor_does_it_between_any_two_steps_of_several_batches_in_flight)
+{
+    int lost = 0;
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        int fail_at = 1;
+        while (run(seed, fail_at, work_overlapped, HL_WAL_SYNC_EVERY, false, &lost)) {
+            fail_at++;
+        }
+        cr_assert_gt(fail_at, 50);
+    }
+    cr_assert_gt(flights.most, 3, "they hardly overlapped");
 }
 
 Test(crash, nor_does_it_when_syncs_are_rare)
@@ -188,7 +293,7 @@ Test(crash, nor_does_it_when_syncs_are_rare)
     int lost = 0;
     for (uint64_t seed = 11; seed <= 30; seed++) {
         int fail_at = 1;
-        while (run(seed, fail_at, HL_WAL_SYNC_INTERVAL, false, &lost)) {
+        while (run(seed, fail_at, work, HL_WAL_SYNC_INTERVAL, false, &lost)) {
             fail_at++;
         }
     }
@@ -198,7 +303,12 @@ Test(crash, a_disk_that_lies_about_syncing_is_found_out)
 {
     int lost = 0;
     for (int fail_at = 40; fail_at < 60; fail_at++) {
-        run(1, fail_at, HL_WAL_SYNC_EVERY, true, &lost);
+        run(1, fail_at, work, HL_WAL_SYNC_EVERY, true, &lost);
+    }
+    cr_assert_gt(lost, 20, "this test could not fail");
+    lost = 0;
+    for (int fail_at = 40; fail_at < 60; fail_at++) {
+        run(1, fail_at, work_overlapped, HL_WAL_SYNC_EVERY, true, &lost);
     }
     cr_assert_gt(lost, 20, "this test could not fail");
 }

@@ -226,6 +226,21 @@ Test(wal, truncation_takes_what_was_written_what_flies_and_what_waits)
     }
 }
 
+Test(wal, truncation_limits_no_later_batch)
+{
+    struct fake_disk *fake = fake_disk_create();
+    struct hl_disk disk = fake_disk_seam(fake);
+    struct hl_wal *wal = open_good(&disk, &small_segments);
+    cr_assert_eq(append_synced(wal, 10), HL_OK);
+    cr_assert_eq(hl_wal_truncate_from(wal, 5, NULL), HL_OK);
+    for (int i = 0; i < 10; i++) {
+        cr_assert_eq(append_synced(wal, 1), HL_OK);
+        cr_assert_eq(hl_wal_durable(wal), hl_wal_last(wal), "batch %d after it", i);
+    }
+    hl_wal_close(wal);
+    fake_disk_destroy(fake);
+}
+
 Test(wal, truncating_across_segments_removes_their_files)
 {
     struct fake_disk *fake = fake_disk_create();
