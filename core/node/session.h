@@ -44,6 +44,7 @@ struct hl_user;
 #define HL_SESSION_TLS (1u << 17)
 #define HL_SESSION_WRITING (1u << 18) /* queued with the edge for output */
 #define HL_SESSION_EXECUTING (1u << 19)
+#define HL_SESSION_FORWARDED (1u << 20) /* acts for a client that is connected to another node */
 
 /* A stretch of output that waits for an entry to commit. */
 struct hl_gate_mark {

@@ -5,6 +5,7 @@
 #include "kit/tls.h"
 #include "node/bootstrap.h"
 #include "node/replica.h"
+#include "server/forward.h"
 #include "server/orders.h"
 #include "server/peer.h"
 #include "server/run.h"
@@ -199,7 +200,13 @@ static void on_message(void *ctx, hl_peer from, struct hl_slice frame)
         begin_as(cluster, cluster->boot.decision);
         return; /* it is sent again */
     }
-    if (!cluster->server->node->loading) {
+    struct hl_wire_frame head;
+    if (cluster->server->node->loading || hl_wire_decode(frame, &head, NULL) != HL_OK) {
+        return;
+    }
+    if (head.type == HL_FRAME_FORWARD || head.type == HL_FRAME_FORWARD_REPLY) {
+        hl_forward_frame(cluster->server->forward, &head);
+    } else {
         hl_node_peer_message(cluster->server->node, from, frame);
     }
 }
@@ -207,8 +214,9 @@ static void on_message(void *ctx, hl_peer from, struct hl_slice frame)
 static void on_lost(void *ctx, hl_peer peer, enum hl_peer_class peer_class)
 {
     struct hl_cluster_edge *cluster = ctx;
-    (void)peer_class;
-    if (cluster->begun && !cluster->server->node->loading) {
+    if (peer_class == HL_PEER_FORWARD) {
+        hl_forward_lost(cluster->server->forward, peer);
+    } else if (cluster->begun && !cluster->server->node->loading) {
         hl_node_peer_lost(cluster->server->node, peer);
     }
 }
@@ -355,6 +363,27 @@ void hl_cluster_before_poll(struct hl_server *server)
     (void)uv_timer_start(&cluster->wake, on_wake, wait_ms, 0);
 }
 
+bool hl_cluster_try_send(struct hl_server *server, hl_peer to, enum hl_peer_class peer_class,
+                         struct hl_slice frame)
+{
+    struct hl_peers *peers = server->cluster->peers;
+    return peers != NULL && hl_peers_try_send(peers, to, peer_class, frame);
+}
+
+bool hl_cluster_is_up(struct hl_server *server, hl_peer to, enum hl_peer_class peer_class)
+{
+    struct hl_peers *peers = server->cluster->peers;
+    return peers != NULL && hl_peers_is_up(peers, to, peer_class);
+}
+
+void hl_cluster_break(struct hl_server *server, hl_peer to, enum hl_peer_class peer_class)
+{
+    struct hl_peers *peers = server->cluster->peers;
+    if (peers != NULL) {
+        hl_peers_break(peers, to, peer_class);
+    }
+}
+
 void hl_cluster_ask(struct hl_server *server, const char *name, const char *address)
 {
     hl_peers_ask(server->cluster->peers, name, address);
@@ -373,6 +402,7 @@ void hl_cluster_info(struct hl_server *server, struct hl_buf *out)
 {
     if (server->cluster != NULL) {
         hl_peers_info(server->cluster->peers, out);
+        hl_forward_info(server->forward, out);
     }
 }
 
@@ -414,6 +444,7 @@ hl_err hl_cluster_start(struct hl_server *server, struct hl_errmsg *msg)
     cluster->wake_us = UINT64_MAX;
     server->cluster = cluster;
     server->orders = hl_orders_create(server);
+    server->forward = hl_forward_create(server);
     (void)uv_timer_init(&server->loop, &cluster->boot_timer);
     (void)uv_timer_init(&server->loop, &cluster->wake);
     cluster->boot_timer.data = cluster;
@@ -448,6 +479,8 @@ void hl_cluster_destroy(struct hl_server *server)
         hl_tls_context_destroy(cluster->tls_server);
         hl_tls_context_destroy(cluster->tls_client);
         hl_orders_destroy(server->orders);
+        hl_forward_destroy(server->forward);
+        server->forward = NULL;
         hl_free(cluster);
         server->cluster = NULL;
     }

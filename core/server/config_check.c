@@ -132,8 +132,8 @@ hl_err config_check_together(const struct hl_config *cfg, struct hl_errmsg *msg)
 {
     hl_err err = check_timeouts(cfg, msg);
     if (err == HL_OK && strlen(hl_config_raft_address(cfg)) > HL_MEMBER_ADDR_MAX) {
-        err = hl_fail(msg, HL_EINVAL, "the raft address is longer than %d bytes",
-                      HL_MEMBER_ADDR_MAX);
+        err =
+            hl_fail(msg, HL_EINVAL, "the raft address is longer than %d bytes", HL_MEMBER_ADDR_MAX);
     }
     if (err == HL_OK && !hl_config_bool(cfg, HL_CFG_RAFT)) {
         err = check_alone(cfg, msg);

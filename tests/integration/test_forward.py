@@ -1,0 +1,206 @@
+#!/usr/bin/python3
+"""Goal: a client of a node that does not lead cannot tell: it writes, runs transactions and watches
+keys as if it were connected to the leader, and nothing that it was told is taken back.
+
+Method: a cluster of real servers, clients of its followers, and the leader killed under them.
+"""
+import os
+import sys
+import threading
+import time
+import unittest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "../support"))
+from cluster import Cluster  # noqa: E402
+from resp_client import Client, Error  # noqa: E402
+from server import STEP_S  # noqa: E402
+
+WAIT_S_MAX = 20
+WRITERS = 8
+
+
+def wait_for(condition, what):
+    until = time.monotonic() + WAIT_S_MAX
+    while not condition():
+        if time.monotonic() > until:
+            raise AssertionError(f"{what} did not come")
+        time.sleep(STEP_S)
+
+
+class Forward(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.cluster = Cluster(3)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.cluster.close()
+
+    def setUp(self):
+        self.cluster.start_all()
+        self.leader = self.cluster.await_leader()
+        self.follower, self.other = (n for n in self.cluster.nodes if n is not self.leader)
+        for node in (self.follower, self.other):
+            wait_for(lambda n=node: self.is_linked(n), "the link to the leader")
+        self.client(self.leader)("FLUSHALL")
+
+    def is_linked(self, node):
+        return any(f"id={self.leader.id}," in v and "forward=up" in v
+                   for k, v in node.info().items() if k.startswith("raft_link"))
+
+    def client(self, node):
+        client = Client(node.port, timeout=WAIT_S_MAX)
+        self.addCleanup(client.close)
+        return client
+
+    def test_a_write_anywhere_is_read_everywhere(self):
+        clients = [self.client(n) for n in self.cluster.nodes]
+        for i, writer in enumerate(clients):
+            self.assertEqual(writer("SET", "key", f"value{i}"), "OK")
+            for reader in clients:
+                self.assertEqual(reader("GET", "key"), f"value{i}")
+        self.assertEqual([c("INCR", "n") for c in clients], [1, 2, 3])
+
+    def test_a_pipeline_is_answered_in_order(self):
+        c = self.client(self.follower)
+        for i in range(200):
+            c.send("SET", f"k{i}", i)
+            c.send("GET", f"k{i}")
+            c.send("PING", f"p{i}")
+        for i in range(200):
+            self.assertEqual([c.read(), c.read(), c.read()], ["OK", str(i), f"p{i}"])
+
+    def test_large_values_and_wrong_commands(self):
+        c = self.client(self.follower)
+        large = "x" * 5000000
+        self.assertEqual(c("SET", "large", large), "OK")
+        self.assertEqual(self.client(self.other)("GET", "large"), large)
+        c("SET", "text", "a")
+        self.assertIn("not an integer", c.error("INCR", "text"))
+        self.assertIn("WRONGTYPE", c.error("HSET", "text", "a", "b"))
+        self.assertIn("wrong number of arguments", c.error("SET", "a"))
+        self.assertIn("unknown command", c.error("NOSUCH"))
+
+    def test_transactions_and_watches_behave_as_at_the_leader(self):
+        c, at_leader = self.client(self.follower), self.client(self.leader)
+        self.assertEqual(c("MULTI"), "OK")
+        self.assertEqual(c("INCR", "n"), "QUEUED")
+        self.assertEqual(c("GET", "n"), "QUEUED")
+        self.assertEqual(c("EXEC"), [1, "1"])
+        for spoil in (True, False):
+            c("WATCH", "n")
+            seen = int(c("GET", "n"))
+            if spoil:
+                at_leader("INCR", "n")
+            c("MULTI")
+            c("SET", "n", seen + 100)
+            self.assertEqual(c("EXEC"), None if spoil else ["OK"])
+        self.assertEqual(at_leader("GET", "n"), "102")
+        c("MULTI")
+        self.assertEqual(c("DISCARD"), "OK")
+        self.assertIn("without MULTI", c.error("EXEC"))
+        c("MULTI")
+        self.assertIsNotNone(c.error("NOSUCH"))
+        self.assertIn("EXECABORT", c.error("EXEC"))
+
+    def test_the_database_and_the_protocol_go_with_the_client(self):
+        c = self.client(self.follower)
+        c("SELECT", "3")
+        c("SET", "a", "in three")
+        c("MULTI")
+        c("SELECT", "5")
+        c("HSET", "h", "f", "v")
+        c("EXEC")
+        self.assertEqual(c("HGETALL", "h"), ["f", "v"])  # it is in 5 now
+        c("HELLO", "3")
+        c("MULTI")
+        c("HGETALL", "h")
+        self.assertEqual(c("EXEC"), [{"f": "v"}])
+        at_leader = self.client(self.leader)
+        at_leader("SELECT", "3")
+        self.assertEqual(at_leader("GET", "a"), "in three")
+
+    def test_what_acts_for_a_client_ends_with_it(self):
+        def acting():
+            return int(self.leader.info()["raft_clients_of_others"])
+        wait_for(lambda: acting() == 0, "the end of those of other tests")
+        clients = [Client(self.follower.port) for _ in range(20)]
+        for c in clients:
+            c("SET", "a", "1")
+        self.assertEqual(acting(), 20)
+        for c in clients:
+            c.close()
+        wait_for(lambda: acting() == 0, "their end")
+
+    def test_redirect_and_refuse(self):
+        c = self.client(self.follower)
+        try:
+            c("CONFIG", "SET", "follower-writes", "redirect")
+            self.assertRegex(c.error("SET", "a", "1"), rf"^MOVED \d+ 127.0.0.1:{self.leader.port}$")
+            c("CONFIG", "SET", "follower-writes", "refuse")
+            self.assertTrue(c.error("SET", "a", "1").startswith("READONLY"))
+        finally:
+            c("CONFIG", "SET", "follower-writes", "forward")
+        self.assertEqual(c("SET", "a", "1"), "OK")
+
+    def test_a_client_with_state_at_a_dead_leader_is_closed(self):
+        c = self.client(self.follower)
+        c("SET", "n", "1")
+        c("WATCH", "n")
+        self.leader.kill()
+        with self.assertRaises((ConnectionError, Error)):
+            while True:  # it must never get as far as an EXEC that forgot the watch
+                c("MULTI")
+                c("SET", "n", "2")
+                self.assertIsNone(c("EXEC"))
+                time.sleep(STEP_S)
+
+    def test_no_acknowledged_write_is_lost_when_the_leader_dies(self):
+        stop = threading.Event()
+        counts = [[0, 0] for _ in range(WRITERS)]  # acknowledged, unknown
+
+        def write(n):
+            node = (self.follower, self.other)[n % 2]
+            while not stop.is_set():
+                try:
+                    c = Client(node.port, timeout=WAIT_S_MAX)
+                except OSError:
+                    continue
+                try:
+                    while not stop.is_set():
+                        c.send("INCR", f"counter{n}")
+                        counts[n][1] += 1
+                        reply = c.read()
+                        counts[n][1] -= 1  # an error is definite
+                        if isinstance(reply, int):
+                            counts[n][0] += 1
+                except OSError:
+                    pass
+                finally:
+                    c.close()
+
+        threads = [threading.Thread(target=write, args=(n,)) for n in range(WRITERS)]
+        for t in threads:
+            t.start()
+        try:
+            wait_for(lambda: all(acked > 20 for acked, _ in counts), "writes")
+            self.leader.kill()
+            before = [acked for acked, _ in counts]
+            wait_for(lambda: all(now[0] > was + 20 for now, was in zip(counts, before)),
+                     "writes after the leader's death")
+        finally:
+            stop.set()
+            for t in threads:
+                t.join()
+        c = self.client(self.follower)
+        for n, (acked, unknown) in enumerate(counts):
+            value = int(c("GET", f"counter{n}"))
+            self.assertGreaterEqual(value, acked)
+            self.assertLessEqual(value, acked + unknown)
+        print(f"     {sum(a for a, _ in counts)} writes acknowledged, "
+              f"{sum(u for _, u in counts)} unknown")
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
