@@ -6,6 +6,7 @@
 #include "node/bootstrap.h"
 #include "node/replica.h"
 #include "server/forward.h"
+#include "server/identity.h"
 #include "server/orders.h"
 #include "server/peer.h"
 #include "server/run.h"
@@ -121,13 +122,6 @@ static void on_boot_timer(uv_timer_t *timer)
     begin_as(cluster, decision);
 }
 
-/* Nothing but an identity, which every node draws at its first start. */
-static bool has_state(const struct hl_wal *wal)
-{
-    const struct hl_wal_meta *meta = hl_wal_meta(wal);
-    return hl_wal_last(wal) != 0 || meta->base != 0 || meta->term != 0;
-}
-
 static hl_err init_boot(struct hl_cluster_edge *cluster, struct hl_errmsg *msg)
 {
     const struct hl_config *cfg = cluster->server->config;
@@ -139,7 +133,7 @@ static hl_err init_boot(struct hl_cluster_edge *cluster, struct hl_errmsg *msg)
         .name = hl_config_text(cfg, HL_CFG_RAFT_NODE_ID),
         .raft_addr = hl_config_raft_address(cfg),
         .client_addr = cluster->server->options.client_addr,
-        .has_state = has_state(cluster->server->wal),
+        .has_state = !hl_identity_is_new(cluster->server->wal),
         .alone = hl_config_bool(cfg, HL_CFG_RAFT_BOOTSTRAP),
         .join = hl_config_bool(cfg, HL_CFG_RAFT_JOIN),
     };
@@ -178,7 +172,7 @@ static void give_self(void *ctx, struct hl_peers_self *out)
     *out = (struct hl_peers_self){
         .id = node->node_id,
         .incarnation = hl_wal_meta(cluster->server->wal)->incarnation,
-        .empty = !has_state(cluster->server->wal),
+        .empty = hl_identity_is_new(cluster->server->wal),
         .loading = cluster->begun && node->loading,
         .waiting = joins,
         .name = boot->self.name,
@@ -432,6 +426,23 @@ static hl_err make_peers(struct hl_cluster_edge *cluster, struct hl_errmsg *msg)
     return hl_peers_create(&cluster->peers, &cluster->server->loop, &options, &hooks, msg);
 }
 
+/* Whoever speaks to the raft port without TLS can say that it is a node. */
+static void warn_of_strangers(struct hl_cluster_edge *cluster)
+{
+    const struct hl_config *cfg = cluster->server->config;
+    char host[256];
+    int port = 0;
+    bool local =
+        hl_config_split_address(hl_slice_of(hl_config_text(cfg, HL_CFG_RAFT_ADDR)), host, &port) &&
+        (strncmp(host, "127.", 4) == 0 || strcmp(host, "::1") == 0 ||
+         strcmp(host, "localhost") == 0);
+    if (!local && !hl_config_bool(cfg, HL_CFG_RAFT_TLS_ENABLED)) {
+        log_line(cluster, 3,
+                 "WARNING: other machines may reach raft-addr and raft-tls-enabled is no: whoever "
+                 "does can act as a node of this cluster.");
+    }
+}
+
 hl_err hl_cluster_start(struct hl_server *server, struct hl_errmsg *msg)
 {
     if (!hl_config_bool(server->config, HL_CFG_RAFT)) {
@@ -453,6 +464,7 @@ hl_err hl_cluster_start(struct hl_server *server, struct hl_errmsg *msg)
     err = err == HL_OK ? hl_cluster_load_tls(server, msg) : err;
     err = err == HL_OK ? make_peers(cluster, msg) : err;
     if (err == HL_OK) {
+        warn_of_strangers(cluster);
         (void)uv_timer_start(&cluster->boot_timer, on_boot_timer, 0, BOOT_TICK_MS);
     }
     return err;
