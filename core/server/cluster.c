@@ -370,6 +370,12 @@ bool hl_cluster_is_up(struct hl_server *server, hl_peer to, enum hl_peer_class p
     return peers != NULL && hl_peers_is_up(peers, to, peer_class);
 }
 
+bool hl_cluster_is_linked(struct hl_server *server, hl_peer to, enum hl_peer_class peer_class)
+{
+    struct hl_peers *peers = server->cluster->peers;
+    return peers != NULL && hl_peers_is_linked(peers, to, peer_class);
+}
+
 void hl_cluster_break(struct hl_server *server, hl_peer to, enum hl_peer_class peer_class)
 {
     struct hl_peers *peers = server->cluster->peers;

@@ -40,12 +40,15 @@ HL_MUST_USE hl_err hl_cluster_load_tls(struct hl_server *server, struct hl_errms
 /* Append what INFO tells of connections to other nodes. */
 void hl_cluster_info(struct hl_server *server, struct hl_buf *out);
 
-/* hl_peers_try_send(), hl_peers_is_up() and hl_peers_break() of this node's transport. */
+/* hl_peers_try_send(), _is_up(), _is_linked() and _break() of this node's transport. */
 bool hl_cluster_try_send(struct hl_server *server, hl_peer to, enum hl_peer_class peer_class,
                          struct hl_slice frame);
 
 /* See hl_cluster_try_send(). */
 bool hl_cluster_is_up(struct hl_server *server, hl_peer to, enum hl_peer_class peer_class);
+
+/* See hl_cluster_try_send(). */
+bool hl_cluster_is_linked(struct hl_server *server, hl_peer to, enum hl_peer_class peer_class);
 
 /* See hl_cluster_try_send(). */
 void hl_cluster_break(struct hl_server *server, hl_peer to, enum hl_peer_class peer_class);

@@ -11,6 +11,7 @@
 
 #define BUCKETS 1024
 #define REQUEST_MAX (HL_FRAME_BODY_MAX - 4096)
+#define REPLY_WAIT_US 1000000 /* for this node's own connection to the one that asks */
 
 /* This node's client, as far as the leader acts for it. */
 struct hl_remote {
@@ -31,6 +32,7 @@ struct virtual_client {
     uint64_t client, number;
     struct hl_session *session;
     bool busy, resumes;
+    uint64_t answered_us; /* since when the reply waits for a connection; 0: it does not */
     struct hl_postponed held;
 };
 
@@ -185,7 +187,8 @@ static const struct hl_member *leader_to_ask(struct hl_forward *forward)
     struct hl_node *node = forward->server->node;
     const struct hl_member *leader = hl_node_leader(node);
     bool other = leader != NULL && leader->id != node->node_id;
-    return other && hl_cluster_is_up(forward->server, leader->id, HL_PEER_FORWARD) ? leader : NULL;
+    return other && hl_cluster_is_linked(forward->server, leader->id, HL_PEER_FORWARD) ? leader
+                                                                                       : NULL;
 }
 
 static bool is_small_enough(int argc, const struct hl_slice *argv)
@@ -449,6 +452,21 @@ static bool is_answered(const struct hl_session *session)
     return (session->flags & waits) == 0 && session->open == session->out.len;
 }
 
+/* The node that asks has connected to us and we not yet to it. */
+static bool awaits_connection(struct virtual_client *v)
+{
+    struct hl_server *server = v->forward->server;
+    uint64_t now_us = server->world.mono_us(server);
+    if (hl_cluster_is_up(server, v->peer, HL_PEER_FORWARD)) {
+        v->answered_us = 0;
+        return false;
+    }
+    if (v->answered_us == 0) {
+        v->answered_us = now_us;
+    }
+    return now_us - v->answered_us < REPLY_WAIT_US;
+}
+
 /* Send the reply if all of it may leave. */
 static void answer(struct virtual_client *v)
 {
@@ -457,6 +475,10 @@ static void answer(struct virtual_client *v)
     bool killed = (session->flags & HL_SESSION_CLOSE_NOW) != 0;
     session->flags &= ~HL_SESSION_WRITING;
     if (!killed && (!v->busy || !is_answered(session))) {
+        return;
+    }
+    if (awaits_connection(v)) {
+        set_due(v);
         return;
     }
     struct hl_slice bytes = killed ? (struct hl_slice){0} : hl_session_output(session);

@@ -258,6 +258,13 @@ bool hl_peers_is_up(const struct hl_peers *peers, hl_peer to, enum hl_peer_class
     return peer != NULL && peer->lines[peer_class_at(peer_class)].state == LINE_UP;
 }
 
+bool hl_peers_is_linked(const struct hl_peers *peers, hl_peer to, enum hl_peer_class peer_class)
+{
+    const struct peer *peer = peers_find(peers, to);
+    return hl_peers_is_up(peers, to, peer_class) &&
+           peer->inbound[peer_class_at(peer_class)] != NULL;
+}
+
 /* --- time ------------------------------------------------------------------------------------- */
 
 static bool is_connected(const struct peer *peer)
@@ -293,9 +300,13 @@ static void on_timer(uv_timer_t *timer)
 
 /* --- INFO ------------------------------------------------------------------------------------- */
 
-static const char *state_name(const struct peer_line *line)
+static const char *state_name(const struct peer *peer, enum hl_peer_class peer_class)
 {
-    return line->state == LINE_UP ? "up" : line->state == LINE_RESTING ? "down" : "connecting";
+    const struct peer_line *line = &peer->lines[peer_class_at(peer_class)];
+    if (line->state == LINE_UP) {
+        return peer->inbound[peer_class_at(peer_class)] != NULL ? "up" : "outgoing";
+    }
+    return line->state == LINE_RESTING ? "down" : "connecting";
 }
 
 void hl_peers_info(const struct hl_peers *peers, struct hl_buf *out)
@@ -317,8 +328,8 @@ void hl_peers_info(const struct hl_peers *peers, struct hl_buf *out)
         hl_buf_printf(out,
                       "raft_link%u:id=%s,addr=%s,raft=%s,bulk=%s,forward=%s,connects=%llu,"
                       "queued_bytes=%llu,dropped=%llu\r\n",
-                      at++, peer->name, peer->lines[0].address, state_name(&peer->lines[0]),
-                      state_name(&peer->lines[1]), state_name(&peer->lines[2]),
+                      at++, peer->name, peer->lines[0].address, state_name(peer, HL_PEER_RAFT),
+                      state_name(peer, HL_PEER_BULK), state_name(peer, HL_PEER_FORWARD),
                       (unsigned long long)connects, (unsigned long long)queued,
                       (unsigned long long)dropped);
     }

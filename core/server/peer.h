@@ -102,6 +102,9 @@ void hl_peers_ask(struct hl_peers *peers, const char *name, const char *address)
 /* True when a connection of this class to the node stands. */
 bool hl_peers_is_up(const struct hl_peers *peers, hl_peer to, enum hl_peer_class peer_class);
 
+/* The same, and the node's own connection to this one stands too: an answer can come. */
+bool hl_peers_is_linked(const struct hl_peers *peers, hl_peer to, enum hl_peer_class peer_class);
+
 /* Append lines for INFO. */
 void hl_peers_info(const struct hl_peers *peers, struct hl_buf *out);
 

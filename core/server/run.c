@@ -223,8 +223,19 @@ bool hl_server_is_open(const struct hl_server *server)
     return hl_node_default_is_open(server->node);
 }
 
+/* The letter after the pid: leader, follower, learner; a server alone is a master. */
+static char role_letter(const struct hl_server *server)
+{
+    const struct hl_node *node = server->node;
+    if (server->cluster == NULL || node->loading) {
+        return 'M';
+    }
+    return hl_node_leads(node) ? 'L' : hl_raft_is_voter(&node->raft) ? 'F' : 'N';
+}
+
 void hl_run_cron(struct hl_server *server)
 {
+    server_log.role = role_letter(server);
     hl_saver_cron(server->saver);
     hl_identity_cron(server);
     hl_cluster_cron(server);
