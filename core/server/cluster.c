@@ -14,6 +14,8 @@
 #include <stdio.h>
 
 #define BOOT_TICK_MS 20 /* between looks at how to begin */
+#define UNANSWERED_MS_MIN 1000
+#define UNANSWERED_MS_MAX 20000
 
 struct hl_cluster_edge {
     struct hl_server *server;
@@ -428,6 +430,12 @@ static hl_err make_peers(struct hl_cluster_edge *cluster, struct hl_errmsg *msg)
         .tls_name = hl_config_text(cfg, HL_CFG_RAFT_TLS_SERVER_NAME),
         .tls_any_name = !hl_config_bool(cfg, HL_CFG_RAFT_TLS_VERIFY_PEER),
     };
+    /* Two election time-outs: after a short cut a connection is made anew sooner than TCP, which
+     * waits longer each time, would send again. */
+    int64_t election_ms = hl_config_int(cfg, HL_CFG_RAFT_ELECTION_TIMEOUT);
+    options.unanswered_ms = election_ms < UNANSWERED_MS_MIN / 2   ? UNANSWERED_MS_MIN
+                            : election_ms > UNANSWERED_MS_MAX / 2 ? UNANSWERED_MS_MAX
+                                                                  : (unsigned)election_ms * 2;
     cluster->server->world.entropy(cluster->server, &options.seed, sizeof options.seed);
     return hl_peers_create(&cluster->peers, &cluster->server->loop, &options, &hooks, msg);
 }

@@ -373,6 +373,8 @@ hl_err hl_peers_create(struct hl_peers **out, uv_loop_t *loop,
     peers->tls_client = options->tls_client;
     peers->tls_any_name = options->tls_any_name;
     peers->greeting_ms = options->greeting_ms != 0 ? options->greeting_ms : PEER_GREETING_MS;
+    peers->unanswered_ms =
+        options->unanswered_ms != 0 ? options->unanswered_ms : PEER_UNANSWERED_MS;
     (void)snprintf(peers->tls_name, sizeof peers->tls_name, "%s",
                    options->tls_name != NULL ? options->tls_name : "");
     hl_rng_seed(&peers->rng, options->seed);

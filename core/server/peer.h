@@ -60,10 +60,11 @@ struct hl_peers_hooks {
 struct hl_peers_options {
     const char *bind;                               /* host:port; borrowed for the call */
     struct hl_tls_context *tls_server, *tls_client; /* borrowed until replaced; NULL: plain */
-    const char *tls_name; /* expected in certificates; "": the node's name; borrowed */
-    bool tls_any_name;    /* certificates are not compared with names */
-    uint64_t seed;        /* for the spread of attempts */
-    unsigned greeting_ms; /* to connect, shake hands and say HELLO; 0: 5 seconds */
+    const char *tls_name;   /* expected in certificates; "": the node's name; borrowed */
+    bool tls_any_name;      /* certificates are not compared with names */
+    uint64_t seed;          /* for the spread of attempts */
+    unsigned greeting_ms;   /* to connect, shake hands and say HELLO; 0: 5 seconds */
+    unsigned unanswered_ms; /* a node that acknowledges nothing for so long is gone; 0: 4 seconds */
 };
 
 /* Make a transport, which listens and dials nobody yet.  `hooks` is copied.  HL_EIO with the

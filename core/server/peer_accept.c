@@ -259,6 +259,7 @@ static void on_connection(uv_stream_t *stream, int status)
     make_room(peers);
     struct peer_link *link = peer_link_create(peers->loop, &accept_events, NULL, tls);
     link->context = peers;
+    link->unanswered_ms = peers->unanswered_ms;
     link->body_max = PEER_HELLO_MAX;
     link->queue_max = PEER_HELLO_MAX;
     (void)snprintf(link->label, sizeof link->label, "a connection that is gone");

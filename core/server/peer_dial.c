@@ -213,6 +213,7 @@ static void dial(struct peer_line *line, const struct sockaddr *address)
     }
     line->link = peer_link_create(peers->loop, &dial_events, line, tls);
     line->link->peer_class = line->peer_class;
+    line->link->unanswered_ms = peers->unanswered_ms;
     line->link->body_max = PEER_HELLO_MAX;
     line->link->queue_max = queue_max_of(line->peer_class);
     line->link->id = line->id;

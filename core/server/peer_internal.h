@@ -16,6 +16,7 @@
 #define PEER_STRANGERS_MAX 32          /* those of them that have not said who they are */
 #define PEER_HELLO_MAX (16u * 1024)    /* bytes of a HELLO's body */
 #define PEER_GREETING_MS 5000          /* to connect, to shake hands, to say HELLO */
+#define PEER_UNANSWERED_MS 4000        /* sent bytes must be acknowledged */
 #define PEER_STALL_MS 20000            /* a frame that has begun must grow */
 #define PEER_RETRY_MIN_MS 50
 #define PEER_RETRY_MAX_MS 500
@@ -79,7 +80,7 @@ struct hl_peers {
     struct hl_tls_context *tls_server, *tls_client;
     char tls_name[256];
     bool tls_any_name, closing;
-    unsigned greeting_ms, handles;
+    unsigned greeting_ms, unanswered_ms, handles;
     struct hl_rng rng;
     struct hl_members members;
     struct hl_list_node list;      /* of struct peer */

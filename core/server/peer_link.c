@@ -12,7 +12,6 @@
 #define KEEPALIVE_S 5              /* silence before the kernel asks whether the other is there */
 #define KEEPALIVE_EVERY_S 2
 #define KEEPALIVE_TRIES 3
-#define UNANSWERED_MS 4000 /* sent bytes not acknowledged for so long: the other is gone */
 
 /* A frame that waits to leave. */
 struct waiting {
@@ -375,10 +374,10 @@ static void set_options(struct peer_link *link)
     if (uv_fileno((uv_handle_t *)&link->tcp, &fd) == 0) {
         const int every = KEEPALIVE_EVERY_S;
         const int tries = KEEPALIVE_TRIES;
-        const unsigned unanswered = UNANSWERED_MS;
         (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &every, sizeof every);
         (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &tries, sizeof tries);
-        (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unanswered, sizeof unanswered);
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &link->unanswered_ms,
+                         sizeof link->unanswered_ms);
     }
 }
 

@@ -45,11 +45,12 @@ struct peer_link {
     bool inbound, ready, greeted, closing;
     bool hang_up; /* close when everything has left */
 
-    uint32_t body_max;    /* longest body accepted */
-    size_t queue_max;     /* bytes waiting to leave */
-    uint64_t begun_ms;    /* when it was made */
-    uint64_t progress_ms; /* when something last arrived */
-    struct hl_buf in;     /* of a frame not yet whole */
+    unsigned unanswered_ms; /* sent bytes not acknowledged for so long: the other is gone */
+    uint32_t body_max;      /* longest body accepted */
+    size_t queue_max;       /* bytes waiting to leave */
+    uint64_t begun_ms;      /* when it was made */
+    uint64_t progress_ms;   /* when something last arrived */
+    struct hl_buf in;       /* of a frame not yet whole */
     struct hl_list_node queue;
     size_t queue_size, queue_count;
     bool writing;
