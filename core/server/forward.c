@@ -255,9 +255,11 @@ static bool take(struct hl_forward *forward, struct hl_conn *conn, int argc,
     struct hl_session *session = conn->session;
     bool keeps = conn->remote != NULL && conn->remote->keeps;
     bool here = node->loading || (session->flags & HL_SESSION_AUTHENTICATED) == 0;
-    if (here || (!keeps && (node->cluster.leads || node->cluster.handing ||
-                            node->config.cluster.follower_writes != HL_FOLLOWER_WRITES_FORWARD ||
-                            !belongs_to_leader(forward, session, argc, argv)))) {
+    bool begun_here = (session->flags & HL_SESSION_MULTI) != 0 || !hl_list_empty(&session->watches);
+    if (here || begun_here ||
+        (!keeps && (node->cluster.leads || node->cluster.handing ||
+                    node->config.cluster.follower_writes != HL_FOLLOWER_WRITES_FORWARD ||
+                    !belongs_to_leader(forward, session, argc, argv)))) {
         return false;
     }
     if (keeps && stays_here(argv[0])) {

@@ -10,6 +10,8 @@
  *       holds state for the client, the client is closed: what became of it is unknown.
  *   O3  a request that could not be sent is refused as on a node that does not forward: definite.
  *   O4  a request is never forwarded twice: the leader's session runs it or refuses it.
+ *   O5  a transaction is where it began: one that began here, when nobody could be asked, is
+ *       refused here if it writes.
  */
 #ifndef HL_SERVER_FORWARD_H
 #define HL_SERVER_FORWARD_H

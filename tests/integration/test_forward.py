@@ -144,6 +144,25 @@ class Forward(unittest.TestCase):
             c("CONFIG", "SET", "follower-writes", "forward")
         self.assertEqual(c("SET", "a", "1"), "OK")
 
+    def test_a_transaction_stays_where_it_began(self):
+        c, other = self.client(self.follower), self.client(self.follower)
+        at_leader = self.client(self.leader)
+        at_leader("SET", "n", "1")
+        self.assertEqual(other("GET", "n"), "1")
+        for watches in (False, True):
+            other("CONFIG", "SET", "follower-writes", "refuse")
+            try:
+                self.assertEqual(c("WATCH", "n") if watches else c("MULTI"), "OK")
+            finally:
+                other("CONFIG", "SET", "follower-writes", "forward")
+            if watches:
+                at_leader("INCR", "n")
+                c("MULTI")
+            self.assertIn("NOTLEADER", c.error("SET", "n", "9"))
+            self.assertIn("EXECABORT", c.error("EXEC"))
+            self.assertEqual(at_leader("GET", "n"), "2" if watches else "1")
+            self.assertEqual(c("SET", "m", "1"), "OK", "the next is forwarded again")
+
     def test_a_client_with_state_at_a_dead_leader_is_closed(self):
         c = self.client(self.follower)
         c("SET", "n", "1")
