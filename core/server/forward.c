@@ -175,11 +175,16 @@ static bool belongs_to_leader(struct hl_forward *forward, struct hl_session *ses
            strcmp(cmd->row->name, "watch") == 0;
 }
 
-/* What ends a client or changes who it is happens here, whatever the leader holds. */
+/* What the leader holds for the client ends with these. */
+static bool ends_state(struct hl_slice name)
+{
+    return hl_slice_is(name, "quit") || hl_slice_is(name, "reset");
+}
+
+/* Who a client is, and how it is spoken to, is known here, and goes with every request. */
 static bool stays_here(struct hl_slice name)
 {
-    return hl_slice_is(name, "quit") || hl_slice_is(name, "reset") || hl_slice_is(name, "auth") ||
-           hl_slice_is(name, "hello");
+    return ends_state(name) || hl_slice_is(name, "auth") || hl_slice_is(name, "hello");
 }
 
 static const struct hl_member *leader_to_ask(struct hl_forward *forward)
@@ -262,9 +267,11 @@ static bool take(struct hl_forward *forward, struct hl_conn *conn, int argc,
                     !belongs_to_leader(forward, session, argc, argv)))) {
         return false;
     }
-    if (keeps && stays_here(argv[0])) {
+    if (keeps && ends_state(argv[0])) {
         tell_gone(forward, conn->remote);
         drop_remote(conn->remote);
+    }
+    if (keeps && stays_here(argv[0])) {
         return false;
     }
     const struct hl_member *leader = leader_to_ask(forward);

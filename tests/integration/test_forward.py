@@ -163,6 +163,18 @@ class Forward(unittest.TestCase):
             self.assertEqual(at_leader("GET", "n"), "2" if watches else "1")
             self.assertEqual(c("SET", "m", "1"), "OK", "the next is forwarded again")
 
+    def test_a_watch_outlives_a_change_of_protocol_and_ends_with_reset(self):
+        c, at_leader = self.client(self.follower), self.client(self.leader)
+        for ends in (False, True):
+            c("WATCH", "n")
+            c("HELLO", "3")
+            at_leader("INCR", "n")
+            if ends:
+                self.assertEqual(c("RESET"), "RESET")
+            c("MULTI")
+            c("SET", "m", "1")
+            self.assertEqual(c("EXEC"), ["OK"] if ends else None)
+
     def test_a_client_with_state_at_a_dead_leader_is_closed(self):
         c = self.client(self.follower)
         c("SET", "n", "1")
