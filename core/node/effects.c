@@ -6,6 +6,7 @@
 #include "command/effect.h"
 #include "kit/assert.h"
 #include "node/node_internal.h"
+#include "wal/format.h"
 
 void hl_unit_begin(struct hl_node *node)
 {
@@ -14,6 +15,19 @@ void hl_unit_begin(struct hl_node *node)
     node->ks.gate_seen = 0;
     node->ks.gated = node->commit < node->last;
     node->ks.gate_index = node->wal != NULL ? node->last + 1 : 0;
+}
+
+/* What the unit did cannot be taken back but by starting again, and cannot be logged: so it ends
+ * here, before a byte of it was logged or answered. */
+static void check_size(struct hl_node *node)
+{
+    size_t size = node->unit.body->len - node->unit.body_start;
+    size_t max = node->config.unit_max != 0 ? node->config.unit_max : HL_WAL_BODY_MAX;
+    if (size > max) {
+        node->world->fatal(node->world->ctx,
+                           "one command or transaction changed more than an entry of the log can "
+                           "hold; nothing of it was logged or answered");
+    }
 }
 
 void hl_unit_effect(struct hl_node *node, int db, int argc, const struct hl_slice *argv)
@@ -32,6 +46,7 @@ void hl_unit_effect(struct hl_node *node, int db, int argc, const struct hl_slic
         node->unit.body_start = node->unit.body->len;
     }
     hl_effect_encode(node->unit.body, db, argc, argv);
+    check_size(node);
     node->unit.effects++;
 }
 

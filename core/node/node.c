@@ -153,10 +153,8 @@ void hl_node_destroy(struct hl_node *node)
 
 /* G1: the log's time never goes back.  Behind it, after the wall clock was set back, it goes on a
  * little slower than real time: deadlines still come, and the two clocks meet again. */
-static void advance_log_time(struct hl_node *node, uint64_t mono_us)
+static void advance_log_time(struct hl_node *node, uint64_t elapsed_us)
 {
-    uint64_t elapsed_us = node->begun_us == 0 ? 0 : mono_us - node->begun_us;
-    node->begun_us = mono_us;
     if (node->log_time_us > node->now_us) {
         node->log_time_us += (int64_t)(elapsed_us - elapsed_us / CATCH_UP_PART);
     }
@@ -171,8 +169,10 @@ void hl_node_begin(struct hl_node *node)
     node->now_us = node->world->wall_us(node->world->ctx);
     node->now_ms = node->now_us / 1000;
     node->mark_us = node->world->mono_us(node->world->ctx);
+    uint64_t elapsed_us = node->begun_us == 0 ? 0 : node->mark_us - node->begun_us;
+    node->begun_us = node->mark_us;
     if (node->cluster.leads || !node->cluster.live) { /* else the leader's entries say */
-        advance_log_time(node, node->mark_us);
+        advance_log_time(node, elapsed_us);
     }
     node->ks.now_ms = node->log_time_us / 1000; /* what dies is judged as the log will be read */
     node->ks.lru_clock = (uint32_t)(node->now_ms / 1000) & 0xffffff;

@@ -82,6 +82,7 @@ struct hl_node_config {
     int64_t snapshot_interval_ms;   /* 0: off */
     size_t speculation_max;         /* uncommitted bytes before writes wait */
     size_t multi_queue_max;         /* bytes a MULTI may queue */
+    size_t unit_max;                /* bytes of one unit's effects; 0: as many as an entry holds */
     bool stop_writes_unsaved;       /* without a log: refuse writes after a failed snapshot */
     struct hl_cluster_config cluster;
 };

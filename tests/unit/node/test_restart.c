@@ -4,6 +4,7 @@
 #include "command/effect.h"
 #include "unit/node/rig.h"
 
+#include <signal.h>
 #include <stdio.h>
 
 static struct rig rig;
@@ -301,6 +302,39 @@ Test(restart, a_clock_that_is_set_back_revives_nothing_and_does_not_stop_time)
     }
     cr_assert_eq(rig.node->log_time_us, rig.node->now_us, "the two have met again");
     rig_say(&rig, a, "EXISTS long", ":0\r\n");
+}
+
+__attribute__((noreturn)) static void end_quietly(void *ctx, const char *why)
+{
+    (void)ctx;
+    (void)why;
+    abort();
+}
+
+/* Short requests that write long values: bounds on requests do not bound what they change. */
+static void grow_one_unit(int count)
+{
+    struct hl_session *a = rig_client(&rig);
+    rig.node->config.unit_max = 1000;
+    rig.world.fatal = end_quietly;
+    rig_say(&rig, a, "MULTI", "+OK\r\n");
+    for (int i = 0; i < count; i++) {
+        rig_say(&rig, a, "INCRBYFLOAT k 1e200", "+QUEUED\r\n");
+    }
+    rig_run(&rig, a, "EXEC");
+    rig_turn(&rig);
+    rig_sync(&rig);
+    cr_assert_eq(hl_session_output(a).ptr[0], '*');
+}
+
+Test(restart, a_unit_of_the_largest_size_is_logged)
+{
+    grow_one_unit(4);
+}
+
+Test(restart, a_unit_that_no_entry_can_hold_ends_the_process_before_it_is_logged, .signal = SIGABRT)
+{
+    grow_one_unit(5);
 }
 
 Test(restart, relative_times_in_the_log_count_from_the_time_of_the_entry)
