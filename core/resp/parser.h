@@ -19,6 +19,7 @@
 #ifndef HL_RESP_PARSER_H
 #define HL_RESP_PARSER_H
 
+#include "kit/assert.h"
 #include "kit/bytes.h"
 
 #define HL_REQUEST_ARGC_MAX (1024 * 1024)         /* arguments of one command */
@@ -107,10 +108,17 @@ static inline size_t hl_parser_want(const struct hl_parser *p)
     return p->want;
 }
 
-/* Is a command half read? */
+/* Is a command half read, if only its first line? */
 static inline bool hl_parser_is_partial(const struct hl_parser *p)
 {
-    return p->at != 0 || p->state != 0 || p->skip_depth != 0;
+    return p->at != 0 || p->state != 0 || p->skip_depth != 0 || p->scan != 0;
+}
+
+/* Tell that the caller took the next `len` bytes by itself, a whole command.  None is half read. */
+static inline void hl_parser_skip(struct hl_parser *p, size_t len)
+{
+    HL_ASSERT(!hl_parser_is_partial(p));
+    p->pos += len;
 }
 
 /* Give back memory that only an unusually large command needed.  Call between commands, when

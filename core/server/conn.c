@@ -159,7 +159,7 @@ static bool run_plain(struct hl_conn *conn, const char *bytes, size_t len)
     }
     prefetch(conn, &peek);
     for (int i = 0; i < peek.count && takes_input(conn); i++) {
-        conn->parser.pos += peek.requests[i].size;
+        hl_parser_skip(&conn->parser, peek.requests[i].size);
         run_one(conn, peek.requests[i].argc, peek.requests[i].argv);
     }
     return true;

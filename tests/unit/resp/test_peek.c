@@ -119,3 +119,49 @@ Test(peek, agrees_with_the_parser)
         hl_parser_fini(&parser);
     }
 }
+
+/* Run what `bytes` holds as a connection does: plain requests at once, others through the parser.
+ */
+static void take(struct hl_parser *parser, const char *bytes, size_t len, struct hl_buf *out)
+{
+    for (;;) {
+        if (!hl_parser_is_partial(parser) &&
+            hl_peek_requests(&peek, bytes + parser->pos, len - parser->pos) != 0) {
+            for (int i = 0; i < peek.count; i++) {
+                hl_parser_skip(parser, peek.requests[i].size);
+                hl_buf_append_slice(out, peek.requests[i].argv[0]);
+                hl_buf_append_text(out, peek.requests[i].argc == 1 ? "1 " : "2 ");
+            }
+            continue;
+        }
+        if (hl_parser_next(parser, bytes, len) != HL_PARSE_COMMAND) {
+            return;
+        }
+        hl_buf_append_slice(out, parser->argv[0]);
+        hl_buf_append_text(out, parser->argc == 1 ? "1 " : "2 ");
+    }
+}
+
+/* Goal: however a stream is cut, looking ahead and parsing take turns without losing their place.
+ */
+Test(peek, takes_turns_with_the_parser_wherever_the_input_is_cut)
+{
+    static const char stream[] = GET("a") "*1\r\n$4\r\nPING\r\n" GET(
+        "b") "\r\n*2\r\n$4\r\nECHO\r\n$2\r\nxx\r\nGET c\r\n" GET("d") "*0\r\n" GET("e") "\r\n";
+    static const char want[] = "GET2 PING1 GET2 ECHO2 GET2 GET2 GET2 ";
+    const size_t len = sizeof stream - 1;
+    for (size_t first = 0; first <= len; first++) {
+        for (size_t second = first; second <= len; second++) {
+            struct hl_parser parser;
+            struct hl_buf out = {0};
+            hl_parser_init(&parser, &hl_parser_limits_unauth);
+            take(&parser, stream, first, &out);
+            take(&parser, stream, second, &out);
+            take(&parser, stream, len, &out);
+            cr_assert(hl_slice_equal(hl_buf_view(&out), hl_slice_of(want)),
+                      "cut at %zu and %zu: %.*s", first, second, (int)out.len, out.ptr);
+            hl_buf_fini(&out);
+            hl_parser_fini(&parser);
+        }
+    }
+}
