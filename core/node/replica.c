@@ -505,6 +505,7 @@ void hl_node_tick(struct hl_node *node)
     hl_install_tick(node);
     /* While its state is made anew this node does not stand for election. */
     if (!c->rebuilding && now_us(node) >= c->wake_us) {
+        hl_replica_propose(node); /* a leader that is deposed now has nothing left to propose */
         step(node, (struct hl_raft_event){.type = HL_RAFT_ON_TICK});
     }
     if (c->handing && !c->leads && now_us(node) > c->hand_until_us) {

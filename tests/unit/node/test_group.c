@@ -237,3 +237,23 @@ Test(group, a_node_that_missed_much_gets_a_snapshot)
     member_say(leader, a, "SET again 1", "+OK\r\n");
     group_expect_equal(&g);
 }
+
+/* A process that was stopped finds clients' requests first and the time that has passed after
+ * them, in one iteration. */
+Test(group, a_leader_that_is_deposed_within_an_iteration_has_proposed_what_it_executed)
+{
+    struct member *leader = group_lead(&g);
+    struct hl_session *a = member_client(leader);
+    member_say(leader, a, "SET k v", "+OK\r\n");
+    group_run(&g, 20);
+    struct hl_slice request[] = {hl_slice_of("SET"), hl_slice_of("k"), hl_slice_of("w")};
+    g.mono_us += (uint64_t)10 * ELECTION_US;
+    hl_node_begin(leader->node);
+    cr_assert_eq(hl_node_execute(leader->node, a, 3, request), HL_EXEC_DONE);
+    hl_node_tick(leader->node);
+    cr_assert_not(hl_node_leads(leader->node));
+    hl_node_end(leader->node);
+    cr_assert(!has_output(a), "nobody else has it");
+    group_lead(&g);
+    group_expect_equal(&g);
+}
