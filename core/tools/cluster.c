@@ -8,15 +8,12 @@
 #include "kit/alloc.h"
 #include "kit/assert.h"
 #include "kit/num.h"
-#include "tools/cluster_proc.h"
-#include "tools/cluster_state.h"
-#include "tools/cluster_status.h"
+#include "tools/cluster_launch.h"
 #include "tools/tools.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
@@ -24,27 +21,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define WORDS_MAX CLUSTER_NODES_MAX
-#define STEP_MS 20           /* between two looks at something that is about to change */
-#define WAIT_S 20            /* for a cluster to agree, unless --wait says otherwise */
-#define STOP_WAIT_MS 15000   /* between SIGTERM and SIGKILL: a server takes shutdown-timeout */
-#define CHANGE_WAIT_MS 15000 /* for the leader to answer that a change is committed */
-
-/* One command line, and what it works on. */
-struct launch {
-    const char *dir_arg;
-    char dir[PATH_MAX]; /* absolute */
-    const char *server;
-    const char *words[WORDS_MAX];
-    size_t word_count;
-    char *const *flags; /* behind "--" */
-    size_t flag_count;
-    int port, raft_port;
-    int64_t wait_s, watch_s; /* watch_s 0: status once */
-    bool force, yes, json;
-    int lock;
-    struct cluster cluster;
-};
+#define WAIT_S 20          /* for a cluster to agree, unless --wait says otherwise */
+#define STOP_WAIT_MS 15000 /* between SIGTERM and SIGKILL: a server takes shutdown-timeout */
 
 static const char help[] =
     "usage: helios cluster start [N] [-- SERVER FLAGS]   found a cluster of N nodes (3), or start\n"
@@ -130,32 +108,6 @@ static hl_err lock_dir(struct launch *l, struct hl_errmsg *msg)
 static hl_err save(struct launch *l, struct hl_errmsg *msg)
 {
     return cluster_save(&l->cluster, l->dir, msg);
-}
-
-/* Wait until the nodes agree on a leader, or one of them ends. */
-static hl_err await_agreement(struct launch *l, struct cluster_view *view, struct hl_errmsg *msg)
-{
-    int64_t until = cluster_now_ms() + l->wait_s * 1000;
-    for (;;) {
-        cluster_look(&l->cluster, view);
-        if (cluster_agrees(&l->cluster, view)) {
-            return HL_OK;
-        }
-        for (size_t i = 0; i < l->cluster.count; i++) {
-            if (!view->runs[i]) {
-                cluster_print_log_tail(l->dir, &l->cluster.nodes[i]);
-                return hl_fail(msg, HL_EIO, "%s has ended: its log says why",
-                               l->cluster.nodes[i].id);
-            }
-        }
-        if (cluster_now_ms() >= until) {
-            return hl_fail(msg, HL_EBUSY,
-                           "the nodes run but do not agree on a leader after %" PRId64
-                           " s: see 'helios cluster status' and the logs in %.150s",
-                           l->wait_s, l->dir);
-        }
-        cluster_sleep(STEP_MS);
-    }
 }
 
 static int print_view(const struct launch *l, const struct cluster_view *view)
@@ -296,35 +248,6 @@ static hl_err start_node(struct launch *l, struct cluster_node *node, struct hl_
     return err == HL_OK ? save(l, msg) : err;
 }
 
-/* Tell the leader about nodes that are not members yet. */
-static hl_err join_new(struct launch *l, struct hl_errmsg *msg)
-{
-    for (size_t i = 0; i < l->cluster.count; i++) {
-        struct cluster_node *node = &l->cluster.nodes[i];
-        if (node->member != CLUSTER_JOINING) {
-            continue;
-        }
-        struct cluster_view view;
-        hl_err err = await_agreement(l, &view, msg);
-        if (err != HL_OK) {
-            return err;
-        }
-        char raft_addr[32];
-        (void)snprintf(raft_addr, sizeof raft_addr, "127.0.0.1:%d", node->raft_port);
-        const char *words[] = {"RAFT.ADD", node->id, raft_addr};
-        err = cluster_command(&l->cluster.nodes[view.leader], CHANGE_WAIT_MS, 3, words, msg);
-        if (err != HL_OK) {
-            return err;
-        }
-        node->member = CLUSTER_JOINED;
-        err = save(l, msg);
-        if (err != HL_OK) {
-            return err;
-        }
-    }
-    return HL_OK;
-}
-
 static int start_all(struct launch *l, struct hl_errmsg *msg)
 {
     struct cluster_view view;
@@ -343,10 +266,10 @@ static int start_all(struct launch *l, struct hl_errmsg *msg)
         }
     }
     if (err == HL_OK) {
-        err = join_new(l, msg);
+        err = cluster_join_new(l, msg);
     }
     if (err == HL_OK) {
-        err = await_agreement(l, &view, msg);
+        err = cluster_await_agreement(l, &view, msg);
     }
     if (err != HL_OK) {
         return complain(msg);
@@ -477,58 +400,6 @@ static int run_stop(struct launch *l, struct hl_errmsg *msg)
     return err == HL_OK ? TOOL_GOOD : complain(msg);
 }
 
-/* Let another node lead before the leader goes. */
-static void hand_over(struct launch *l, struct cluster_view *view, size_t leaving)
-{
-    const char *words[] = {"RAFT.TRANSFER"};
-    struct hl_errmsg why = {0};
-    int64_t until = cluster_now_ms() + l->wait_s * 1000;
-    if (view->leader != (int)leaving) {
-        return;
-    }
-    if (cluster_command(&l->cluster.nodes[leaving], CHANGE_WAIT_MS, 1, words, &why) != HL_OK) {
-        fprintf(stderr, "helios cluster: %s goes as leader: %s\n", l->cluster.nodes[leaving].id,
-                why.text);
-        return;
-    }
-    while ((view->leader == (int)leaving || view->leader < 0) && cluster_now_ms() < until) {
-        cluster_sleep(STEP_MS);
-        cluster_look(&l->cluster, view);
-    }
-}
-
-/* Have the leader remove a member; HL_OK also when an interrupted attempt did so already. */
-static hl_err remove_member(struct launch *l, struct cluster_node *node, struct hl_errmsg *msg)
-{
-    struct cluster_view view;
-    size_t at = (size_t)(node - l->cluster.nodes);
-    cluster_look(&l->cluster, &view);
-    bool is_voter = node->member != CLUSTER_JOINING && strcmp(view.at[at].role, "learner") != 0;
-    if (is_voter) {
-        hl_err err =
-            cluster_may_remove(&view.votes, view.at[at].reach == CLUSTER_ANSWERS, l->force, msg);
-        if (err != HL_OK) {
-            return err;
-        }
-    }
-    hand_over(l, &view, at);
-    if (view.leader < 0) {
-        return hl_fail(msg, HL_EBUSY,
-                       "there is no leader that could remove %s: try again when "
-                       "'helios cluster status' shows one",
-                       node->id);
-    }
-    bool again = node->member == CLUSTER_LEAVING;
-    node->member = CLUSTER_LEAVING;
-    hl_err err = save(l, msg);
-    if (err != HL_OK) {
-        return err;
-    }
-    const char *words[] = {"RAFT.REMOVE", node->id};
-    err = cluster_command(&l->cluster.nodes[view.leader], CHANGE_WAIT_MS, 2, words, msg);
-    return err == HL_EINVAL && again && strstr(msg->text, "no such") != NULL ? HL_OK : err;
-}
-
 /* Move what a node leaves behind to DIR/removed/ID-SECONDS. */
 static hl_err set_aside(struct launch *l, const struct cluster_node *node, struct hl_errmsg *msg)
 {
@@ -567,7 +438,7 @@ static int run_decommission(struct launch *l, struct hl_errmsg *msg)
     }
     struct cluster_node *node = cluster_find(&l->cluster, l->words[0]);
     HL_ASSERT(node != NULL);
-    err = remove_member(l, node, msg);
+    err = cluster_remove_member(l, node, msg);
     if (err == HL_OK) {
         err = end_nodes(l, chosen, msg);
     }
@@ -698,7 +569,7 @@ static hl_err parse(struct launch *l, int argc, char **argv, struct hl_errmsg *m
             continue;
         }
         if (argv[i][0] != '-') {
-            if (l->word_count == WORDS_MAX) {
+            if (l->word_count == CLUSTER_WORDS_MAX) {
                 return hl_fail(msg, HL_ELIMIT, "too many names");
             }
             l->words[l->word_count++] = argv[i];

@@ -97,6 +97,9 @@ const char *cluster_health(const struct cluster *cluster, const struct cluster_v
     if (answer->leader[0] == '\0') {
         return "no leader";
     }
+    if (strcmp(answer->role, "learner") == 0) {
+        return "catching up";
+    }
     return lag_of(view, at) > LAG_MAX ? "behind" : "good";
 }
 

@@ -27,7 +27,7 @@ CONNECT_S_MAX = 0.5
 THINK_S = 0.002
 # Errors that promise that nothing was done and nothing will be.
 DEFINITE = ("NOQUORUM", "NOLEADER", "MOVED", "READONLY", "ROLLEDBACK", "LOADING", "CLUSTERDOWN",
-            "TRYAGAIN", "MISCONF", "MASTERDOWN", "EXECABORT")
+            "TRYAGAIN", "MISCONF", "MASTERDOWN", "EXECABORT", "NOTLEADER")
 CHECKER = "tests/simulation/helios-check-history"
 
 

@@ -144,10 +144,12 @@ class Cluster:
         return node
 
     def leader(self):
-        """The leader that every running node names; None while they disagree."""
+        """The leader that every running member names; None while they disagree."""
         if len(self.nodes) == 1:  # alone it leads, and a plain server says nothing of it
             return self.nodes[0] if self.nodes[0].runs else None
         infos = {node.id: node.info() for node in self.nodes if node.runs}
+        # A node that waits to be added knows of no members.
+        infos = {name: info for name, info in infos.items() if info.get("raft_voters") != "0"}
         names = {info.get("raft_leader") for info in infos.values()}
         if len(names) != 1:
             return None
