@@ -22,8 +22,8 @@ struct hl_cluster_edge {
     struct hl_peers *peers;
     struct hl_boot boot;
     bool begun;
-    bool ending;     /* leadership is being handed over, then the loop stops ... */
-    uint64_t end_us; /* ... at the latest */
+    bool ending, gave_up_leading; /* leadership is being handed over, then the loop stops ... */
+    uint64_t end_us;              /* ... at the latest */
     struct hl_tls_context *tls_server, *tls_client;
     uv_timer_t boot_timer, wake;
     uint64_t wake_us; /* what `wake` is set to; UINT64_MAX: it is off */
@@ -188,6 +188,13 @@ static void give_self(void *ctx, struct hl_peers_self *out)
     }
 }
 
+/* It reads what it had before the start.  One that makes its state anew later goes on as a member:
+ * without messages and time it would never be done. */
+static bool is_starting(const struct hl_node *node)
+{
+    return node->loading && !node->cluster.live;
+}
+
 static void on_message(void *ctx, hl_peer from, struct hl_slice frame)
 {
     struct hl_cluster_edge *cluster = ctx;
@@ -197,7 +204,7 @@ static void on_message(void *ctx, hl_peer from, struct hl_slice frame)
         return; /* it is sent again */
     }
     struct hl_wire_frame head;
-    if (cluster->server->node->loading || hl_wire_decode(frame, &head, NULL) != HL_OK) {
+    if (is_starting(cluster->server->node) || hl_wire_decode(frame, &head, NULL) != HL_OK) {
         return;
     }
     if (head.type == HL_FRAME_FORWARD || head.type == HL_FRAME_FORWARD_REPLY) {
@@ -212,7 +219,7 @@ static void on_lost(void *ctx, hl_peer peer, enum hl_peer_class peer_class)
     struct hl_cluster_edge *cluster = ctx;
     if (peer_class == HL_PEER_FORWARD) {
         hl_forward_lost(cluster->server->forward, peer);
-    } else if (cluster->begun && !cluster->server->node->loading) {
+    } else if (cluster->begun && !is_starting(cluster->server->node)) {
         hl_node_peer_lost(cluster->server->node, peer);
     }
 }
@@ -306,12 +313,21 @@ static void on_wake(uv_timer_t *timer)
     hl_node_tick(cluster->server->node);
 }
 
-/* A new leader is known, or nobody took over in time. */
+/* A new leader is known, or nobody took over in time: as long as an election takes, once this node
+ * does not lead any more, for then there may be nobody left who could. */
 static void look_at_end(struct hl_cluster_edge *cluster)
 {
     const struct hl_raft *raft = &cluster->server->node->raft;
-    bool handed = hl_raft_role(raft) != HL_RAFT_LEADER && hl_raft_leader(raft) != 0;
-    if (handed || cluster->server->world.mono_us(cluster->server) >= cluster->end_us) {
+    bool leads = hl_raft_role(raft) == HL_RAFT_LEADER;
+    bool handed = !leads && hl_raft_leader(raft) != 0;
+    uint64_t now_us = cluster->server->world.mono_us(cluster->server);
+    int64_t election_ms = hl_config_int(cluster->server->config, HL_CFG_RAFT_ELECTION_TIMEOUT);
+    if (!leads && !cluster->gave_up_leading) {
+        cluster->gave_up_leading = true;
+        uint64_t end_us = now_us + 2 * (uint64_t)election_ms * 1000;
+        cluster->end_us = end_us < cluster->end_us ? end_us : cluster->end_us;
+    }
+    if (handed || now_us >= cluster->end_us) {
         log_line(cluster, 2, handed ? "leadership was handed over" : "nobody took leadership over");
         cluster->ending = false;
         cluster->server->stopping = true;
@@ -338,7 +354,7 @@ bool hl_cluster_hand_over(struct hl_server *server)
 void hl_cluster_before_poll(struct hl_server *server)
 {
     struct hl_cluster_edge *cluster = server->cluster;
-    if (cluster == NULL || !cluster->begun || server->node->loading) {
+    if (cluster == NULL || !cluster->begun || is_starting(server->node)) {
         return;
     }
     hl_orders_look(server->orders);

@@ -2,6 +2,7 @@
 client notices more than an error that it can simply try again.
 Method: real processes on loopback; a client writes all the time, and what it was promised is looked
 for at every node."""
+import itertools
 import os
 import sys
 import threading
@@ -34,6 +35,18 @@ def change(cluster, *words, seconds=CHANGE_S_MAX):
         except (Error, OSError) as e:
             if time.monotonic() > until:
                 raise AssertionError(f"{words}: {e}\n{cluster.describe()}") from None
+            time.sleep(0.05)
+
+
+def change_to(nodes, *words):
+    """Run a command on whichever of the nodes takes it."""
+    until = time.monotonic() + CHANGE_S_MAX
+    for node in itertools.cycle(nodes):
+        try:
+            return ask(node, *words)
+        except (Error, OSError) as e:
+            if time.monotonic() > until:
+                raise AssertionError(f"{words}: {e}") from None
             time.sleep(0.05)
 
 
@@ -142,6 +155,56 @@ class Change(unittest.TestCase):
         while int(cluster.await_leader().info().get("raft_voters", 0)) != count:
             self.assertLess(time.monotonic(), until, cluster.describe())
             time.sleep(0.02)
+
+    def await_info(self, node, what, wanted):
+        """Until the fields of INFO are as `wanted` says."""
+        until = time.monotonic() + CHANGE_S_MAX
+        while not wanted(node.info()):
+            self.assertLess(time.monotonic(), until, f"{node.id}: {what}\n{node.info()}"
+                                                     f"\n{node.log()[-3000:]}")
+            time.sleep(0.01)
+
+    def test_a_deposed_leader_with_a_long_log_makes_its_state_anew(self):
+        with Cluster(3, *ELECTION) as cluster:
+            leader = cluster.await_leader()
+            others = [node for node in cluster.nodes if node is not leader]
+            conn = Client(leader.port, 60)
+            self.addCleanup(conn.close)
+            for at in range(0, 60000, 1000):
+                for n in range(at, at + 1000):
+                    conn.send("SET", f"k{n}", n)
+                for n in range(1000):
+                    self.assertEqual(conn.read(), "OK")
+            last = int(leader.info()["raft_last_log_index"])
+            for node in others:
+                node.kill()
+            conn.send("SET", "lost", 1)  # nobody else will have it
+            self.await_info(leader, "takes the write",
+                            lambda info: int(info["raft_last_log_index"]) > last)
+            leader.pause()
+            for node in others:
+                node.start()
+            self.await_info(others[0], "a leader", lambda info: info.get("raft_leader") in
+                            [node.id for node in others])
+            change_to(others, "SET", "k", "new")
+            leader.resume()
+            self.await_info(leader, "has made its state anew",
+                            lambda info: info.get("raft_state") == "Follower"
+                            and info["raft_last_applied"] == others[0].info()["raft_last_applied"])
+            self.assertIn("made anew up to entry", leader.log())
+            self.assertEqual(ask(leader, "GET", "k"), "new")
+            self.assertEqual(ask(leader, "GET", "k59999"), "59999")
+            self.assertIsNone(ask(leader, "GET", "lost"))
+
+    def test_nobody_waits_for_a_leader_that_nobody_can_follow(self):
+        with Cluster(3, *ELECTION) as cluster:
+            leader = cluster.await_leader()
+            for node in cluster.nodes:
+                if node is not leader:
+                    node.kill()
+            begin = time.monotonic()
+            self.assertEqual(leader.stop(), 0)
+            self.assertLess(time.monotonic() - begin, 5, "shutdown-timeout is 10 s")
 
     def test_the_data_of_one_server_becomes_a_cluster(self):
         with Cluster(1, *ELECTION) as cluster:
