@@ -54,6 +54,11 @@ static void on_loading(void *ctx, bool ended)
     hl_event_loading(ctx, ended);
 }
 
+static void on_discarded(void *ctx)
+{
+    hl_commit_undone(ctx);
+}
+
 static void on_snapshot_loaded(void *ctx)
 {
     hl_aux_loaded(ctx);
@@ -89,6 +94,8 @@ static void hang_in(struct hl_abi *abi)
     node->hooks.flushed = hl_event_flushed;
     node->hooks.swapped = on_swapped;
     node->hooks.loading = on_loading;
+    node->hooks.role_changed = hl_event_role;
+    node->hooks.discarded = on_discarded;
     node->hooks.snapshot_loaded = on_snapshot_loaded;
     node->hooks.cron = on_cron;
     node->hooks.info = on_info;

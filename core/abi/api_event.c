@@ -120,6 +120,14 @@ void hl_event_loading(void *ctx, bool ended)
                 NULL);
 }
 
+void hl_event_role(void *ctx, bool leads)
+{
+    hl_abi_fire(ctx, REDISMODULE_EVENT_REPLICATION_ROLE_CHANGED,
+                leads ? REDISMODULE_EVENT_REPLROLECHANGED_NOW_MASTER
+                      : REDISMODULE_EVENT_REPLROLECHANGED_NOW_REPLICA,
+                NULL);
+}
+
 void hl_event_cron(void *ctx)
 {
     struct hl_abi *abi = ctx;

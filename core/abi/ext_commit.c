@@ -73,6 +73,18 @@ void hl_commit_run(struct hl_abi *abi)
     }
 }
 
+void hl_commit_undone(struct hl_abi *abi)
+{
+    HL_LIST_EACH(w, &abi->commits)
+    {
+        struct waiter *waiter = HL_LIST_ENTRY(w, struct waiter, node);
+        if (!waiter->gated || waiter->gate > abi->node->commit) {
+            hl_list_remove(&waiter->node);
+            hl_free(waiter);
+        }
+    }
+}
+
 void hl_commit_drop(struct hl_module *module)
 {
     HL_LIST_EACH(w, &module->abi->commits)

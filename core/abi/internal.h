@@ -510,6 +510,9 @@ void hl_event_flushed(void *ctx, int db, bool after);
 /* node->hooks.loading: LOADING. */
 void hl_event_loading(void *ctx, bool ended);
 
+/* This node leads from now on, or does not any more. */
+void hl_event_role(void *ctx, bool leads);
+
 /* node->hooks.cron: CRON_LOOP. */
 void hl_event_cron(void *ctx);
 
@@ -550,6 +553,9 @@ void hl_commit_run(struct hl_abi *abi);
 
 /* What the module waits for. */
 void hl_commit_drop(struct hl_module *module);
+
+/* What was executed and not committed is undone: forget who waited for that. */
+void hl_commit_undone(struct hl_abi *abi);
 
 /* Let snapshots carry modules' globals. */
 void hl_aux_register(struct hl_abi *abi);

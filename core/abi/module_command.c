@@ -145,7 +145,8 @@ static void module_help(struct hl_call *call)
 }
 
 /* Not in MULTI: a command that is queued behind it could be gone. */
-#define CHANGES (HL_CMD_ADMIN | HL_CMD_NOSCRIPT | HL_CMD_NO_ASYNC_LOADING | HL_CMD_NO_MULTI)
+#define CHANGES                                                                                    \
+    (HL_CMD_ADMIN | HL_CMD_NOSCRIPT | HL_CMD_NO_ASYNC_LOADING | HL_CMD_NO_MULTI | HL_CMD_LOGGED)
 #define DANGER (HL_ACL_ADMIN | HL_ACL_DANGEROUS)
 
 const struct hl_command_row hl_commands_module[] = {

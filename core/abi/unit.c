@@ -55,7 +55,7 @@ bool hl_frame_may_write(const struct hl_abi *abi)
     case HL_EXPIRY_DELETE:
         return true;
     case HL_EXPIRY_OFF: /* a callback's writes are in the log already, beside what caused them */
-        return abi->notify_depth == 0;
+        return abi->notify_depth == 0 && abi->node->applying;
     case HL_EXPIRY_HIDE:
         return false;
     }

@@ -50,6 +50,8 @@
 #define HL_CMD_SENSITIVE (1u << 26)
 /* Runs at once inside MULTI instead of being queued. */
 #define HL_CMD_RUNS_IN_MULTI (1u << 27)
+/* Changes what is logged beside the keys: runs where writes run. */
+#define HL_CMD_LOGGED (1u << 28)
 
 /* ACL categories, in the order ACL CAT prints them. */
 #define HL_ACL_KEYSPACE (1u << 0)

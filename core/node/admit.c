@@ -101,7 +101,7 @@ static bool memory_ok(struct hl_node *node, struct hl_session *session,
 
 bool hl_admit_writes(struct hl_node *node, struct hl_session *session, const struct hl_command *cmd)
 {
-    const uint32_t writes = HL_CMD_WRITE | HL_CMD_MAY_REPLICATE;
+    const uint32_t writes = HL_CMD_WRITE | HL_CMD_MAY_REPLICATE | HL_CMD_LOGGED;
     return (cmd->flags & writes) != 0 ||
            (strcmp(cmd->row->name, "exec") == 0 && hl_txn_has(node, session, writes));
 }

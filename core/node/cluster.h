@@ -32,6 +32,8 @@ enum hl_follower_writes {
 /* What a read on a node that does not lead may see (PROTOCOL section 5). */
 enum hl_consistency {
     HL_READ_LINEARIZABLE = 0, /* after the leader has confirmed its commit index */
+    HL_READ_SESSION,          /* not older than what the connection wrote, or its token says */
+    HL_READ_BOUNDED,          /* the leader was heard of not longer ago than the bound */
     HL_READ_STALE,            /* what this node has applied */
 };
 
@@ -46,6 +48,7 @@ struct hl_cluster_config {
     bool lease;              /* leader reads rest on clocks (PROTOCOL section 4b) */
     enum hl_follower_writes follower_writes;
     enum hl_consistency follower_reads;
+    uint64_t read_bound_us; /* of HL_READ_BOUNDED */
     bool barred; /* the disk may have forgotten promises: no votes before a leader caught it up */
 };
 

@@ -73,6 +73,8 @@ static void cmd_reset(struct hl_call *call)
     session->flags &= ~(HL_SESSION_REPLY_OFF | HL_SESSION_REPLY_SKIP | HL_SESSION_SKIP_NEXT |
                         HL_SESSION_PUBSUB | HL_SESSION_NO_EVICT | HL_SESSION_NO_TOUCH);
     session->db = 0;
+    session->own_consistency = false;
+    session->read_token = 0;
     session->writer.proto = 2;
     set_name(&session->name, (struct hl_slice){0});
     hl_session_authenticate_default(call->node, session);

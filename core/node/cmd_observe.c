@@ -201,8 +201,34 @@ static void cmd_monitor(struct hl_call *call)
     hl_monitor_add(call->node, call->session);
 }
 
+/* As Redis says it: a leader names those that have its log, the others their leader. */
+static void role_of_follower(struct hl_call *call)
+{
+    struct hl_node *node = call->node;
+    const struct hl_member *leader = hl_node_leader(node);
+    const char *addr = leader == NULL ? "" : leader->client_addr;
+    const char *colon = strrchr(addr, ':');
+    int64_t port = 0;
+    struct hl_slice host = {.ptr = addr, .len = colon == NULL ? 0 : (size_t)(colon - addr)};
+    if (colon == NULL || !hl_parse_i64(hl_slice_of(colon + 1), &port)) {
+        port = 0;
+    }
+    hl_write_array(call->out, 5);
+    hl_write_bulk_text(call->out, "slave");
+    hl_write_bulk(call->out, host);
+    hl_write_int(call->out, port);
+    hl_write_bulk_text(call->out, leader == NULL  ? "connect"
+                                  : node->loading ? "sync"
+                                                  : "connected");
+    hl_write_int(call->out, (int64_t)node->last);
+}
+
 static void cmd_role(struct hl_call *call)
 {
+    if (call->node->cluster.live && hl_raft_role(&call->node->raft) != HL_RAFT_LEADER) {
+        role_of_follower(call);
+        return;
+    }
     hl_write_array(call->out, 3);
     hl_write_bulk_text(call->out, "master");
     hl_write_int(call->out, (int64_t)call->node->last);

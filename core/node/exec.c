@@ -6,6 +6,7 @@
 #include "kit/assert.h"
 #include "node/admit.h"
 #include "node/node_internal.h"
+#include "raft/mutant.h"
 
 /* Remember a command that no argument but its name chose. */
 static void remember(struct hl_session *session, struct hl_command *cmd, struct hl_slice name,
@@ -86,7 +87,14 @@ bool hl_node_call(struct hl_node *node, struct hl_session *session, struct hl_co
     int db = session->db;
     size_t start = out->out->len;
     cmd->calls++;
+    if (HL_MUTANT(14)) {
+        node->unit.verbatim = (flags & HL_CALL_REPLICATED) == 0;
+    }
     cmd->run(&call);
+    if (HL_MUTANT(14) && call.effects_own) {
+        call.effects_own = !node->unit.verbatim;
+        node->unit.verbatim = false;
+    }
     if (call.changes != 0 && !call.effects_own) {
         hl_unit_effect(node, db, argc, argv);
     }

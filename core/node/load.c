@@ -96,6 +96,7 @@ hl_err hl_node_apply(struct hl_node *node, const struct hl_wal_entry *entry, str
     node->ks.now_ms = entry->log_time_us / 1000;
     hl_unit_begin(node);
     node->ks.gate_index = 0;
+    node->applying = true;
     struct hl_effect_reader effect = {.body = entry->body};
     hl_err err = HL_OK;
     while ((err = hl_effect_next(&effect)) == HL_OK) {
@@ -110,6 +111,7 @@ hl_err hl_node_apply(struct hl_node *node, const struct hl_wal_entry *entry, str
     }
     hl_effect_reader_fini(&effect);
     (void)hl_unit_end(node);
+    node->applying = false;
     node->ks.expiry = before;
     node->ks.now_ms = now_ms;
     return err == HL_ENOENT ? HL_OK : err;
@@ -326,6 +328,9 @@ void hl_replica_discard(struct hl_node *node)
                 "entries that were executed here are not part of the log any more: the "
                 "state is made anew");
     node->cluster.epoch++;
+    if (node->hooks.discarded != NULL) {
+        node->hooks.discarded(node->hooks.ctx);
+    }
     if (node->cluster.rebuilding) { /* from an older snapshot: begin again, without events */
         hl_load_fini(node);
         hl_snapshot_load_fini(node);

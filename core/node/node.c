@@ -6,6 +6,7 @@
 #include "node/acl.h"
 #include "node/node_internal.h"
 #include "node/observe.h"
+#include "raft/mutant.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -78,6 +79,7 @@ static void register_rows(struct hl_node *node)
         {hl_commands_client, hl_commands_client_count},
         {hl_commands_database, hl_commands_database_count},
         {hl_commands_observe, hl_commands_observe_count},
+        {hl_commands_once, hl_commands_once_count},
     };
     for (size_t i = 0; i < HL_ARRAY_LEN(families); i++) {
         err = hl_command_register(node->commands, families[i].rows, families[i].count);
@@ -120,6 +122,10 @@ struct hl_node *hl_node_create(const struct hl_world *world, struct hl_wal *wal,
                                                      .ctx = node,
                                                      .save = hl_replica_config_save,
                                                      .load = hl_replica_config_load});
+    hl_once_init(&node->once);
+    hl_node_add_table(
+        node, &(struct hl_state_table){
+                  .name = "sessions", .ctx = node, .save = hl_once_save, .load = hl_once_load});
     node->stats.last_save_ok = true;
     hl_node_begin(node);
     return node;
@@ -129,6 +135,12 @@ void hl_node_add_table(struct hl_node *node, const struct hl_state_table *table)
 {
     HL_ASSERT(node->table_count < HL_STATE_TABLES_MAX);
     node->tables[node->table_count++] = *table;
+}
+
+void hl_node_digest(struct hl_node *node, unsigned char out[20])
+{
+    hl_ks_digest(&node->ks, &node->modules, out);
+    hl_once_digest(&node->once, out);
 }
 
 void hl_node_destroy(struct hl_node *node)
@@ -143,6 +155,7 @@ void hl_node_destroy(struct hl_node *node)
     for (size_t i = 0; i < node->genesis_count; i++) {
         hl_buf_fini(&node->genesis[i]);
     }
+    hl_once_fini(&node->once);
     hl_acl_destroy(node->acl);
     hl_command_table_destroy(node->commands);
     hl_ks_fini(&node->ks);
@@ -215,6 +228,9 @@ void hl_log_kick(struct hl_node *node)
 void hl_node_log_done(struct hl_node *node, hl_err err, const char *why)
 {
     HL_ASSERT(node->batch_count > 0);
+    if (HL_MUTANT(12) && err == HL_EIO) { /* a failed fsync is ignored */
+        err = HL_OK;
+    }
     hl_wal_batch_done(node->wal, &node->batches[node->batch_oldest], err);
     node->batch_oldest = (node->batch_oldest + 1) % HL_WAL_FLIGHTS_MAX;
     node->batch_count--;
@@ -231,6 +247,10 @@ void hl_node_log_done(struct hl_node *node, hl_err err, const char *why)
         (void)snprintf(node->log_full_why, sizeof node->log_full_why, "%s",
                        reason != NULL && reason[1] == ' ' ? reason + 2 : why);
         node->log_state = HL_LOG_FULL;
+        if (node->cluster.leads && node->cluster.prove) { /* another has room */
+            hl_err ignored = hl_replica_hand_over(node, 0);
+            HL_MAYBE(ignored != HL_OK);
+        }
         return;
     }
     if (err != HL_OK) {

@@ -23,6 +23,7 @@
 #include "command/command.h"
 #include "keyspace/dump.h"
 #include "keyspace/keyspace.h"
+#include "node/once.h"
 #include "node/replica.h"
 #include "node/session.h"
 #include "node/tables.h"
@@ -119,8 +120,9 @@ struct hl_unit {
     struct hl_buf *body; /* of the entry being built in the log's pending batch, or NULL */
     size_t body_start;   /* where it starts in there */
     uint32_t effects;
-    bool made;  /* the unit that ended last made an entry */
-    bool muted; /* effects go to hooks.effect_muted instead of the entry (RM_Call without "!") */
+    bool verbatim; /* mutant 14: the command is recorded instead of its effects */
+    bool made;     /* the unit that ended last made an entry */
+    bool muted;    /* effects go to hooks.effect_muted instead of the entry (RM_Call without "!") */
 };
 
 /* What hooks.authenticate says of a login. */
@@ -147,7 +149,10 @@ struct hl_node_hooks {
     void (*swapped)(void *ctx, int a, int b);       /* two databases were exchanged */
     void (*loading)(void *ctx, bool ended);
     void (*snapshot_loaded)(void *ctx); /* all of it; the log behind it comes next */
+    /* This node of several leads from now on, or does not any more. */
     void (*role_changed)(void *ctx, bool leads);
+    /* What was executed after the commit index is undone. */
+    void (*discarded)(void *ctx);
     void (*cron)(void *ctx);
     void (*list_modules)(void *ctx, struct hl_writer *out); /* one array, as MODULE LIST */
     /* Append modules' INFO sections: the named one ("module" or "module_section"), or all. */
@@ -185,6 +190,7 @@ struct hl_node {
     hl_index snapshot_index;        /* label of the base snapshot, 0: none */
     hl_term snapshot_term;
     struct hl_cluster cluster;
+    struct hl_once_table once; /* requests of clients that are run once */
     struct hl_unit unit;
     uint64_t iteration; /* counts hl_node_begin() */
     uint64_t mark_us;   /* when the last command ended: the next one's start */
@@ -192,6 +198,7 @@ struct hl_node {
 
     int64_t now_us, now_ms, log_time_us; /* of this iteration; log_time never decreases */
     bool loading;
+    bool applying; /* inside hl_node_apply() */
     struct hl_loader *loader;
     struct hl_snapshot_loader *snapshot_loader;
     uint64_t load_total, load_done; /* keys, then entries */
@@ -324,6 +331,9 @@ void hl_node_add_table(struct hl_node *node, const struct hl_state_table *table)
 /* Apply the effects of a committed entry.  Any error is fatal for the node (N4). */
 HL_MUST_USE hl_err hl_node_apply(struct hl_node *node, const struct hl_wal_entry *entry,
                                  struct hl_errmsg *msg);
+
+/* A digest of the state: equal on every node that has applied the same entries.  Reads all keys. */
+void hl_node_digest(struct hl_node *node, unsigned char out[20]);
 
 /* True when anybody may act as the default user: it is on and needs no password. */
 bool hl_node_default_is_open(const struct hl_node *node);

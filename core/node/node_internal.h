@@ -119,6 +119,17 @@ void hl_log_kick(struct hl_node *node);
 /* Release what loading holds. */
 void hl_load_fini(struct hl_node *node);
 
+/* CLIENT CONSISTENCY (cmd_consistency.c). */
+void hl_cmd_client_consistency(struct hl_call *call);
+
+/* CLIENT TOKEN (cmd_consistency.c). */
+void hl_cmd_client_token(struct hl_call *call);
+
+/* CLIENT SESSION (cmd_once.c). */
+void hl_cmd_client_session(struct hl_call *call);
+
+extern const struct hl_command_row hl_commands_once[];
+extern const size_t hl_commands_once_count;
 extern const struct hl_command_row hl_commands_acl[];
 extern const size_t hl_commands_acl_count;
 extern const struct hl_command_row hl_commands_txn[];

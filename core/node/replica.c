@@ -130,12 +130,16 @@ static void lead(struct hl_node *node, hl_term term)
     c->handing = false;
     c->rebuilding = false;
     c->backlog_first = c->backlog_count = 0;
+    HL_LIST_EACH(it, &node->sessions)
+    {
+        hl_replica_forget_reader(node, HL_LIST_ENTRY(it, struct hl_session, all));
+    }
     node->ks.expiry = HL_EXPIRY_DELETE;
     if (c->prove) {
         hl_node_log(node, 2, "leading in term %llu from entry %llu on", (unsigned long long)term,
                     (unsigned long long)node->last);
     }
-    if (node->hooks.role_changed != NULL) {
+    if (c->prove && node->hooks.role_changed != NULL) {
         node->hooks.role_changed(node->hooks.ctx, true);
     }
     hl_resume_postponed(node);
@@ -189,6 +193,7 @@ static void take_reads(struct hl_node *node, const struct hl_raft_ready *ready)
     }
     if (ready->read_failed > c->read_failed) {
         c->read_failed = ready->read_failed;
+        c->read_wanted |= ready->role == HL_RAFT_LEADER; /* a later proof covers these, too */
         hl_resume_postponed(node);
     }
 }
@@ -245,6 +250,9 @@ hl_err hl_replica_step(struct hl_node *node, struct hl_raft_event *event,
                        struct hl_wire_entries *entries)
 {
     HL_ASSERT(node->cluster.live);
+    if (event->type != HL_RAFT_ON_PROPOSE) {
+        hl_replica_propose(node); /* while it still leads: any event may end that */
+    }
     struct hl_raft_ready ready;
     event->now_us = now_us(node);
     hl_err err = hl_raft_step(&node->raft, event, &ready);
@@ -402,7 +410,37 @@ static bool follows(const struct hl_node *node)
 static uint64_t readers_due(const struct hl_node *node)
 {
     const struct hl_cluster *c = &node->cluster;
-    return c->read_done + c->read_failed + node->last + (node->last > node->commit);
+    return c->read_done + c->read_failed + node->last + (node->last > node->commit) +
+           hl_raft_contact_us(&node->raft);
+}
+
+enum hl_consistency hl_session_consistency(const struct hl_node *node,
+                                           const struct hl_session *session)
+{
+    return session->own_consistency ? (enum hl_consistency)session->consistency
+                                    : node->config.cluster.follower_reads;
+}
+
+/* Is what this node has applied fresh enough for the session, without asking the leader? */
+static bool is_fresh(const struct hl_node *node, const struct hl_session *session)
+{
+    uint64_t contact_us = hl_raft_contact_us(&node->raft);
+    uint64_t bound_us =
+        session->own_consistency ? session->read_bound_us : node->config.cluster.read_bound_us;
+    uint64_t token =
+        session->read_token > session->last_gate ? session->read_token : session->last_gate;
+    switch (hl_session_consistency(node, session)) {
+    case HL_READ_STALE:
+        return true;
+    case HL_READ_SESSION:
+        return node->last >= token || HL_MUTANT(23); /* 23: the token is ignored */
+    case HL_READ_BOUNDED:
+        return contact_us != 0 && node->mark_us - contact_us <= bound_us &&
+               node->last == node->commit;
+    case HL_READ_LINEARIZABLE:
+        break;
+    }
+    return false;
 }
 
 bool hl_replica_postpones(struct hl_node *node, struct hl_session *session,
@@ -420,11 +458,12 @@ bool hl_replica_postpones(struct hl_node *node, struct hl_session *session,
         session->read_since_us = node->mark_us;
         c->readers++;
     }
-    bool stale_ok = node->config.cluster.follower_reads == HL_READ_STALE && !c->handing;
+    bool ask = hl_session_consistency(node, session) == HL_READ_LINEARIZABLE || c->handing;
     if (session->read_id == 0 || session->read_id <= c->read_failed) {
-        session->read_id = stale_ok ? UINT64_MAX : hl_replica_read(node);
+        session->read_id = ask ? hl_replica_read(node) : UINT64_MAX;
     }
-    bool confirmed = stale_ok || (session->read_id <= c->read_done && node->last >= c->read_index);
+    bool confirmed = ask ? session->read_id <= c->read_done && node->last >= c->read_index
+                         : is_fresh(node, session);
     bool clean = node->last <= node->commit || c->handing || HL_MUTANT(18);
     if (!confirmed || !clean) {
         return node->mark_us - session->read_since_us < READ_WAIT_US;
@@ -482,7 +521,6 @@ void hl_replica_batch_done(struct hl_node *node)
              (struct hl_raft_event){.type = HL_RAFT_ON_SAVED,
                                     .saved = {.term = c->flying_term, .vote = c->flying_vote}});
     }
-    hl_replica_propose(node); /* what is durable must have been announced */
     struct hl_raft_event event = {.type = HL_RAFT_ON_DURABLE,
                                   .durable = {.index = hl_wal_durable(node->wal)}};
     if (hl_replica_term_at(node, event.durable.index, &event.durable.term)) {
@@ -505,7 +543,6 @@ void hl_node_tick(struct hl_node *node)
     hl_install_tick(node);
     /* While its state is made anew this node does not stand for election. */
     if (!c->rebuilding && now_us(node) >= c->wake_us) {
-        hl_replica_propose(node); /* a leader that is deposed now has nothing left to propose */
         step(node, (struct hl_raft_event){.type = HL_RAFT_ON_TICK});
     }
     if (c->handing && !c->leads && now_us(node) > c->hand_until_us) {
@@ -519,7 +556,8 @@ uint64_t hl_node_wake_us(const struct hl_node *node)
     if (!c->live) {
         return UINT64_MAX;
     }
-    if (c->rebuilding || c->install_due || (follows(node) && node->last < node->commit)) {
+    if (c->rebuilding || (c->install_due && node->batch_count == 0) ||
+        (follows(node) && node->last < node->commit)) {
         return 0;
     }
     uint64_t wake = hl_transfers_wake_us(node);

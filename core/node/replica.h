@@ -73,8 +73,13 @@ struct hl_cluster {
     uint64_t park_until_us; /* when those who wait for an earlier term are let go */
     struct hl_backlog backlog[HL_BACKLOG_RING];
     uint32_t backlog_first, backlog_count;
-    uint64_t sealed_bytes;          /* of entries, since start */
-    struct hl_buf frame;            /* being made */
+    uint64_t sealed_bytes; /* of entries, since start */
+    struct hl_buf frame;   /* being made */
+    struct {
+        hl_peer peer;
+        uint64_t incarnation;
+    } heard[HL_MEMBERS_MAX]; /* the newest start of each peer that was heard of */
+    uint32_t heard_next;
     struct hl_transfers *transfers; /* snapshots being sent, or NULL */
     struct hl_install *install;     /* the one being received, or NULL */
     bool install_due;               /* hl_install_tick() has something to do */
@@ -200,6 +205,10 @@ uint64_t hl_replica_read(struct hl_node *node);
  * postponed.  Not for longer than a named time: then hl_admit() refuses it. */
 bool hl_replica_postpones(struct hl_node *node, struct hl_session *session,
                           const struct hl_command *cmd);
+
+/* What the session's reads may see on a node that follows. */
+enum hl_consistency hl_session_consistency(const struct hl_node *node,
+                                           const struct hl_session *session);
 
 /* The session's read waits no longer. */
 void hl_replica_forget_reader(struct hl_node *node, struct hl_session *session);

@@ -48,6 +48,9 @@ void hl_replica_config_drop_old(struct hl_node *node)
     while (gone + 1 < c->config_count && c->configs[gone + 1].index <= kept) {
         gone++;
     }
+    if (gone == 0) {
+        return;
+    }
     c->config_count -= gone;
     memmove(c->configs, c->configs + gone, c->config_count * sizeof *c->configs);
 }

@@ -121,6 +121,22 @@ static void adopt(struct hl_node *node, const struct hl_wire_frame *frame)
     hl_node_log(node, 2, "joining the group of node %llx", (unsigned long long)frame->from);
 }
 
+/* Frames of a peer's earlier life are dropped once a later one was heard of. */
+static bool is_current(struct hl_cluster *c, const struct hl_wire_frame *frame)
+{
+    for (uint32_t i = 0; i < HL_MEMBERS_MAX; i++) {
+        if (c->heard[i].peer == frame->from) {
+            bool current = frame->incarnation >= c->heard[i].incarnation;
+            c->heard[i].incarnation = current ? frame->incarnation : c->heard[i].incarnation;
+            return current;
+        }
+    }
+    uint32_t at = c->heard_next++ % HL_MEMBERS_MAX;
+    c->heard[at].peer = frame->from;
+    c->heard[at].incarnation = frame->incarnation;
+    return true;
+}
+
 /* F2 */
 static bool is_for_us(struct hl_node *node, hl_peer from, const struct hl_wire_frame *frame)
 {
@@ -185,7 +201,6 @@ static void on_raft_frame(struct hl_node *node, const struct hl_wire_frame *fram
         message.config_index = cfg;
         message.config = &config;
     }
-    hl_replica_propose(node);
     struct hl_raft_event event = {.type = HL_RAFT_ON_MESSAGE, .message = {.msg = &message}};
     hl_err err = hl_replica_step(node, &event, &entries);
     HL_ASSERT(err == HL_OK);
@@ -202,7 +217,7 @@ void hl_node_peer_message(struct hl_node *node, hl_peer from, struct hl_slice by
         hl_node_log(node, 3, "node %llx: %s", (unsigned long long)from, msg.text);
         return;
     }
-    if (!is_for_us(node, from, &frame)) {
+    if (!is_for_us(node, from, &frame) || !is_current(&node->cluster, &frame)) {
         return;
     }
     switch (frame.type) {

@@ -46,6 +46,7 @@ void hl_session_destroy(struct hl_node *node, struct hl_session *session)
     }
     hl_buf_fini(&session->out);
     hl_free(session->marks);
+    hl_free(session->once_id);
     hl_free(session->name);
     hl_free(session->lib_name);
     hl_free(session->lib_ver);

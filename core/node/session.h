@@ -115,6 +115,10 @@ struct hl_session {
 
     uint64_t read_id;       /* its next request waits for this proof; 0: for none */
     uint64_t read_since_us; /* how long */
+    bool own_consistency;   /* CLIENT CONSISTENCY: not the setting's */
+    int consistency;        /* enum hl_consistency */
+    uint64_t read_bound_us; /* of HL_READ_BOUNDED */
+    uint64_t read_token;    /* of HL_READ_SESSION: an index */
 
     struct hl_list_node all;        /* in node->sessions */
     struct hl_list_node waiting;    /* in node->waiting while marks wait */
@@ -122,7 +126,9 @@ struct hl_session {
 
     char *name, *lib_name, *lib_ver; /* NUL-terminated or NULL; owned */
     int64_t created_ms, last_ms;     /* wall clock */
-    void *module_state;              /* core/abi's, ended by node->hooks.session_ended */
+    char *once_id;                   /* of CLIENT SESSION, or NULL; owned */
+    size_t once_id_len;
+    void *module_state; /* core/abi's, ended by node->hooks.session_ended */
 
     /* Told by the edge, for CLIENT LIST. */
     void *edge;

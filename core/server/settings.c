@@ -148,9 +148,11 @@ static enum hl_consistency follower_reads(const struct hl_config *cfg)
 {
     switch ((enum hl_cfg_follower_reads)hl_config_int(cfg, HL_CFG_FOLLOWER_READS)) {
     case HL_READS_LINEARIZABLE:
-    case HL_READS_SESSION:
-    case HL_READS_BOUNDED:
         break;
+    case HL_READS_SESSION:
+        return HL_READ_SESSION;
+    case HL_READS_BOUNDED:
+        return HL_READ_BOUNDED;
     case HL_READS_STALE:
         return HL_READ_STALE;
     }
@@ -170,6 +172,7 @@ static struct hl_cluster_config cluster_of(const struct hl_server *server)
         .lease = hl_config_bool(cfg, HL_CFG_RAFT_LEASE),
         .follower_writes = follower_writes(cfg),
         .follower_reads = follower_reads(cfg),
+        .read_bound_us = (uint64_t)hl_config_int(cfg, HL_CFG_FOLLOWER_READS_MAX_STALENESS) * 1000,
         .barred = server->barred,
     };
 }

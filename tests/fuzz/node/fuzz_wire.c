@@ -3,7 +3,7 @@
  * which checksums would hide everything, and a whole frame. */
 #include "kit/alloc.h"
 #include "kit/assert.h"
-#include "node/wire.h"
+#include "node/wire_raft.h"
 
 static void check_same(const struct hl_buf *made, struct hl_slice from)
 {
@@ -61,12 +61,32 @@ static void try_members(struct hl_slice body, struct hl_buf *out)
     }
 }
 
+static void try_raft(struct hl_slice body, struct hl_buf *out)
+{
+    struct hl_wire_frame frame = {.body = body, .from = 1, .to = 2};
+    struct hl_raft_msg msg;
+    struct hl_wire_entries entries;
+    struct hl_wal_entry entry;
+    hl_index cfg = 0;
+    if (!hl_wire_raft_decode(&frame, &msg, &entries, &cfg)) {
+        return;
+    }
+    hl_wire_raft_encode(&msg, out);
+    hl_index last = msg.prev;
+    while (msg.type == HL_RAFT_APPEND && hl_wire_entry_next(&entries, &entry)) {
+        HL_ASSERT(entry.index == ++last);
+        hl_wire_entry_encode(&entry, out);
+    }
+    HL_ASSERT(msg.type != HL_RAFT_APPEND || last == msg.last);
+    check_same(out, body);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static void (*const tries[])(struct hl_slice body, struct hl_buf * out) = {
-        try_frame, try_hello, try_chunk, try_reply, try_members};
+        try_frame, try_hello, try_chunk, try_reply, try_members, try_raft};
     if (size == 0) {
         return 0;
     }

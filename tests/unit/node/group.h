@@ -6,6 +6,7 @@
 
 #include "node/node.h"
 #include "node/snapshot.h"
+#include "raft/mutant.h"
 #include "support/fake_disk.h"
 
 #include "kit/alloc.h"
@@ -52,6 +53,8 @@ struct group {
     struct frame_in_flight frames[FRAMES_MAX];
     size_t frame_count;
     size_t segment_size;
+    uint64_t chance;      /* state of the generator below */
+    unsigned loss, delay; /* per cent of the frames */
 };
 
 static inline hl_peer group_id(int at)
@@ -100,7 +103,7 @@ static size_t member_memory(void *ctx)
 
 __attribute__((noreturn)) static void member_fatal(void *ctx, const char *why)
 {
-    cr_log_error("node %d: fatal: %s", ((struct member *)ctx)->at, why);
+    cr_log_info("node %d: fatal: %s", ((struct member *)ctx)->at, why);
     abort();
 }
 
@@ -203,6 +206,10 @@ static inline void member_init(struct group *g, int at)
 /* `voters` nodes that are founded together, and room for more. */
 static inline void group_init(struct group *g, int voters)
 {
+#if defined(HL_MUTANTS) && HL_MUTANTS
+    const char *mutant = getenv("MUTANT"); /* of core/raft/mutant.h: what this test must see */
+    hl_raft_mutant = mutant == NULL ? 0 : atoi(mutant);
+#endif
     memset(g, 0, sizeof *g);
     g->count = voters;
     g->mono_us = 1000000;
@@ -277,6 +284,13 @@ static inline void member_restart(struct member *m)
     member_open(m, NULL);
 }
 
+/* 0..99 */
+static inline unsigned group_chance(struct group *g)
+{
+    g->chance = g->chance * 6364136223846793005u + 1442695040888963407u;
+    return (unsigned)(g->chance >> 33) % 100;
+}
+
 static inline void deliver(struct group *g)
 {
     size_t count = g->frame_count;
@@ -285,6 +299,14 @@ static inline void deliver(struct group *g)
     g->frame_count = 0;
     for (size_t i = 0; i < count; i++) {
         struct member *to = &g->at[frames[i].to];
+        if (g->delay != 0 && group_chance(g) < g->delay && g->frame_count < FRAMES_MAX) {
+            g->frames[g->frame_count++] = frames[i]; /* later, and out of order */
+            continue;
+        }
+        if (g->loss != 0 && group_chance(g) < g->loss) {
+            hl_free((void *)frames[i].bytes.ptr);
+            continue;
+        }
         if (to->node != NULL && !to->cut && !g->at[frames[i].from].cut) {
             hl_node_begin(to->node);
             hl_node_peer_message(to->node, group_id(frames[i].from), frames[i].bytes);
@@ -425,7 +447,7 @@ static inline const char *member_ask(struct member *m, struct hl_session *sessio
 
 static inline void member_digest(struct member *m, unsigned char out[20])
 {
-    hl_ks_digest(&m->node->ks, &m->node->modules, out);
+    hl_node_digest(m->node, out);
 }
 
 /* All that run have applied all that is committed, and hold the same. */

@@ -3,7 +3,7 @@
  *
  * Method: encode, decode, then every truncation and every flipped byte. */
 #include "node/cursor.h"
-#include "node/wire.h"
+#include "node/wire_raft.h"
 
 #include <criterion/criterion.h>
 
@@ -146,6 +146,90 @@ Test(wire, an_answer_about_a_snapshot_is_read_as_it_was_written)
     body.ptr[24] = 9;
     cr_assert(!hl_snap_reply_decode(hl_buf_view(&body), &read), "an unknown answer");
     hl_buf_fini(&body);
+}
+
+/* An APPEND of three entries in two terms, the second of which is a CFG. */
+static void make_append(struct hl_raft_msg *msg, struct hl_buf *body)
+{
+    *msg = (struct hl_raft_msg){.type = HL_RAFT_APPEND,
+                                .term = 9,
+                                .prev = 4,
+                                .prev_term = 2,
+                                .last = 7,
+                                .commit = 3,
+                                .round = 11,
+                                .barred = true,
+                                .run_count = 2,
+                                .runs = {{.from = 5, .term = 2}, {.from = 7, .term = 9}}};
+    hl_wire_raft_encode(msg, body);
+    for (hl_index i = 5; i <= 7; i++) {
+        struct hl_wal_entry entry = {.index = i,
+                                     .type = i == 6 ? HL_WAL_CFG : HL_WAL_EFFECTS,
+                                     .log_time_us = (int64_t)i * 100,
+                                     .feature_level = 1,
+                                     .body = hl_slice_of(i == 5 ? "" : "bytes")};
+        hl_wire_entry_encode(&entry, body);
+    }
+}
+
+Test(wire, a_message_and_its_entries_are_read_as_they_were_written)
+{
+    struct hl_raft_msg msg;
+    struct hl_raft_msg read;
+    struct hl_buf body = {0};
+    make_append(&msg, &body);
+    struct hl_wire_frame frame = {.from = 3, .to = 4, .body = hl_buf_view(&body)};
+    struct hl_wire_entries entries;
+    struct hl_wal_entry entry;
+    hl_index cfg = 0;
+    cr_assert(hl_wire_raft_decode(&frame, &read, &entries, &cfg));
+    cr_assert_eq(cfg, 6);
+    cr_assert(read.from == 3 && read.to == 4 && read.term == 9 && read.round == 11 && read.barred);
+    const hl_term terms[] = {2, 2, 9};
+    for (hl_index i = 5; i <= 7; i++) {
+        cr_assert(hl_wire_entry_next(&entries, &entry));
+        cr_assert_eq(entry.index, i);
+        cr_assert_eq(entry.term, terms[i - 5]);
+        cr_assert_eq(entry.log_time_us, (int64_t)i * 100);
+        cr_assert_eq(entry.body.len, i == 5 ? 0 : 5);
+    }
+    cr_assert(!hl_wire_entry_next(&entries, &entry));
+    for (size_t len = 0; len < body.len; len++) {
+        frame.body.len = len;
+        cr_assert(!hl_wire_raft_decode(&frame, &read, &entries, &cfg), "cut at %zu", len);
+    }
+    hl_buf_fini(&body);
+}
+
+Test(wire, runs_that_do_not_cover_the_entries_are_refused)
+{
+    const struct {
+        uint32_t count;
+        struct hl_term_run runs[2];
+    } bad[] = {
+        {0, {{0}}},
+        {1, {{.from = 6, .term = 2}}},
+        {2, {{.from = 5, .term = 2}, {.from = 5, .term = 9}}},
+        {2, {{.from = 5, .term = 9}, {.from = 7, .term = 2}}},
+        {2, {{.from = 5, .term = 2}, {.from = 8, .term = 9}}},
+    };
+    for (size_t i = 0; i < HL_ARRAY_LEN(bad); i++) {
+        struct hl_raft_msg msg;
+        struct hl_raft_msg read;
+        struct hl_buf body = {0};
+        make_append(&msg, &body);
+        struct hl_buf other = {0};
+        msg.run_count = bad[i].count;
+        memcpy(msg.runs, bad[i].runs, sizeof bad[i].runs);
+        hl_wire_raft_encode(&msg, &other);
+        hl_buf_append(&other, body.ptr + 132, body.len - 132);
+        struct hl_wire_frame frame = {.from = 3, .to = 4, .body = hl_buf_view(&other)};
+        struct hl_wire_entries entries;
+        hl_index cfg = 0;
+        cr_assert(!hl_wire_raft_decode(&frame, &read, &entries, &cfg), "case %zu", i);
+        hl_buf_fini(&body);
+        hl_buf_fini(&other);
+    }
 }
 
 static void put(struct hl_members *members, hl_peer id, bool voter, const char *name)
