@@ -13,7 +13,8 @@
 
 #include <stdio.h>
 
-#define BOOT_TICK_MS 20 /* between looks at how to begin */
+#define BOOT_TICK_MS 20        /* between looks at how to begin */
+#define LAST_REPLIES_US 300000 /* to tell the clients of others that this node leads no more */
 #define UNANSWERED_MS_MIN 1000
 #define UNANSWERED_MS_MAX 20000
 
@@ -23,7 +24,8 @@ struct hl_cluster_edge {
     struct hl_boot boot;
     bool begun;
     bool ending, gave_up_leading; /* leadership is being handed over, then the loop stops ... */
-    uint64_t end_us;              /* ... at the latest */
+    uint64_t handed_us; /* since when somebody else leads; those who wait here are told first */
+    uint64_t end_us;    /* ... at the latest */
     struct hl_tls_context *tls_server, *tls_client;
     uv_timer_t boot_timer, wake;
     uint64_t wake_us; /* what `wake` is set to; UINT64_MAX: it is off */
@@ -327,7 +329,12 @@ static void look_at_end(struct hl_cluster_edge *cluster)
         uint64_t end_us = now_us + 2 * (uint64_t)election_ms * 1000;
         cluster->end_us = end_us < cluster->end_us ? end_us : cluster->end_us;
     }
-    if (handed || now_us >= cluster->end_us) {
+    if (handed && cluster->handed_us == 0) {
+        cluster->handed_us = now_us;
+    }
+    bool told = handed && (hl_forward_is_idle(cluster->server->forward) ||
+                           now_us - cluster->handed_us >= LAST_REPLIES_US);
+    if (told || now_us >= cluster->end_us) {
         log_line(cluster, 2, handed ? "leadership was handed over" : "nobody took leadership over");
         cluster->ending = false;
         cluster->server->stopping = true;

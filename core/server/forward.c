@@ -47,7 +47,7 @@ struct hl_forward {
     struct hl_list_node remotes[BUCKETS], virtuals[BUCKETS];
     struct hl_list_node due;
     uint64_t sent, served; /* requests, since start */
-    unsigned virtual_count;
+    unsigned virtual_count, busy_count;
     /* Sending may find a connection broken: what that means waits until nobody is in here. */
     unsigned inside;
     struct node_set lost, broken;
@@ -358,6 +358,7 @@ static void end_virtual(struct virtual_client *v)
     hl_list_remove(&v->node);
     hl_list_remove(&v->due);
     forward->virtual_count--;
+    forward->busy_count -= v->busy ? 1 : 0;
     v->session->edge = NULL; /* what ends with the session wakes nobody */
     hl_session_destroy(forward->server->node, v->session);
     hl_free(v->held.argv);
@@ -439,6 +440,7 @@ static void on_request(struct hl_forward *forward, hl_peer from, const struct hl
         return;
     }
     v->busy = true;
+    forward->busy_count++;
     v->number = request->number;
     v->session->writer.proto = request->proto;
     v->session->db = request->db;
@@ -510,6 +512,7 @@ static void answer(struct virtual_client *v)
     if (!fits || !send_frame(forward, v->peer, &frame, start)) {
         break_later(forward, v->peer);
     }
+    forward->busy_count -= v->busy ? 1 : 0; /* one that was killed may not have been */
     v->busy = false;
     hl_session_taken(session, bytes.len);
     if (reply.close) {
@@ -612,6 +615,11 @@ void hl_forward_destroy(struct hl_forward *forward)
         }
     }
     hl_free(forward);
+}
+
+bool hl_forward_is_idle(const struct hl_forward *forward)
+{
+    return forward->busy_count == 0;
 }
 
 void hl_forward_info(const struct hl_forward *forward, struct hl_buf *out)

@@ -50,6 +50,9 @@ void hl_forward_resume(struct hl_session *session);
 /* Before polling: send the replies that may leave. */
 void hl_forward_flush(struct hl_forward *forward);
 
+/* True when no request of another node's client is being answered. */
+bool hl_forward_is_idle(const struct hl_forward *forward);
+
 /* Append lines for INFO. */
 void hl_forward_info(const struct hl_forward *forward, struct hl_buf *out);
 

@@ -129,9 +129,7 @@ struct peer *peers_learn(struct hl_peers *peers, hl_peer id, struct hl_slice nam
 {
     struct peer *peer = peers_find(peers, id);
     if (peer != NULL) {
-        if (!peer->member) {
-            set_place(peer, name, address);
-        }
+        set_place(peer, name, address); /* it may have moved since the members were told */
         return peer;
     }
     if (peers->peer_count == PEERS_MAX) {
@@ -164,6 +162,15 @@ void peer_forget(struct peer *peer)
     hl_free(peer);
 }
 
+/* The list counts when it says something new. */
+static void list_at(struct peer *peer, const struct hl_member *member)
+{
+    if (strcmp(peer->listed, member->raft_addr) != 0) {
+        (void)snprintf(peer->listed, sizeof peer->listed, "%s", member->raft_addr);
+        set_place(peer, hl_slice_of(member->name), hl_slice_of(member->raft_addr));
+    }
+}
+
 void hl_peers_set(struct hl_peers *peers, const struct hl_members *members)
 {
     struct hl_peers_self self = {0};
@@ -183,11 +190,13 @@ void hl_peers_set(struct hl_peers *peers, const struct hl_members *members)
         if (m->id == self.id) {
             continue;
         }
-        struct peer *peer =
-            peers_learn(peers, m->id, hl_slice_of(m->name), hl_slice_of(m->raft_addr));
+        struct peer *peer = peers_find(peers, m->id);
+        if (peer == NULL) {
+            peer = peers_learn(peers, m->id, hl_slice_of(m->name), hl_slice_of(m->raft_addr));
+        }
         if (peer != NULL) {
             peer->member = true;
-            set_place(peer, hl_slice_of(m->name), hl_slice_of(m->raft_addr));
+            list_at(peer, m);
         }
     }
 }

@@ -65,6 +65,8 @@ struct peer {
     struct hl_list_node node;
     hl_peer id;
     char name[HL_MEMBER_NAME_MAX + 1];
+    char listed[HL_MEMBER_ADDR_MAX +
+                1]; /* where the members' list has it; its HELLO may know better */
     bool member;
     uint64_t incarnation; /* newest seen */
     uint64_t seen_ms;     /* when an inbound connection was last there */

@@ -307,6 +307,24 @@ Test(peers, a_node_that_ends_is_told_and_found_again_when_it_is_back)
     cr_assert_eq(sides[1].numbers[0], 5);
 }
 
+/* The others know only its old address; it knows theirs, and tells them. */
+Test(peers, a_node_that_comes_back_at_another_address_is_found)
+{
+    int count = 2;
+    introduce(count);
+    cr_assert(run_until(all_up, &count));
+    struct hl_members members = members_of(2);
+    hl_peers_destroy(sides[1].peers);
+    sides[1].self.incarnation = 2;
+    sides[1].port = free_port();
+    (void)snprintf(sides[1].address, sizeof sides[1].address, "127.0.0.1:%d", sides[1].port);
+    start_side(&sides[1]);
+    hl_peers_set(sides[1].peers, &members);
+    cr_assert(run_until(all_up, &count), "%s", sides[0].log);
+    hl_peers_set(sides[0].peers, &members); /* the same list again changes nothing */
+    cr_assert(hl_peers_is_up(sides[0].peers, 2, HL_PEER_RAFT));
+}
+
 Test(peers, who_is_no_member_any_more_is_left)
 {
     int count = 3;
