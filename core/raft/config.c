@@ -189,6 +189,15 @@ void hl_raft_config_install(struct hl_raft *raft, hl_index index,
     changed(raft);
 }
 
+void hl_raft_config_found(struct hl_raft *raft, hl_index index)
+{
+    HL_ASSERT(raft->config_count != 0);
+    struct hl_raft_config_entry *entry = &raft->configs[raft->config_count - 1];
+    if (entry->index == 0 && hl_raft_is_sole_voter(raft)) {
+        entry->index = index; /* nobody else can lead, so it is never truncated */
+    }
+}
+
 hl_err hl_raft_may_config(const struct hl_raft *raft, const struct hl_raft_config *config)
 {
     if (!hl_raft_may_propose(raft) || !hl_raft_is_saved(raft)) {

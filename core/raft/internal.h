@@ -41,6 +41,9 @@ bool hl_raft_is_alone(const struct hl_raft *raft);
 /* Put a configuration into force, as entry `index`, newer than all. */
 void hl_raft_config_push(struct hl_raft *raft, hl_index index, const struct hl_raft_config *config);
 
+/* A sole voter leads with entry `index`: a configuration that no entry holds is written there. */
+void hl_raft_config_found(struct hl_raft *raft, hl_index index);
+
 /* The log was truncated: configurations from `index` on are void. */
 void hl_raft_config_truncate(struct hl_raft *raft, hl_index index);
 
@@ -159,6 +162,9 @@ void hl_raft_on_read_reply(struct hl_raft *raft, const struct hl_raft_msg *msg);
 
 /* The iteration ends on a leader: put waiting reads into a round. */
 void hl_raft_start_reads(struct hl_raft *raft);
+
+/* The commit index moved: reads that waited for the no-op may go into a round. */
+void hl_raft_release_reads(struct hl_raft *raft);
 
 /* Acknowledgements arrived: confirm what a majority's round covers. */
 void hl_raft_confirm_reads(struct hl_raft *raft);

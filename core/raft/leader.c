@@ -91,11 +91,12 @@ void hl_raft_become_leader(struct hl_raft *raft)
     hl_raft_rebuild_peers(raft);
     raft->noop = raft->log.last + 1;
     hl_terms_append(&raft->log, raft->noop, raft->term);
+    hl_raft_config_found(raft, raft->noop);
     raft->ready->became_leader = true;
     raft->ready->append_noop = true;
     raft->heartbeat_at_us = raft->now_us + raft->heartbeat_us;
     hl_raft_start_round(raft);
-    raft->flush_due = raft->peer_count != 0 || raft->read_waiting != 0;
+    raft->flush_due = raft->peer_count != 0;
 }
 
 void hl_raft_leave_leader(struct hl_raft *raft)

@@ -89,6 +89,7 @@ void hl_raft_advance_commit(struct hl_raft *raft)
     }
     raft->commit = reached;
     raft->flush_due = raft->flush_due || raft->peer_count != 0;
+    hl_raft_release_reads(raft);
     hl_index config_index;
     (void)hl_raft_config(raft, &config_index);
     if (raft->commit >= config_index && !hl_raft_has_voter(raft, raft->self)) {

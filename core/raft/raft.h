@@ -215,8 +215,9 @@ struct hl_raft_ready {
     hl_peer vote;
 
     /* 4. A new leader applies everything up to the entry before the no-op, and appends the no-op of
-     *    `term`, which is hl_raft_last() already.  One that has stepped down stops executing, and
-     *    parks or redirects. */
+     *    `term`, which is hl_raft_last() already.  (The no-op of a sole voter whose configuration
+     * has index 0 is a CFG entry: it tells those who join who founded the group.)  One that has
+     *    stepped down stops executing, and parks or redirects. */
     bool became_leader, append_noop, stepped_down;
     enum hl_raft_role role;
     hl_peer leader;      /* as now known, 0: unknown */

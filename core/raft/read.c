@@ -2,18 +2,18 @@
  * reads of followers (PROTOCOL 5).
  *
  * All reads of an iteration share one round of heartbeats; when a majority has acknowledged it, no
- * newer leader can have committed anything before the round began.  The index to wait for is at
- * least that of the term's no-op: until that is committed, the commit index may lag behind the
- * truth.
+ * newer leader can have committed anything before the round began.  Until the term's no-op is
+ * committed the commit index may lag behind the truth, and reads wait for it: what they are told is
+ * always an index that is committed, so it cannot be truncated under them.
  */
 #include "kit/assert.h"
 #include "raft/internal.h"
 
 #include <stddef.h>
 
-static hl_index read_index(const struct hl_raft *raft)
+static bool knows_commit(const struct hl_raft *raft)
 {
-    return raft->commit > raft->noop ? raft->commit : raft->noop;
+    return raft->commit >= raft->noop;
 }
 
 /* No round needed: nobody else can be elected now. */
@@ -52,7 +52,7 @@ static void answer(struct hl_raft *raft, hl_peer to, uint64_t read_id, uint64_t 
 static void gather(struct hl_raft *raft, struct hl_raft_read_round *round)
 {
     *round =
-        (struct hl_raft_read_round){.read_index = read_index(raft), .local_id = raft->read_waiting};
+        (struct hl_raft_read_round){.read_index = raft->commit, .local_id = raft->read_waiting};
     raft->read_waiting = 0;
     for (uint32_t i = 0; i < raft->peer_count; i++) {
         struct hl_raft_peer *peer = &raft->peers[i];
@@ -94,7 +94,7 @@ static bool reads_wait(const struct hl_raft *raft)
 void hl_raft_start_reads(struct hl_raft *raft)
 {
     HL_ASSERT(raft->role == HL_RAFT_LEADER);
-    if (!reads_wait(raft)) {
+    if (!knows_commit(raft) || !reads_wait(raft)) {
         return;
     }
     struct hl_raft_read_round round;
@@ -131,6 +131,11 @@ static void merge(struct hl_raft_read_round *all, const struct hl_raft_read_roun
         all->askers[at] = round->askers[i];
         all->asker_count = at == all->asker_count ? at + 1 : all->asker_count;
     }
+}
+
+void hl_raft_release_reads(struct hl_raft *raft)
+{
+    raft->flush_due = raft->flush_due || (knows_commit(raft) && reads_wait(raft));
 }
 
 void hl_raft_confirm_reads(struct hl_raft *raft)
@@ -193,12 +198,12 @@ void hl_raft_on_read(struct hl_raft *raft, uint64_t id)
         raft->flush_due = raft->flush_due || raft->leader != 0;
         return;
     }
-    if (is_proven(raft)) {
-        confirm_local(raft, id, read_index(raft));
+    if (knows_commit(raft) && is_proven(raft)) {
+        confirm_local(raft, id, raft->commit);
         return;
     }
     raft->read_waiting = id;
-    raft->flush_due = true;
+    raft->flush_due = raft->flush_due || knows_commit(raft);
 }
 
 void hl_raft_on_read_msg(struct hl_raft *raft, const struct hl_raft_msg *msg)
@@ -213,7 +218,7 @@ void hl_raft_on_read_msg(struct hl_raft *raft, const struct hl_raft_msg *msg)
      * is asked again. */
     peer->read_id = msg->read_id;
     peer->read_nonce = msg->round;
-    raft->flush_due = true;
+    raft->flush_due = raft->flush_due || knows_commit(raft);
 }
 
 void hl_raft_on_read_reply(struct hl_raft *raft, const struct hl_raft_msg *msg)

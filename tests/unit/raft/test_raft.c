@@ -119,9 +119,40 @@ Test(raft, alone_a_read_needs_no_round_but_the_noop)
     alone(0, 0);
     (void)start();
     struct hl_raft_event read = {.type = HL_RAFT_ON_READ, .read = {.id = 1}};
-    struct hl_raft_ready ready = step(&read);
+    cr_assert_eq(step(&read).read_id, 0);
+    cr_assert(durable(1, 5).flush);
+    struct hl_raft_event flush = {.type = HL_RAFT_ON_FLUSH};
+    struct hl_raft_ready ready = step(&flush);
     cr_assert_eq(ready.read_id, 1);
-    cr_assert_eq(ready.read_index, 1, "the no-op, which is not committed yet");
+    cr_assert_eq(ready.read_index, 1);
+    read.read.id = 2;
+    cr_assert_eq(step(&read).read_id, 2, "from then on at once");
+    hl_raft_fini(&raft);
+}
+
+/* The founder's no-op is a CFG entry: the first message to a newcomer must not hold another. */
+Test(raft, a_founders_noop_counts_as_a_configuration)
+{
+    alone(0, 0);
+    (void)start();
+    struct hl_raft_event saved = {.type = HL_RAFT_ON_SAVED, .saved = {.term = 5, .vote = 7}};
+    (void)step(&saved);
+    (void)durable(1, 5);
+    struct hl_raft_event propose = {.type = HL_RAFT_ON_PROPOSE, .propose = {.count = 2}};
+    (void)step(&propose);
+    struct hl_raft_config two = {.count = 2, .members = {{.id = 7, .voter = true}, {.id = 9}}};
+    struct hl_raft_event config = {.type = HL_RAFT_ON_CONFIG, .config = {.config = &two}};
+    (void)step(&config);
+    struct hl_raft_event flush = {.type = HL_RAFT_ON_FLUSH};
+    cr_assert_eq(step(&flush).messages[0].prev, 4, "a newcomer is probed at the end first");
+    struct hl_raft_msg empty = {
+        .type = HL_RAFT_APPEND_REPLY, .from = 9, .to = 7, .term = 5, .reject = true, .prev = 4};
+    struct hl_raft_event message = {.type = HL_RAFT_ON_MESSAGE, .message = {.msg = &empty}};
+    (void)step(&message);
+    struct hl_raft_ready ready = step(&flush);
+    cr_assert_eq(ready.message_count, 1);
+    cr_assert_eq(ready.messages[0].prev, 0);
+    cr_assert_eq(ready.messages[0].last, 3, "the second CFG entry is in the next message");
     hl_raft_fini(&raft);
 }
 
