@@ -11,7 +11,18 @@
 void hl_raft_reset_election(struct hl_raft *raft)
 {
     raft->election_at_us =
-        raft->now_us + raft->election_us + hl_rng_below(&raft->rng, raft->election_us);
+        raft->now_us + raft->election_us + hl_rng_below(&raft->rng, raft->election_us / 2 + 1);
+}
+
+/* A voter said no, so it is alive and somebody is about to be elected, or nobody: what is worth
+ * finding out soon.  Silence is not answered so, for a slow disk takes its time to vote. */
+static void retry_soon(struct hl_raft *raft)
+{
+    uint64_t quarter_us = raft->election_us / 4 + 1;
+    uint64_t at_us = raft->now_us + quarter_us + hl_rng_below(&raft->rng, quarter_us);
+    if (at_us < raft->election_at_us) {
+        raft->election_at_us = at_us;
+    }
 }
 
 /* As long as the entry that removes it is not known to be committed, a voter must campaign: perhaps
@@ -162,6 +173,9 @@ void hl_raft_on_pre_vote_reply(struct hl_raft *raft, const struct hl_raft_msg *m
         if (msg->term > raft->term && !HL_MUTANT(HL_MUTANT_SILENT_REJECT)) {
             hl_raft_become_follower(raft, msg->term, 0);
         }
+        if (raft->role == HL_RAFT_PRE_CANDIDATE) {
+            retry_soon(raft);
+        }
         return;
     }
     if (raft->role != HL_RAFT_PRE_CANDIDATE || msg->term != raft->term + 1) {
@@ -208,7 +222,11 @@ void hl_raft_on_vote(struct hl_raft *raft, const struct hl_raft_msg *msg)
 void hl_raft_on_vote_reply(struct hl_raft *raft, const struct hl_raft_msg *msg)
 {
     HL_ASSERT(msg->term == raft->term);
-    if (raft->role != HL_RAFT_CANDIDATE || msg->reject || !raft->campaign_sent) {
+    if (raft->role != HL_RAFT_CANDIDATE || !raft->campaign_sent) {
+        return;
+    }
+    if (msg->reject) {
+        retry_soon(raft);
         return;
     }
     grant(raft, msg->from);

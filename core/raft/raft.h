@@ -267,7 +267,7 @@ struct hl_raft_start {
     hl_index barred_until;
     uint64_t seed; /* of the election jitter and nonces: random for each start */
     uint64_t now_us;
-    uint64_t election_us;  /* minimum election timeout; the maximum is twice it */
+    uint64_t election_us;  /* minimum election timeout; a random half of it is added */
     uint64_t heartbeat_us; /* less than half of it */
     uint32_t drift_ppm;    /* how much a clock may run fast or slow, for the lease */
     bool lease;            /* confirm reads by lease (PROTOCOL 4b): clocks must keep the bound */

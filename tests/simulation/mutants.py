@@ -13,7 +13,7 @@ SEEDS = 200
 MUTANTS = {
     5: (4, "A3", "an entry of an older term commits by counting"),
     7: (1, "E1", "the lease outlasts the voters' promise"),
-    8: (0, "A3|A4|A2", "entries are acknowledged before they are durable"),
+    8: (0, "A3|A4|A2|H1", "entries are acknowledged before they are durable"),
     9: (3, "A1", "votes leave before they are durable"),
     13: (2, "E1", "a restarted voter votes at once"),
     15: (6, "A1|A2|A3", "a configuration changes before the term's no-op commits"),

@@ -344,3 +344,32 @@ void group_chaos(struct group *group, uint64_t seed, FILE *trace)
     pass(group, CHAOS_US + HEAL_US);
     check_alive(group);
 }
+
+uint64_t group_failover_us(struct group *group, uint64_t seed, uint32_t count)
+{
+    group_init(group, seed, count, count);
+    group->manual = false;
+    group->delay_min_us = 200;
+    group->delay_us = 1000;
+    group->flush_us = 5000;
+    for (uint32_t i = 1; i <= count; i++) {
+        group_start(group, &group->servers[i], false);
+    }
+    pass(group, 5 * (uint64_t)ELECTION_US + hl_rng_below(&group->rng, HEARTBEAT_US));
+    struct server *leader = group_leader(group);
+    if (leader == NULL) {
+        group_fail(group, "nobody leads");
+        return HL_RAFT_NEVER;
+    }
+    group_crash(group, leader, false);
+    uint64_t begin_us = group->now_us;
+    while (group->now_us < begin_us + 100 * (uint64_t)ELECTION_US && group->failure[0] == '\0') {
+        pass(group, group->now_us + 500);
+        leader = group_leader(group);
+        if (leader != NULL && leader->raft.commit >= leader->raft.noop) {
+            return group->now_us - begin_us;
+        }
+    }
+    group_fail(group, "nobody takes over");
+    return HL_RAFT_NEVER;
+}

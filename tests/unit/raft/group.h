@@ -193,4 +193,7 @@ void group_check_logs(struct group *group);
  * `group`. */
 void group_chaos(struct group *group, uint64_t seed, FILE *trace);
 
+/* A group of `count` loses its leader: how long until another has committed its no-op. */
+uint64_t group_failover_us(struct group *group, uint64_t seed, uint32_t count);
+
 #endif
