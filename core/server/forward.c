@@ -287,6 +287,7 @@ static bool take(struct hl_forward *forward, struct hl_conn *conn, int argc,
     if (!send_request(forward, remote, argc, argv)) {
         return false; /* O3 */
     }
+    hl_replica_forget_reader(node, session); /* what it waited for here, it does not need now */
     forward->sent++;
     remote->pending = true;
     struct hl_blocked blocked = {.owner = forward, .end = on_wait_over};

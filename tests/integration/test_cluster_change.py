@@ -55,7 +55,7 @@ class Writer:
     there at the end, `wrong` what was answered that a client could not simply try again."""
 
     RETRYABLE = ("NOQUORUM", "NOLEADER", "NOTLEADER", "TRYAGAIN", "LOADING", "CLUSTERDOWN",
-                 "ROLLEDBACK", "UNKNOWN", "MASTERDOWN")
+                 "ROLLEDBACK", "UNKNOWN", "UNBLOCKED", "MASTERDOWN")
 
     def __init__(self, cluster):
         self.cluster, self.acknowledged, self.wrong = cluster, [], []

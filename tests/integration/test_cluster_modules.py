@@ -23,7 +23,7 @@ from resp_client import Client, Error  # noqa: E402
 KILLS = 5 * int(os.environ.get("HELIOS_TEST_SCALE", "1"))
 ANSWER_S_MAX = 3
 RETRYABLE = ("NOQUORUM", "NOLEADER", "NOTLEADER", "TRYAGAIN", "LOADING", "CLUSTERDOWN",
-             "ROLLEDBACK", "UNKNOWN", "MASTERDOWN")
+             "ROLLEDBACK", "UNKNOWN", "UNBLOCKED", "MASTERDOWN")
 
 
 class Roaming:

@@ -614,3 +614,36 @@ Test(group, a_leader_that_is_deposed_within_an_iteration_has_proposed_what_it_ex
     group_lead(&g);
     group_expect_equal(&g);
 }
+
+/* A read that waits for a leader's word when its own node becomes the leader, and the next read on
+ * the same connection when that node is deposed: the old word proves nothing any more. */
+Test(group, a_proof_that_a_read_no_longer_needed_does_not_serve_the_next_one)
+{
+    struct member *first = group_lead(&g);
+    struct hl_session *writer = member_client(first);
+    member_say(first, writer, "SET k old", "+OK\r\n");
+    group_run(&g, 20);
+    struct hl_session *clients[3] = {NULL};
+    first->cut = true;
+    for (int i = 0; i < 3; i++) {
+        if (&g.at[i] != first) {
+            clients[i] = member_client(&g.at[i]);
+            cr_assert_not(member_run(&g.at[i], clients[i], "GET k"),
+                          "there is a proof to wait for");
+        }
+    }
+    struct member *second = group_lead(&g);
+    struct hl_session *reader = clients[second->at];
+    member_say(second, reader, "GET k", "$3\r\nold\r\n");
+    member_say(second, reader, "GET k", "$3\r\nold\r\n");
+    second->cut = true;
+    first->cut = false;
+    group_run(&g, 3 * (int)(ELECTION_US / STEP_US));
+    cr_assert_not(hl_node_leads(second->node));
+    struct member *third = group_lead(&g);
+    writer = member_client(third);
+    member_say(third, writer, "SET k new", "+OK\r\n");
+    cr_assert_not(member_run(second, reader, "GET k"), "nobody has confirmed that this is all");
+    second->cut = false;
+    member_say(second, reader, "GET k", "$3\r\nnew\r\n");
+}
