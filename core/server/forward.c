@@ -325,6 +325,9 @@ static void on_reply(struct hl_forward *forward, hl_peer from, const struct hl_f
     remote->pending = false;
     remote->keeps = reply->keeps;
     session->db = reply->db;
+    if (reply->index > session->last_gate) {
+        session->last_gate = reply->index; /* so that it reads its own writes here */
+    }
     take_user(node, session, reply->user);
     if ((session->flags & (HL_SESSION_REPLY_OFF | HL_SESSION_REPLY_SKIP)) == 0) {
         hl_buf_append_slice(&session->out, reply->bytes);
@@ -497,6 +500,7 @@ static void answer(struct virtual_client *v)
     const struct hl_forward_reply reply = {
         .client = v->client,
         .number = v->number,
+        .index = session->last_gate,
         .keeps = (session->flags & HL_SESSION_MULTI) != 0 || !hl_list_empty(&session->watches),
         .close = killed || (session->flags & HL_SESSION_CLOSE_AFTER) != 0,
         .db = (uint16_t)session->db,

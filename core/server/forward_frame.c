@@ -84,6 +84,7 @@ void hl_forward_reply_encode(const struct hl_forward_reply *reply, struct hl_buf
 {
     hl_buf_append_le64(out, reply->client);
     hl_buf_append_le64(out, reply->number);
+    hl_buf_append_le64(out, reply->index);
     hl_buf_append_u8(
         out, (uint8_t)((reply->keeps ? REPLY_KEEPS : 0) | (reply->close ? REPLY_CLOSE : 0)));
     append_le16(out, reply->db);
@@ -96,6 +97,7 @@ bool hl_forward_reply_decode(struct hl_slice body, struct hl_forward_reply *out)
     struct hl_cursor in = hl_cursor_over(body);
     struct hl_forward_reply reply = {.client = hl_cursor_u64(&in)};
     reply.number = hl_cursor_u64(&in);
+    reply.index = hl_cursor_u64(&in);
     uint8_t flags = hl_cursor_u8(&in);
     reply.keeps = (flags & REPLY_KEEPS) != 0;
     reply.close = (flags & REPLY_CLOSE) != 0;

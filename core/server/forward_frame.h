@@ -3,8 +3,9 @@
  *   FORWARD        u8 1, u64 client, u64 number of the request, u8 protocol, u16 database,
  *                  texts: user, address; u32 argc, then for each argument u32 length and bytes
  *                  u8 2, u64 client: it is gone
- *   FORWARD_REPLY  u64 client, u64 number, u8 flags (1: later requests must come here too, 2: close
- *                  the client after this), u16 database, text: user; then the reply as it is sent
+ *   FORWARD_REPLY  u64 client, u64 number, u64 index of what it made or saw, u8 flags (1: later
+ * requests must come here too, 2: close the client after this), u16 database, text: user; then the
+ * reply as it is sent
  *
  * Pure: decoding looks at nothing beyond the body, and what it returns are views into it.
  */
@@ -27,7 +28,8 @@ struct hl_forwarded {
 
 struct hl_forward_reply {
     uint64_t client, number;
-    bool keeps; /* the leader holds state for this client: a transaction, or watched keys */
+    uint64_t index; /* of the log: what the request made or saw; later reads are not older */
+    bool keeps;     /* the leader holds state for this client: a transaction, or watched keys */
     bool close;
     uint16_t db;
     struct hl_slice user;

@@ -313,6 +313,7 @@ void hl_settings_watch(struct hl_server *server)
         HL_CFG_LFU_DECAY_TIME,
         HL_CFG_FOLLOWER_WRITES,
         HL_CFG_FOLLOWER_READS,
+        HL_CFG_FOLLOWER_READS_MAX_STALENESS,
     };
     for (size_t i = 0; i < HL_ARRAY_LEN(watched); i++) {
         hl_config_on_change(server->config, watched[i], on_change, server);

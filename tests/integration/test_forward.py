@@ -121,6 +121,15 @@ class Forward(unittest.TestCase):
         at_leader("SELECT", "3")
         self.assertEqual(at_leader("GET", "a"), "in three")
 
+    def test_a_client_reads_its_own_writes_in_every_mode_that_says_so(self):
+        c = self.client(self.follower)
+        for mode in ("session", "linearizable"):
+            c("CONFIG", "SET", "follower-reads", mode)
+            for i in range(200):
+                c("SET", "mine", i)
+                self.assertEqual(c("GET", "mine"), str(i))
+        c("CONFIG", "SET", "follower-reads", "linearizable")
+
     def test_what_acts_for_a_client_ends_with_it(self):
         def acting():
             return int(self.leader.info()["raft_clients_of_others"])

@@ -73,6 +73,7 @@ Test(forward_frame, an_end_and_a_reply_are_read_as_they_were_written)
     hl_buf_clear(&body);
     const struct hl_forward_reply reply = {.client = 9,
                                            .number = 3,
+                                           .index = 1ull << 50,
                                            .keeps = true,
                                            .db = 2,
                                            .user = hl_slice_of("default"),
@@ -81,13 +82,14 @@ Test(forward_frame, an_end_and_a_reply_are_read_as_they_were_written)
     hl_forward_reply_encode(&reply, &body);
     cr_assert(hl_forward_reply_decode(hl_buf_view(&body), &read));
     cr_assert(read.client == 9 && read.number == 3 && read.keeps && !read.close && read.db == 2);
+    cr_assert_eq(read.index, reply.index);
     cr_assert(hl_slice_equal(read.bytes, reply.bytes));
     cr_assert(hl_slice_equal(read.user, reply.user));
     for (size_t len = 0; len < body.len - reply.bytes.len; len++) {
         cr_assert_not(
             hl_forward_reply_decode((struct hl_slice){.ptr = body.ptr, .len = len}, &read));
     }
-    body.ptr[16] = 4;
+    body.ptr[24] = 4;
     cr_assert_not(hl_forward_reply_decode(hl_buf_view(&body), &read), "an unknown flag");
     hl_buf_fini(&body);
 }
