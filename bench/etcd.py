@@ -200,7 +200,7 @@ class EtcdProbe:
         self.process = subprocess.Popen(
             [ETCDLOAD, "probe", "--every", str(int(PROBE_S * 1000)), "--endpoints",
              ",".join(endpoints)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-            preexec_fn=die_with_parent)
+            stderr=subprocess.DEVNULL, preexec_fn=die_with_parent)  # its library tells of each try
         self.thread = threading.Thread(target=self.read, daemon=True)
         self.thread.start()
 
