@@ -91,7 +91,7 @@ static void release(RedisModuleBlockedClient *bc, uint64_t gate)
     struct hl_node *node = bc->abi->node;
     bc->session = NULL;
     hl_session_gate(node, session, gate);
-    node->world->output(node->world->ctx, session);
+    hl_session_tell_output(node, session);
     hl_session_unblock(node, session);
 }
 

@@ -138,7 +138,7 @@ void hl_event_cron(void *ctx)
 void hl_event_session_ended(void *ctx, struct hl_session *session)
 {
     hl_acl_user_changed(ctx, session);
-    if ((session->flags & HL_SESSION_INTERNAL) == 0 &&
+    if ((session->flags & HL_SESSION_HIDDEN) == 0 &&
         hl_event_wanted(ctx, REDISMODULE_EVENT_CLIENT_CHANGE)) {
         RedisModuleClientInfo info = {.version = 1};
         hl_client_info(session, &info);

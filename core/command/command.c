@@ -323,36 +323,6 @@ static int spec_keys(const struct hl_key_spec *spec, const struct hl_slice *argv
     return add_keys(refs, have, first, last, spec->step, argc, spec->flags);
 }
 
-/* Flags of a key whose use depends on the options: SET reads only with GET, BITFIELD writes only
- * with something other than GET. */
-static uint32_t flags_used(const struct hl_command *cmd, const struct hl_slice *argv, int argc,
-                           uint32_t flags)
-{
-    const uint32_t kinds = HL_KEY_RW | HL_KEY_OW | HL_KEY_RM;
-    const uint32_t writes = HL_KEY_INSERT | HL_KEY_DELETE | HL_KEY_UPDATE;
-    if ((flags & HL_KEY_VARIABLE_FLAGS) == 0) {
-        return flags;
-    }
-    flags &= ~(uint32_t)HL_KEY_VARIABLE_FLAGS;
-    if (strcmp(cmd->row->name, "set") == 0) {
-        for (int i = 3; i < argc; i++) {
-            if (hl_slice_is(argv[i], "get")) {
-                return flags;
-            }
-        }
-        return (flags & ~(kinds | HL_KEY_ACCESS)) | HL_KEY_OW;
-    }
-    if (strcmp(cmd->row->name, "bitfield") == 0) {
-        for (int i = 2; i < argc; i += 3) {
-            if (!hl_slice_is(argv[i], "get")) {
-                return flags;
-            }
-        }
-        return (flags & ~(kinds | writes)) | HL_KEY_RO;
-    }
-    return flags;
-}
-
 int hl_command_keys(const struct hl_command *cmd, const struct hl_slice *argv, int argc,
                     struct hl_key_ref *refs)
 {
@@ -366,9 +336,6 @@ int hl_command_keys(const struct hl_command *cmd, const struct hl_slice *argv, i
         if (have < 0) {
             return -1;
         }
-    }
-    for (int i = 0; i < have; i++) {
-        refs[i].flags = flags_used(cmd, argv, argc, refs[i].flags);
     }
     return have;
 }

@@ -52,6 +52,8 @@
 #define HL_CMD_RUNS_IN_MULTI (1u << 27)
 /* Changes what is logged beside the keys: runs where writes run. */
 #define HL_CMD_LOGGED (1u << 28)
+/* Runs where the leader is, although it writes nothing: it prepares or guards writes. */
+#define HL_CMD_AT_LEADER (1u << 29)
 
 /* ACL categories, in the order ACL CAT prints them. */
 #define HL_ACL_KEYSPACE (1u << 0)

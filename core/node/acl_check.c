@@ -22,6 +22,34 @@ struct refusal {
     int index;
 };
 
+/* Flags of a key whose use depends on the options: SET reads only with GET, BITFIELD writes only
+ * with something other than GET. */
+static uint32_t flags_used(const struct hl_command *cmd, const struct hl_slice *argv, int argc,
+                           uint32_t flags)
+{
+    const uint32_t writes = HL_KEY_INSERT | HL_KEY_DELETE | HL_KEY_UPDATE;
+    if ((flags & HL_KEY_VARIABLE_FLAGS) == 0) {
+        return flags;
+    }
+    if (strcmp(cmd->row->name, "set") == 0) {
+        for (int i = 3; i < argc; i++) {
+            if (hl_slice_is(argv[i], "get")) {
+                return flags;
+            }
+        }
+        return flags & ~(uint32_t)HL_KEY_ACCESS;
+    }
+    if (strcmp(cmd->row->name, "bitfield") == 0) {
+        for (int i = 2; i < argc; i += 3) {
+            if (!hl_slice_is(argv[i], "get")) {
+                return flags;
+            }
+        }
+        return (flags & ~writes & ~(uint32_t)(HL_KEY_RW | HL_KEY_OW | HL_KEY_RM)) | HL_KEY_RO;
+    }
+    return flags;
+}
+
 /* What a use of a key needs: reading, writing, or only that it may be named. */
 static uint32_t needs_of(uint32_t flags)
 {
@@ -104,7 +132,7 @@ static struct refusal check_selector(const struct acl_selector *selector,
         return (struct refusal){HL_ACL_NO_COMMAND, 0};
     }
     for (int i = 0; i < ref_count; i++) {
-        uint32_t flags = refs[i].flags;
+        uint32_t flags = flags_used(cmd, argv, argc, refs[i].flags);
         if ((flags & HL_KEY_NOT_KEY) == 0 &&
             !key_allowed(selector, argv[refs[i].index], needs_of(flags))) {
             return (struct refusal){HL_ACL_NO_KEY, refs[i].index};

@@ -212,8 +212,8 @@ static bool server_state_ok(struct hl_node *node, struct hl_session *session,
            leader_ok(node, session, cmd, argc, argv);
 }
 
-bool hl_admit(struct hl_node *node, struct hl_session *session, struct hl_command *cmd, int argc,
-              const struct hl_slice *argv)
+bool hl_admit_caller(struct hl_node *node, struct hl_session *session, struct hl_command *cmd,
+                     int argc, const struct hl_slice *argv)
 {
     if (!name_and_arity_ok(session, cmd, argc, argv)) {
         return false;
@@ -228,5 +228,12 @@ bool hl_admit(struct hl_node *node, struct hl_session *session, struct hl_comman
     if ((session->flags & HL_SESSION_MULTI) != 0 && (cmd->flags & HL_CMD_NO_MULTI) != 0) {
         return refuse(session, "ERR Command not allowed inside a transaction");
     }
-    return server_state_ok(node, session, cmd, argc, argv);
+    return true;
+}
+
+bool hl_admit(struct hl_node *node, struct hl_session *session, struct hl_command *cmd, int argc,
+              const struct hl_slice *argv)
+{
+    return hl_admit_caller(node, session, cmd, argc, argv) &&
+           server_state_ok(node, session, cmd, argc, argv);
 }

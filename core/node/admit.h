@@ -35,4 +35,8 @@ bool hl_admit_writes(struct hl_node *node, struct hl_session *session,
 bool hl_admit_crowded(struct hl_node *node, struct hl_session *session,
                       const struct hl_command *cmd);
 
+/* The part of hl_admit() that looks at the caller and the request, not at the state of the node. */
+bool hl_admit_caller(struct hl_node *node, struct hl_session *session, struct hl_command *cmd,
+                     int argc, const struct hl_slice *argv);
+
 #endif

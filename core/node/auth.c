@@ -93,7 +93,7 @@ void hl_auth_user_gone(struct hl_node *node, struct hl_user *user, struct hl_ses
         session->user = hl_acl_default(node->acl);
         session->flags &= ~HL_SESSION_AUTHENTICATED;
         session->flags |= session == current ? HL_SESSION_CLOSE_AFTER : HL_SESSION_CLOSE_NOW;
-        node->world->output(node->world->ctx, session);
+        hl_session_tell_output(node, session);
     }
 }
 

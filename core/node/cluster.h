@@ -39,6 +39,7 @@ enum hl_consistency {
 
 /* Part of struct hl_node_config; zeros and NULLs are the defaults. */
 struct hl_cluster_config {
+    bool enabled;            /* `raft`: this node is, or may become, one of several */
     const char *name;        /* of this node; borrowed until hl_node_destroy(), as all texts */
     const char *raft_addr;   /* where peers reach it: host:port */
     const char *client_addr; /* where clients reach it */
@@ -70,12 +71,16 @@ void hl_node_bootstrap(struct hl_node *node, const unsigned char *cluster_id,
 /*
  * A frame (node/wire.h) arrived over a connection to `from`, as the transport knows that peer; it
  * is borrowed for the call.  A frame that is malformed, or not from `from`, or for another node or
- * cluster is dropped and logged; HELLO and FORWARD frames are the edge's and are ignored here.
+ * cluster is dropped and logged; HELLO frames are the edge's and are ignored here.
  */
 void hl_node_peer_message(struct hl_node *node, hl_peer from, struct hl_slice frame);
 
 /* All connections of one class to the peer are gone: what was sent may be lost. */
 void hl_node_peer_lost(struct hl_node *node, hl_peer peer);
+
+/* Requests forwarded to the peer, or answers to those that it forwarded here, may be lost: a
+ * connection of class HL_PEER_FORWARD to or from it broke, or dropped a frame. */
+void hl_node_forward_lost(struct hl_node *node, hl_peer peer);
 
 /* Time has passed: elections, heartbeats, and the next slice of work that was cut into slices
  * (applying, rebuilding, sending snapshots).  May be called at any time. */
@@ -87,6 +92,9 @@ uint64_t hl_node_wake_us(const struct hl_node *node);
 
 /* True when this node leads, so that it executes writes. */
 bool hl_node_leads(const struct hl_node *node);
+
+/* True when this node is, or may become, one of several: cluster clients are told so. */
+bool hl_node_is_cluster(const struct hl_node *node);
 
 /* The leader as far as this node knows, or NULL; valid until the next call. */
 const struct hl_member *hl_node_leader(const struct hl_node *node);

@@ -116,7 +116,7 @@ static bool listed(struct hl_call *call, const struct list_filter *filter,
                    const struct hl_session *session)
 {
     bool known = true;
-    if ((session->flags & HL_SESSION_INTERNAL) != 0 ||
+    if ((session->flags & HL_SESSION_HIDDEN) != 0 ||
         (filter->type.ptr != NULL && !is_of_type(session, filter->type, &known))) {
         return false;
     }
@@ -210,7 +210,7 @@ static bool kills(struct hl_call *call, const struct kill_filter *f,
                   const struct hl_session *session)
 {
     bool known = true;
-    if ((session->flags & HL_SESSION_INTERNAL) != 0 || (f->skip_me && session == call->session) ||
+    if ((session->flags & HL_SESSION_HIDDEN) != 0 || (f->skip_me && session == call->session) ||
         (f->id != 0 && (uint64_t)f->id != session->id)) {
         return false;
     }

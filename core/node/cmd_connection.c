@@ -3,6 +3,7 @@
 #include "kit/alloc.h"
 #include "kit/assert.h"
 #include "kit/num.h"
+#include "node/forward.h"
 #include "node/node_internal.h"
 #include "node/observe.h"
 
@@ -75,6 +76,7 @@ static void cmd_reset(struct hl_call *call)
     session->db = 0;
     session->own_consistency = false;
     session->read_token = 0;
+    hl_forward_session_ended(call->node, session);
     session->writer.proto = 2;
     set_name(&session->name, (struct hl_slice){0});
     hl_session_authenticate_default(call->node, session);
@@ -175,12 +177,6 @@ static void cmd_auth(struct hl_call *call)
     }
 }
 
-/* The commands of Redis Cluster, which clients send to find out whether this is one. */
-static void cmd_no_cluster(struct hl_call *call)
-{
-    hl_reply_error(call, "ERR This instance has cluster support disabled");
-}
-
 #define CONNECTION_FLAGS (HL_CMD_NOSCRIPT | HL_CMD_LOADING | HL_CMD_STALE | HL_CMD_FAST)
 
 const struct hl_command_row hl_commands_connection[] = {
@@ -252,32 +248,5 @@ const struct hl_command_row hl_commands_connection[] = {
      .complexity = "O(N) where N is the number of the user's passwords",
      .summary = "Log in with a password, or as a user with a password or token.",
      .args = "[username] password"},
-    {.name = "readonly",
-     .run = cmd_no_cluster,
-     .arity = 1,
-     .flags = HL_CMD_LOADING | HL_CMD_STALE | HL_CMD_FAST,
-     .acl = HL_ACL_CONNECTION,
-     .group = "cluster",
-     .since = "3.0.0",
-     .complexity = "O(1)",
-     .summary = "Let a cluster connection read from replicas; refused outside a cluster."},
-    {.name = "readwrite",
-     .run = cmd_no_cluster,
-     .arity = 1,
-     .flags = HL_CMD_LOADING | HL_CMD_STALE | HL_CMD_FAST,
-     .acl = HL_ACL_CONNECTION,
-     .group = "cluster",
-     .since = "3.0.0",
-     .complexity = "O(1)",
-     .summary = "End READONLY; refused outside a cluster."},
-    {.name = "cluster",
-     .run = cmd_no_cluster,
-     .arity = -2,
-     .flags = HL_CMD_STALE,
-     .group = "cluster",
-     .since = "3.0.0",
-     .complexity = "O(1)",
-     .summary = "Ask about the cluster; refused outside one.",
-     .args = "subcommand:string [arg:string...]"},
 };
 const size_t hl_commands_connection_count = HL_ARRAY_LEN(hl_commands_connection);

@@ -1,6 +1,7 @@
 /* Periodic work: expiry and eviction as effects, statistics, the retry of a full disk. */
 #include "kit/assert.h"
 #include "node/admit.h"
+#include "node/forward.h"
 #include "node/node_internal.h"
 
 #define EXPIRE_KEYS_PER_CYCLE 20 /* times the effort, per step */
@@ -124,7 +125,7 @@ void hl_resume_postponed(struct hl_node *node)
     {
         struct hl_session *session = HL_LIST_ENTRY(it, struct hl_session, all);
         if ((session->flags & HL_SESSION_POSTPONED) != 0) {
-            node->world->resume(node->world->ctx, session);
+            hl_session_tell_resume(node, session);
         }
     }
 }
@@ -137,6 +138,7 @@ void hl_node_cron(struct hl_node *node)
         hl_resume_postponed(node); /* so that those who waited for too long are refused */
     }
     hl_blocked_cron(node);
+    hl_forward_cron(node);
     if (node->loading) {
         return;
     }

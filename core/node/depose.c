@@ -7,6 +7,7 @@
  * nothing.
  */
 #include "kit/assert.h"
+#include "node/forward.h"
 #include "node/node_internal.h"
 #include "raft/mutant.h"
 #include "resp/reader.h"
@@ -113,6 +114,7 @@ void hl_replica_depose(struct hl_node *node)
     {
         redirect_reads(node, HL_LIST_ENTRY(it, struct hl_session, waiting));
     }
+    hl_forward_deposed(node);
     if (node->blocked_count != 0) {
         end_blocked(node);
     }

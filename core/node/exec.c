@@ -5,6 +5,7 @@
 #include "command/args.h"
 #include "kit/assert.h"
 #include "node/admit.h"
+#include "node/forward.h"
 #include "node/node_internal.h"
 #include "raft/mutant.h"
 
@@ -116,7 +117,7 @@ void hl_session_reply_done(struct hl_node *node, struct hl_session *session,
 {
     hl_session_hold(node, session, need);
     if ((session->flags & HL_SESSION_WRITING) == 0 && session->open != session->left) {
-        node->world->output(node->world->ctx, session);
+        hl_session_tell_output(node, session);
     }
 }
 
@@ -225,6 +226,20 @@ static void refuse(struct hl_node *node, struct hl_session *session, struct hl_c
     hl_session_reply_done(node, session, &ungated);
 }
 
+/* What a follower does with a request for the leader. */
+static void send_to_leader(struct hl_node *node, struct hl_session *session, struct hl_command *cmd,
+                           int argc, const struct hl_slice *argv)
+{
+    size_t start = session->out.len;
+    session->last_ms = node->now_ms;
+    if (hl_forward_checks_here(session) && !hl_admit_caller(node, session, cmd, argc, argv)) {
+        refuse(node, session, cmd, start);
+        return;
+    }
+    hl_replica_forget_reader(node, session);
+    hl_forward_send(node, session, argc, argv);
+}
+
 enum hl_exec_result hl_node_execute(struct hl_node *node, struct hl_session *session, int argc,
                                     const struct hl_slice *argv)
 {
@@ -244,11 +259,20 @@ enum hl_exec_result hl_node_execute(struct hl_node *node, struct hl_session *ses
         session->flags |= HL_SESSION_POSTPONED;
         return HL_EXEC_POSTPONE;
     }
-    if (cmd != NULL && !node->cluster.leads && hl_replica_postpones(node, session, cmd)) {
+    bool elsewhere = session->line != NULL || !node->cluster.leads;
+    enum hl_forward_verdict verdict =
+        elsewhere ? hl_forward_verdict(node, session, cmd) : HL_FORWARD_LOCAL;
+    if (verdict == HL_FORWARD_WAIT ||
+        (verdict == HL_FORWARD_LOCAL && cmd != NULL && !node->cluster.leads &&
+         hl_replica_postpones(node, session, cmd))) {
         session->flags |= HL_SESSION_POSTPONED;
         return HL_EXEC_POSTPONE;
     }
     session->flags &= ~HL_SESSION_POSTPONED;
+    if (verdict == HL_FORWARD_SEND) {
+        send_to_leader(node, session, cmd, argc, argv);
+        return HL_EXEC_DONE;
+    }
     session->last_ms = node->now_ms;
     size_t start = session->out.len;
     if (is_web_request(cmd, argv)) {

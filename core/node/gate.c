@@ -142,7 +142,7 @@ void hl_gate_release(struct hl_node *node)
     {
         struct hl_session *session = HL_LIST_ENTRY(it, struct hl_session, waiting);
         if (release(node, session)) {
-            node->world->output(node->world->ctx, session);
+            hl_session_tell_output(node, session);
         }
     }
 }

@@ -4,6 +4,7 @@
 #include "kit/alloc.h"
 #include "kit/assert.h"
 #include "node/acl.h"
+#include "node/forward.h"
 #include "node/node_internal.h"
 #include "node/observe.h"
 #include "raft/mutant.h"
@@ -79,6 +80,7 @@ static void register_rows(struct hl_node *node)
         {hl_commands_client, hl_commands_client_count},
         {hl_commands_database, hl_commands_database_count},
         {hl_commands_observe, hl_commands_observe_count},
+        {hl_commands_cluster, hl_commands_cluster_count},
         {hl_commands_once, hl_commands_once_count},
     };
     for (size_t i = 0; i < HL_ARRAY_LEN(families); i++) {
@@ -113,6 +115,7 @@ struct hl_node *hl_node_create(const struct hl_world *world, struct hl_wal *wal,
     }
     init_keyspace(node);
     hl_watch_init(node);
+    hl_forward_init(node);
     hl_observe_init(node);
     node->commands = hl_command_table_create();
     node->services.commands = node->commands;
@@ -149,6 +152,7 @@ void hl_node_destroy(struct hl_node *node)
         return;
     }
     hl_load_fini(node); /* loading may have been broken off */
+    hl_forward_fini(node);
     HL_ASSERT(hl_list_empty(&node->sessions));
     hl_snapshot_load_fini(node);
     hl_replica_fini(node);
@@ -194,6 +198,7 @@ void hl_node_begin(struct hl_node *node)
 void hl_node_end(struct hl_node *node)
 {
     HL_ASSERT(!node->unit.open);
+    hl_forward_pump(node);
     if (node->wal == NULL || node->log_state == HL_LOG_BROKEN) {
         return;
     }

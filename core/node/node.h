@@ -35,6 +35,7 @@ struct hl_slowlog;
 struct hl_latency;
 struct hl_watch_table;
 struct hl_error_counts;
+struct hl_forwarding;
 
 /* What the node asks of the machine, or of the simulator.  All functions are called on the loop
  * thread, and all but the last two are required. */
@@ -60,6 +61,8 @@ struct hl_world {
     /* Send a frame (node/wire.h) to a member over its connection of that class; borrowed for the
      * call.  Best effort: what is lost is sent again.  NULL: this node is always alone. */
     void (*send)(void *ctx, hl_peer to, enum hl_peer_class peer_class, struct hl_slice frame);
+    /* Would a frame of that class to the member be sent now?  NULL: always. */
+    bool (*reaches)(void *ctx, hl_peer to, enum hl_peer_class peer_class);
     /* The group has these members now, this node among them or not: keep connections to the others
      * and to nobody else.  Borrowed for the call.  NULL: this node is always alone. */
     void (*peers)(void *ctx, const struct hl_members *members);
@@ -216,6 +219,7 @@ struct hl_node {
     struct hl_session *current; /* whose command is running, or NULL */
     struct hl_acl *acl;
     struct hl_watch_table *watched;
+    struct hl_forwarding *forwarding;
 
     int64_t pause_until_ms;
     bool pause_all; /* false: writes only */

@@ -138,6 +138,8 @@ extern const struct hl_command_row hl_commands_connection[];
 extern const size_t hl_commands_connection_count;
 extern const struct hl_command_row hl_commands_client[];
 extern const size_t hl_commands_client_count;
+extern const struct hl_command_row hl_commands_cluster[];
+extern const size_t hl_commands_cluster_count;
 extern const struct hl_command_row hl_commands_observe[];
 extern const size_t hl_commands_observe_count;
 extern const struct hl_command_row hl_commands_database[];

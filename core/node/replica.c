@@ -4,6 +4,7 @@
 #include "kit/alloc.h"
 #include "kit/assert.h"
 #include "node/admit.h"
+#include "node/forward.h"
 #include "node/node_internal.h"
 #include "node/wire_raft.h"
 #include "raft/mutant.h"
@@ -233,7 +234,8 @@ static void carry_out(struct hl_node *node, const struct hl_raft_ready *ready,
     }
     take_reads(node, ready);
     committed(node, ready->commit);
-    if (ready->leader_changed && !c->leads) {
+    if (ready->leader_changed) {
+        hl_forward_leader_changed(node);
         hl_resume_postponed(node);
     }
     if (ready->transfer_failed && c->handing) {

@@ -3,6 +3,7 @@
 
 #include "kit/alloc.h"
 #include "kit/assert.h"
+#include "node/forward.h"
 #include "node/node_internal.h"
 #include "node/wire_raft.h"
 
@@ -230,11 +231,18 @@ void hl_node_peer_message(struct hl_node *node, hl_peer from, struct hl_slice by
     case HL_FRAME_SNAP_REPLY:
         hl_transfer_reply(node, &frame);
         return;
-    case HL_FRAME_HELLO:
     case HL_FRAME_FORWARD:
     case HL_FRAME_FORWARD_REPLY:
+        hl_forward_on_frame(node, from, frame.type, frame.body);
+        return;
+    case HL_FRAME_HELLO:
         return;
     }
+}
+
+void hl_node_forward_lost(struct hl_node *node, hl_peer peer)
+{
+    hl_forward_peer_lost(node, peer);
 }
 
 void hl_node_peer_lost(struct hl_node *node, hl_peer peer)

@@ -1,5 +1,6 @@
 #include "kit/alloc.h"
 #include "kit/assert.h"
+#include "node/forward.h"
 #include "node/node_internal.h"
 #include "node/observe.h"
 
@@ -15,7 +16,7 @@ struct hl_session *hl_session_create(struct hl_node *node, uint32_t flags)
     hl_list_init(&session->watches);
     hl_list_append(&node->sessions, &session->all);
     hl_session_authenticate_default(node, session);
-    if ((flags & HL_SESSION_INTERNAL) == 0) {
+    if ((flags & HL_SESSION_HIDDEN) == 0) {
         node->session_count++;
         node->stats.connections++;
     }
@@ -37,11 +38,12 @@ void hl_session_destroy(struct hl_node *node, struct hl_session *session)
         node->hooks.session_ended(node->hooks.ctx, session);
     }
     hl_replica_forget_reader(node, session);
+    hl_forward_session_ended(node, session);
     hl_txn_discard(node, session);
     hl_monitor_remove(node, session);
     hl_list_remove(&session->waiting);
     hl_list_remove(&session->all);
-    if ((session->flags & HL_SESSION_INTERNAL) == 0) {
+    if ((session->flags & HL_SESSION_HIDDEN) == 0) {
         node->session_count--;
     }
     hl_buf_fini(&session->out);
@@ -53,10 +55,28 @@ void hl_session_destroy(struct hl_node *node, struct hl_session *session)
     hl_free(session);
 }
 
+void hl_session_tell_output(struct hl_node *node, struct hl_session *session)
+{
+    if (session->port != NULL) {
+        session->port->output(node, session);
+        return;
+    }
+    node->world->output(node->world->ctx, session);
+}
+
+void hl_session_tell_resume(struct hl_node *node, struct hl_session *session)
+{
+    if (session->port != NULL) {
+        session->port->resume(node, session);
+        return;
+    }
+    node->world->resume(node->world->ctx, session);
+}
+
 void hl_session_close(struct hl_node *node, struct hl_session *session, bool after_output)
 {
     session->flags |= after_output ? HL_SESSION_CLOSE_AFTER : HL_SESSION_CLOSE_NOW;
-    node->world->output(node->world->ctx, session);
+    hl_session_tell_output(node, session);
 }
 
 struct hl_session *hl_session_by_id(struct hl_node *node, uint64_t id)
@@ -86,7 +106,7 @@ void hl_session_unblock(struct hl_node *node, struct hl_session *session)
     session->flags &= ~HL_SESSION_BLOCKED;
     session->blocked = (struct hl_blocked){0};
     node->blocked_count--;
-    node->world->resume(node->world->ctx, session);
+    hl_session_tell_resume(node, session);
 }
 
 void hl_blocked_cron(struct hl_node *node)

@@ -15,6 +15,7 @@
 #include "base/list.h"
 #include "command/command.h"
 #include "kit/bytes.h"
+#include "node/once.h"
 #include "resp/writer.h"
 
 #include <stdbool.h>
@@ -44,7 +45,12 @@ struct hl_user;
 #define HL_SESSION_TLS (1u << 17)
 #define HL_SESSION_WRITING (1u << 18) /* queued with the edge for output */
 #define HL_SESSION_EXECUTING (1u << 19)
-#define HL_SESSION_FORWARDED (1u << 20) /* acts for a client that is connected to another node */
+#define HL_SESSION_GUEST                                                                           \
+    (1u << 20) /* runs what another node forwards for its client (forward.h)                       \
+                */
+
+/* Sessions that are nobody's connection to this node. */
+#define HL_SESSION_HIDDEN (HL_SESSION_INTERNAL | HL_SESSION_GUEST)
 
 /* A stretch of output that waits for an entry to commit. */
 struct hl_gate_mark {
@@ -84,6 +90,13 @@ struct hl_blocked {
 #define HL_UNBLOCK_TIMEOUT 1
 #define HL_UNBLOCK_ERROR 2
 #define HL_UNBLOCK_CLOSED 3
+
+/* Where a session's output and news go that has no connection to the edge. */
+struct hl_session_port {
+    void (*output)(void *ctx,
+                   struct hl_session *session); /* as in struct hl_world; ctx: the node */
+    void (*resume)(void *ctx, struct hl_session *session);
+};
 
 #define HL_LAST_NAME_MAX 16
 
@@ -130,8 +143,11 @@ struct hl_session {
     size_t once_id_len;
     void *module_state; /* core/abi's, ended by node->hooks.session_ended */
 
+    struct hl_line *line;               /* its requests to the leader (forward.h), or NULL */
+    const struct hl_session_port *port; /* NULL: the edge's, which is struct hl_world */
+
     /* Told by the edge, for CLIENT LIST. */
-    void *edge;
+    void *edge; /* or the port's own */
     char addr[64], laddr[64];
     int fd;
     size_t qbuf_len, qbuf_free, argv_len;
@@ -149,6 +165,12 @@ static inline size_t hl_session_held(const struct hl_session *session)
 {
     return session->out.len - session->left;
 }
+
+/* The session has bytes that may leave, or a flag to close: its edge or port looks at it. */
+void hl_session_tell_output(struct hl_node *node, struct hl_session *session);
+
+/* The session takes input again. */
+void hl_session_tell_resume(struct hl_node *node, struct hl_session *session);
 
 /* Note that everything written to `out` so far, past the last mark, needs `gate` committed, and
  * leadership proved since now when `gate` is not 0. */

@@ -391,7 +391,8 @@ static void cmd_exec(struct hl_call *call)
     hl_txn_discard(call->node, session);
 }
 
-#define TXN_FLAGS (HL_CMD_NOSCRIPT | HL_CMD_LOADING | HL_CMD_STALE | HL_CMD_RUNS_IN_MULTI)
+#define TXN_FLAGS                                                                                  \
+    (HL_CMD_NOSCRIPT | HL_CMD_LOADING | HL_CMD_STALE | HL_CMD_RUNS_IN_MULTI | HL_CMD_AT_LEADER)
 
 const struct hl_command_row hl_commands_txn[] = {
     {.name = "multi",

@@ -4,8 +4,8 @@
 #include "kit/assert.h"
 #include "kit/tls.h"
 #include "node/bootstrap.h"
+#include "node/forward.h"
 #include "node/replica.h"
-#include "server/forward.h"
 #include "server/identity.h"
 #include "server/orders.h"
 #include "server/peer.h"
@@ -205,13 +205,7 @@ static void on_message(void *ctx, hl_peer from, struct hl_slice frame)
         begin_as(cluster, cluster->boot.decision);
         return; /* it is sent again */
     }
-    struct hl_wire_frame head;
-    if (is_starting(cluster->server->node) || hl_wire_decode(frame, &head, NULL) != HL_OK) {
-        return;
-    }
-    if (head.type == HL_FRAME_FORWARD || head.type == HL_FRAME_FORWARD_REPLY) {
-        hl_forward_frame(cluster->server->forward, &head);
-    } else {
+    if (!is_starting(cluster->server->node)) {
         hl_node_peer_message(cluster->server->node, from, frame);
     }
 }
@@ -219,9 +213,12 @@ static void on_message(void *ctx, hl_peer from, struct hl_slice frame)
 static void on_lost(void *ctx, hl_peer peer, enum hl_peer_class peer_class)
 {
     struct hl_cluster_edge *cluster = ctx;
+    if (!cluster->begun || cluster->server->node->loading) {
+        return;
+    }
     if (peer_class == HL_PEER_FORWARD) {
-        hl_forward_lost(cluster->server->forward, peer);
-    } else if (cluster->begun && !is_starting(cluster->server->node)) {
+        hl_node_forward_lost(cluster->server->node, peer);
+    } else {
         hl_node_peer_lost(cluster->server->node, peer);
     }
 }
@@ -250,6 +247,13 @@ static void on_asked(void *ctx, const struct hl_wire_frame *frame, const struct 
 static void on_log(void *ctx, int level, const char *line)
 {
     log_line(ctx, level, line);
+}
+
+bool hl_cluster_reaches(void *ctx, hl_peer to, enum hl_peer_class peer_class)
+{
+    struct hl_server *server = ctx;
+    struct hl_peers *peers = server->cluster != NULL ? server->cluster->peers : NULL;
+    return peers != NULL && hl_peers_is_linked(peers, to, peer_class);
 }
 
 void hl_cluster_send(void *ctx, hl_peer to, enum hl_peer_class peer_class, struct hl_slice frame)
@@ -332,7 +336,7 @@ static void look_at_end(struct hl_cluster_edge *cluster)
     if (handed && cluster->handed_us == 0) {
         cluster->handed_us = now_us;
     }
-    bool told = handed && (hl_forward_is_idle(cluster->server->forward) ||
+    bool told = handed && (hl_forward_is_idle(cluster->server->node) ||
                            now_us - cluster->handed_us >= LAST_REPLIES_US);
     if (told || now_us >= cluster->end_us) {
         log_line(cluster, 2, handed ? "leadership was handed over" : "nobody took leadership over");
@@ -382,33 +386,6 @@ void hl_cluster_before_poll(struct hl_server *server)
     (void)uv_timer_start(&cluster->wake, on_wake, wait_ms, 0);
 }
 
-bool hl_cluster_try_send(struct hl_server *server, hl_peer to, enum hl_peer_class peer_class,
-                         struct hl_slice frame)
-{
-    struct hl_peers *peers = server->cluster->peers;
-    return peers != NULL && hl_peers_try_send(peers, to, peer_class, frame);
-}
-
-bool hl_cluster_is_up(struct hl_server *server, hl_peer to, enum hl_peer_class peer_class)
-{
-    struct hl_peers *peers = server->cluster->peers;
-    return peers != NULL && hl_peers_is_up(peers, to, peer_class);
-}
-
-bool hl_cluster_is_linked(struct hl_server *server, hl_peer to, enum hl_peer_class peer_class)
-{
-    struct hl_peers *peers = server->cluster->peers;
-    return peers != NULL && hl_peers_is_linked(peers, to, peer_class);
-}
-
-void hl_cluster_break(struct hl_server *server, hl_peer to, enum hl_peer_class peer_class)
-{
-    struct hl_peers *peers = server->cluster->peers;
-    if (peers != NULL) {
-        hl_peers_break(peers, to, peer_class);
-    }
-}
-
 void hl_cluster_ask(struct hl_server *server, const char *name, const char *address)
 {
     hl_peers_ask(server->cluster->peers, name, address);
@@ -427,7 +404,12 @@ void hl_cluster_info(struct hl_server *server, struct hl_buf *out)
 {
     if (server->cluster != NULL) {
         hl_peers_info(server->cluster->peers, out);
-        hl_forward_info(server->forward, out);
+        struct hl_forward_stats stats = hl_forward_stats(server->node);
+        hl_buf_printf(out,
+                      "raft_forwarded:%llu\r\nraft_served_for_others:%llu\r\n"
+                      "raft_clients_of_others:%llu\r\n",
+                      (unsigned long long)stats.sent, (unsigned long long)stats.received,
+                      (unsigned long long)stats.guests);
     }
 }
 
@@ -492,7 +474,6 @@ hl_err hl_cluster_start(struct hl_server *server, struct hl_errmsg *msg)
     cluster->wake_us = UINT64_MAX;
     server->cluster = cluster;
     server->orders = hl_orders_create(server);
-    server->forward = hl_forward_create(server);
     (void)uv_timer_init(&server->loop, &cluster->boot_timer);
     (void)uv_timer_init(&server->loop, &cluster->wake);
     cluster->boot_timer.data = cluster;
@@ -528,8 +509,6 @@ void hl_cluster_destroy(struct hl_server *server)
         hl_tls_context_destroy(cluster->tls_server);
         hl_tls_context_destroy(cluster->tls_client);
         hl_orders_destroy(server->orders);
-        hl_forward_destroy(server->forward);
-        server->forward = NULL;
         hl_free(cluster);
         server->cluster = NULL;
     }

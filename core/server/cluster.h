@@ -37,21 +37,11 @@ void hl_cluster_destroy(struct hl_server *server);
 /* Read the certificates again.  On failure the old ones stay in use. */
 HL_MUST_USE hl_err hl_cluster_load_tls(struct hl_server *server, struct hl_errmsg *msg);
 
+/* hl_world.reaches. */
+bool hl_cluster_reaches(void *ctx, hl_peer to, enum hl_peer_class peer_class);
+
 /* Append what INFO tells of connections to other nodes. */
 void hl_cluster_info(struct hl_server *server, struct hl_buf *out);
-
-/* hl_peers_try_send(), _is_up(), _is_linked() and _break() of this node's transport. */
-bool hl_cluster_try_send(struct hl_server *server, hl_peer to, enum hl_peer_class peer_class,
-                         struct hl_slice frame);
-
-/* See hl_cluster_try_send(). */
-bool hl_cluster_is_up(struct hl_server *server, hl_peer to, enum hl_peer_class peer_class);
-
-/* See hl_cluster_try_send(). */
-bool hl_cluster_is_linked(struct hl_server *server, hl_peer to, enum hl_peer_class peer_class);
-
-/* See hl_cluster_try_send(). */
-void hl_cluster_break(struct hl_server *server, hl_peer to, enum hl_peer_class peer_class);
 
 /* Ask a node who it is, for hl_orders_answer(). */
 void hl_cluster_ask(struct hl_server *server, const char *name, const char *address);

@@ -10,7 +10,6 @@
 #include "kit/assert.h"
 #include "kit/tls.h"
 #include "resp/peek.h"
-#include "server/forward.h"
 #include "server/limits.h"
 #include "server/secure.h"
 #include "server/sockets.h"
@@ -49,9 +48,6 @@ static void conn_close(struct hl_conn *conn)
     hl_list_remove(&conn->output);
     hl_list_remove(&conn->resume);
     server->connection_count--;
-    if (conn->remote != NULL) {
-        hl_forward_client_gone(server->forward, conn);
-    }
     conn->session->edge = NULL; /* what ends with the session wakes nobody */
     hl_session_destroy(server->node, conn->session);
     conn->session = NULL;
@@ -77,10 +73,6 @@ static void wait_for(struct hl_conn *conn, int events)
 void hl_conn_output(void *ctx, struct hl_session *session)
 {
     struct hl_server *server = ctx;
-    if ((session->flags & HL_SESSION_FORWARDED) != 0) {
-        hl_forward_output(session);
-        return;
-    }
     struct hl_conn *conn = conn_of(session);
     if (conn == NULL || hl_list_linked(&conn->output)) {
         return;
@@ -92,10 +84,6 @@ void hl_conn_output(void *ctx, struct hl_session *session)
 void hl_conn_resume(void *ctx, struct hl_session *session)
 {
     struct hl_server *server = ctx;
-    if ((session->flags & HL_SESSION_FORWARDED) != 0) {
-        hl_forward_resume(session);
-        return;
-    }
     struct hl_conn *conn = conn_of(session);
     if (conn != NULL && !hl_list_linked(&conn->resume)) {
         hl_list_append(&server->resumes, &conn->resume);
@@ -131,20 +119,10 @@ static void prefetch(const struct hl_conn *conn, const struct hl_peek *peek)
     }
 }
 
-/* Here, or where the leader is. */
-static enum hl_exec_result execute(struct hl_conn *conn, int argc, const struct hl_slice *argv)
-{
-    struct hl_forward *forward = conn->server->forward;
-    if (forward != NULL && hl_forward_take(forward, conn, argc, argv)) {
-        return HL_EXEC_DONE;
-    }
-    return hl_node_execute(conn->server->node, conn->session, argc, argv);
-}
-
 /* Run one request, or keep it for later. */
 static void run_one(struct hl_conn *conn, int argc, const struct hl_slice *argv)
 {
-    if (execute(conn, argc, argv) == HL_EXEC_POSTPONE) {
+    if (hl_node_execute(conn->server->node, conn->session, argc, argv) == HL_EXEC_POSTPONE) {
         postpone(conn, argc, argv);
     }
 }
@@ -406,7 +384,8 @@ static void resume_one(struct hl_conn *conn)
         hl_free(held.argv);
     } else if (held.argv != NULL) {
         conn->session->flags &= ~HL_SESSION_POSTPONED;
-        if (execute(conn, held.argc, held.argv) == HL_EXEC_POSTPONE) {
+        if (hl_node_execute(conn->server->node, conn->session, held.argc, held.argv) ==
+            HL_EXEC_POSTPONE) {
             conn->postponed = held;
             return;
         }
@@ -428,9 +407,6 @@ void hl_conns_flush(struct hl_server *server)
         hl_server_enter(server);
         resume_one(HL_LIST_ENTRY(first, struct hl_conn, resume));
         done = first;
-    }
-    if (server->forward != NULL) {
-        hl_forward_flush(server->forward);
     }
     while (!hl_list_empty(&server->outputs)) {
         struct hl_list_node *first = server->outputs.next;

@@ -11,7 +11,6 @@ struct hl_postponed {
 };
 
 struct hl_tls;
-struct hl_remote;
 
 struct hl_conn {
     uv_poll_t poll;
@@ -25,11 +24,10 @@ struct hl_conn {
     struct hl_list_node all, output, resume;
     bool ended; /* the peer will send no more; what it is owed still leaves */
     bool closing;
-    bool paused;              /* limits.c: it reads too little of what it is sent */
-    int64_t soft_since_ms;    /* limits.c: since when it is above its soft limit; 0: it is not */
-    struct hl_tls *tls;       /* NULL without TLS */
-    struct hl_remote *remote; /* forward.c: what the leader does for this client, or NULL */
-    bool tls_more;            /* the engine holds plaintext, or its end, that was not read */
+    bool paused;           /* limits.c: it reads too little of what it is sent */
+    int64_t soft_since_ms; /* limits.c: since when it is above its soft limit; 0: it is not */
+    struct hl_tls *tls;    /* NULL without TLS */
+    bool tls_more;         /* the engine holds plaintext, or its end, that was not read */
 };
 
 #endif

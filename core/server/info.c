@@ -344,8 +344,7 @@ static void latencystats_section(struct hl_server *server, struct hl_buf *out)
 
 static void cluster_section(struct hl_server *server, struct hl_buf *out)
 {
-    (void)server;
-    hl_buf_append_text(out, "# Cluster\r\ncluster_enabled:0\r\n");
+    hl_buf_printf(out, "# Cluster\r\ncluster_enabled:%d\r\n", hl_node_is_cluster(server->node));
 }
 
 static void keyspace_section(struct hl_server *server, struct hl_buf *out)

@@ -59,7 +59,7 @@ static void finish(struct hl_orders *orders, const char *error)
             hl_write_error(&session->writer, error);
         }
         hl_session_gate(node, session, 0);
-        node->world->output(node->world->ctx, session);
+        hl_session_tell_output(node, session);
         hl_session_unblock(node, session);
     }
 }

@@ -219,33 +219,6 @@ void hl_peers_send(struct hl_peers *peers, hl_peer to, enum hl_peer_class peer_c
     }
 }
 
-bool hl_peers_try_send(struct hl_peers *peers, hl_peer to, enum hl_peer_class peer_class,
-                       struct hl_slice frame)
-{
-    struct peer *peer = peers_find(peers, to);
-    if (peer == NULL || peers->closing) {
-        return false;
-    }
-    struct peer_line *line = &peer->lines[peer_class_at(peer_class)];
-    return line->state == LINE_UP &&
-           peer_link_send(line->link, frame, false, &line->dropped) == HL_OK;
-}
-
-void hl_peers_break(struct hl_peers *peers, hl_peer to, enum hl_peer_class peer_class)
-{
-    struct peer *peer = peers_find(peers, to);
-    if (peer == NULL || peers->closing) {
-        return;
-    }
-    unsigned at = peer_class_at(peer_class);
-    if (peer->inbound[at] != NULL) {
-        peer_link_fail(peer->inbound[at], "something did not arrive");
-    }
-    if (peer->lines[at].link != NULL) {
-        peer_link_fail(peer->lines[at].link, "something could not be sent");
-    }
-}
-
 void hl_peers_ask(struct hl_peers *peers, const char *name, const char *address)
 {
     HL_LIST_EACH(it, &peers->questions)

@@ -88,14 +88,6 @@ void hl_peers_set(struct hl_peers *peers, const struct hl_members *members);
 void hl_peers_send(struct hl_peers *peers, hl_peer to, enum hl_peer_class peer_class,
                    struct hl_slice frame);
 
-/* The same for what must not be lost without a word: false when nothing was taken. */
-bool hl_peers_try_send(struct hl_peers *peers, hl_peer to, enum hl_peer_class peer_class,
-                       struct hl_slice frame);
-
-/* Close the connections of this class with the node, so that both sides know that something is
- * missing; they are made again.  hooks.lost() is called at once. */
-void hl_peers_break(struct hl_peers *peers, hl_peer to, enum hl_peer_class peer_class);
-
 /* Ask whoever is at `address` who it is; hooks.answer() tells, with `name`.  A question still open
  * for this name is not asked again. */
 void hl_peers_ask(struct hl_peers *peers, const char *name, const char *address);

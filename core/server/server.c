@@ -89,6 +89,7 @@ void hl_server_init_world(struct hl_server *server)
         .fatal = fatal,
         .log = log_line,
         .send = hl_cluster_send,
+        .reaches = hl_cluster_reaches,
         .peers = hl_cluster_peers,
     };
 }

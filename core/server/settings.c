@@ -164,6 +164,7 @@ static struct hl_cluster_config cluster_of(const struct hl_server *server)
     const struct hl_config *cfg = server->config;
     return (struct hl_cluster_config){
         .name = hl_config_text(cfg, HL_CFG_RAFT_NODE_ID),
+        .enabled = hl_config_bool(cfg, HL_CFG_RAFT),
         .raft_addr = hl_config_raft_address(cfg),
         .client_addr = server->options.client_addr,
         .election_us = (uint64_t)hl_config_int(cfg, HL_CFG_RAFT_ELECTION_TIMEOUT) * 1000,

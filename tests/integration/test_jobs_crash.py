@@ -248,9 +248,7 @@ def crash_often(crashes, dropdisk):
 def main():
     print(f"seed {SEED}")
     crash_often(CRASHES, False)
-    if "asan" in SERVER:
-        print("(no preloaded library comes before that of the sanitizer: no forgetful disk)")
-    elif os.path.exists(DROPDISK):
+    if os.path.exists(DROPDISK):
         crash_often(max(CRASHES // 3, 1), True)
     else:
         print("(dropdisk is not built: skipped)")

@@ -3,6 +3,7 @@
  * which checksums would hide everything, and a whole frame. */
 #include "kit/alloc.h"
 #include "kit/assert.h"
+#include "node/forward.h"
 #include "node/wire_raft.h"
 
 static void check_same(const struct hl_buf *made, struct hl_slice from)
@@ -81,12 +82,34 @@ static void try_raft(struct hl_slice body, struct hl_buf *out)
     check_same(out, body);
 }
 
+static void try_forward(struct hl_slice body, struct hl_buf *out)
+{
+    struct hl_forward_msg msg;
+    if (hl_forward_msg_decode(body, &msg)) {
+        hl_forward_msg_encode(&msg, out);
+        check_same(out, body);
+        if (msg.kind == HL_FORWARD_REQUEST) {
+            hl_free((void *)msg.argv);
+        }
+    }
+}
+
+static void try_forward_reply(struct hl_slice body, struct hl_buf *out)
+{
+    struct hl_forward_reply reply;
+    if (hl_forward_reply_decode(body, &reply)) {
+        hl_forward_reply_encode(&reply, out);
+        check_same(out, body);
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static void (*const tries[])(struct hl_slice body, struct hl_buf * out) = {
-        try_frame, try_hello, try_chunk, try_reply, try_members, try_raft};
+        try_frame,   try_hello, try_chunk,   try_reply,
+        try_members, try_raft,  try_forward, try_forward_reply};
     if (size == 0) {
         return 0;
     }

@@ -241,7 +241,7 @@ static inline void member_close(struct member *m)
     HL_LIST_EACH(it, &m->node->sessions)
     {
         struct hl_session *session = HL_LIST_ENTRY(it, struct hl_session, all);
-        if ((session->flags & HL_SESSION_INTERNAL) == 0) {
+        if ((session->flags & HL_SESSION_HIDDEN) == 0) {
             hl_session_destroy(m->node, session);
         }
     }

@@ -152,7 +152,7 @@ static inline void rig_close(struct rig *rig)
     HL_LIST_EACH(it, &rig->node->sessions)
     {
         struct hl_session *session = HL_LIST_ENTRY(it, struct hl_session, all);
-        if ((session->flags & HL_SESSION_INTERNAL) == 0) { /* the loader's ends with the node */
+        if ((session->flags & HL_SESSION_HIDDEN) == 0) { /* the loader's ends with the node */
             hl_session_destroy(rig->node, session);
         }
     }

@@ -1,0 +1,313 @@
+/* Forwarding: a client of a follower works as if it were connected to the leader, whoever leads.
+ *
+ * Method: a group of three nodes in memory; the client talks to a follower all the time. */
+#include "node/forward.h"
+#include "unit/node/group.h"
+
+static struct group g;
+
+static void setup(void)
+{
+    group_init(&g, 3);
+}
+
+static void teardown(void)
+{
+    group_fini(&g);
+}
+
+TestSuite(forward, .init = setup, .fini = teardown);
+
+/* A follower that knows who leads. */
+static struct member *follower_of(struct member *leader)
+{
+    group_run(&g, 20);
+    struct member *follower = &g.at[(leader->at + 1) % g.count];
+    cr_assert_not_null(hl_node_leader(follower->node));
+    return follower;
+}
+
+static bool is_closing(const struct hl_session *session)
+{
+    return (session->flags & (HL_SESSION_CLOSE_AFTER | HL_SESSION_CLOSE_NOW)) != 0;
+}
+
+/* Run without waiting, then let `steps` pass and expect all output so far. */
+static void expect_after(struct hl_session *session, int steps, const char *want)
+{
+    group_run(&g, steps);
+    struct hl_slice got = hl_session_output(session);
+    cr_assert(hl_slice_equal(got, hl_slice_of(want)), "got '%.*s', want '%s'", (int)got.len,
+              got.ptr, want);
+    hl_session_taken(session, got.len);
+}
+
+Test(forward, a_write_runs_at_the_leader_and_its_reply_comes_back)
+{
+    struct member *f = follower_of(group_lead(&g));
+    struct hl_session *a = member_client(f);
+    member_say(f, a, "SET k v", "+OK\r\n");
+    member_say(f, a, "GET k", "$1\r\nv\r\n");
+    member_say(f, a, "HSET k f v",
+               "-WRONGTYPE Operation against a key holding the wrong kind of value\r\n");
+    group_expect_equal(&g);
+}
+
+Test(forward, replies_of_a_pipeline_come_in_order)
+{
+    struct member *f = follower_of(group_lead(&g));
+    struct hl_session *a = member_client(f);
+    cr_assert(member_run(f, a, "INCR n"));
+    cr_assert(member_run(f, a, "GET n"));
+    cr_assert(member_run(f, a, "nonsense"));
+    cr_assert(member_run(f, a, "INCR n"));
+    cr_assert_not(member_run(f, a, "PING"),
+                  "what this node answers waits for what the leader does");
+    expect_after(a, 40,
+                 ":1\r\n$1\r\n1\r\n-ERR unknown command 'nonsense', with args beginning with: "
+                 "\r\n:2\r\n");
+    member_say(f, a, "PING", "+PONG\r\n");
+}
+
+Test(forward, errors_that_need_no_leader_are_made_here)
+{
+    struct member *f = follower_of(group_lead(&g));
+    struct hl_session *a = member_client(f);
+    member_say(f, a, "SET k", "-ERR wrong number of arguments for 'set' command\r\n");
+    cr_assert_eq(hl_forward_stats(f->node).sent, 0);
+}
+
+Test(forward, the_database_goes_along)
+{
+    struct member *f = follower_of(group_lead(&g));
+    struct hl_session *a = member_client(f);
+    member_say(f, a, "SELECT 3", "+OK\r\n");
+    member_say(f, a, "SET k three", "+OK\r\n");
+    member_say(f, a, "SELECT 0", "+OK\r\n");
+    member_say(f, a, "EXISTS k", ":0\r\n");
+    member_say(f, a, "MULTI", "+OK\r\n");
+    member_say(f, a, "SELECT 3", "+QUEUED\r\n");
+    member_say(f, a, "EXEC", "*1\r\n+OK\r\n");
+    member_say(f, a, "GET k", "$5\r\nthree\r\n");
+}
+
+Test(forward, a_transaction_is_one)
+{
+    struct member *f = follower_of(group_lead(&g));
+    struct hl_session *a = member_client(f);
+    member_say(f, a, "MULTI", "+OK\r\n");
+    member_say(f, a, "SET x 1", "+QUEUED\r\n");
+    member_say(f, a, "PING", "+QUEUED\r\n");
+    member_say(f, a, "GET x", "+QUEUED\r\n");
+    member_say(f, a, "EXEC", "*3\r\n+OK\r\n+PONG\r\n$1\r\n1\r\n");
+    member_say(f, a, "PING", "+PONG\r\n");
+}
+
+Test(forward, a_pipelined_transaction_is_one)
+{
+    struct member *f = follower_of(group_lead(&g));
+    struct hl_session *a = member_client(f);
+    cr_assert(member_run(f, a, "MULTI"));
+    cr_assert(member_run(f, a, "SET x 1"));
+    cr_assert(member_run(f, a, "INCR x"));
+    cr_assert(member_run(f, a, "EXEC"));
+    expect_after(a, 40, "+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n+OK\r\n:2\r\n");
+}
+
+Test(forward, an_error_spoils_the_transaction_it_is_in)
+{
+    struct member *f = follower_of(group_lead(&g));
+    struct hl_session *a = member_client(f);
+    member_say(f, a, "MULTI", "+OK\r\n");
+    member_say(f, a, "SET x", "-ERR wrong number of arguments for 'set' command\r\n");
+    member_say(f, a, "EXEC", "-EXECABORT Transaction discarded because of previous errors.\r\n");
+}
+
+Test(forward, a_watched_key_is_watched_at_the_leader)
+{
+    struct member *leader = group_lead(&g);
+    struct member *f = follower_of(leader);
+    struct hl_session *a = member_client(f), *b = member_client(leader);
+    member_say(f, a, "WATCH k", "+OK\r\n");
+    member_say(leader, b, "SET k other", "+OK\r\n");
+    member_say(f, a, "MULTI", "+OK\r\n");
+    member_say(f, a, "SET k mine", "+QUEUED\r\n");
+    member_say(f, a, "EXEC", "*-1\r\n");
+    member_say(f, a, "GET k", "$5\r\nother\r\n");
+}
+
+Test(forward, the_guest_ends_with_its_client)
+{
+    struct member *leader = group_lead(&g);
+    struct member *f = follower_of(leader);
+    struct hl_session *a = member_client(f);
+    member_say(f, a, "SET k v", "+OK\r\n");
+    cr_assert_eq(hl_forward_stats(leader->node).guests, 1);
+    hl_node_begin(f->node);
+    hl_session_destroy(f->node, a);
+    hl_node_end(f->node);
+    group_run(&g, 3);
+    cr_assert_eq(hl_forward_stats(leader->node).guests, 0);
+    cr_assert_eq(hl_forward_stats(f->node).lines, 0);
+}
+
+Test(forward, an_idle_client_follows_the_leader)
+{
+    struct member *leader = group_lead(&g);
+    struct member *f = follower_of(leader);
+    struct hl_session *a = member_client(f);
+    member_say(f, a, "SET k v", "+OK\r\n");
+    member_kill(leader);
+    (void)group_lead(&g);
+    member_say(f, a, "SET k w", "+OK\r\n");
+    member_say(f, a, "GET k", "$1\r\nw\r\n");
+    cr_assert_not(is_closing(a));
+}
+
+/* W3: nothing but the old leader knows what became of it. */
+Test(forward, a_request_whose_fate_is_unknown_ends_the_connection)
+{
+    struct member *leader = group_lead(&g);
+    struct member *f = follower_of(leader);
+    struct hl_session *a = member_client(f);
+    cr_assert(member_run(f, a, "INCR n"));
+    group_step(&g); /* it has arrived, its entry is not committed */
+    member_kill(leader);
+    (void)group_lead(&g);
+    group_run(&g, STEPS_MAX);
+    cr_assert(is_closing(a));
+    cr_assert_not(has_output(a));
+}
+
+Test(forward, a_request_that_was_never_sent_waits_for_a_leader)
+{
+    struct member *leader = group_lead(&g);
+    struct member *f = follower_of(leader);
+    struct hl_session *a = member_client(f);
+    member_kill(leader);
+    while (hl_node_leader(f->node) != NULL) {
+        group_step(&g); /* until the election has begun */
+    }
+    member_say(f, a, "INCR n", ":1\r\n");
+}
+
+Test(forward, without_a_leader_a_request_is_refused_in_time)
+{
+    struct member *leader = group_lead(&g);
+    struct member *f = follower_of(leader);
+    struct hl_session *a = member_client(f);
+    f->cut = true;
+    while (hl_node_leader(f->node) != NULL) {
+        group_step(&g);
+    }
+    cr_assert(member_run(f, a, "INCR n"));
+    expect_after(a, HL_FORWARD_LEADERLESS_MS / (STEP_US / 1000) + 50,
+                 "-NOQUORUM no leader can be reached; the command was not executed, try again\r\n");
+    f->cut = false;
+    member_say(f, a, "INCR n", ":1\r\n");
+}
+
+Test(forward, a_transaction_does_not_outlive_its_leader)
+{
+    struct member *leader = group_lead(&g);
+    struct member *f = follower_of(leader);
+    struct hl_session *a = member_client(f);
+    member_say(f, a, "MULTI", "+OK\r\n");
+    member_say(f, a, "SET x 1", "+QUEUED\r\n");
+    member_kill(leader);
+    (void)group_lead(&g);
+    group_run(&g, 20);
+    member_say(f, a, "SET y 1",
+               "-TRYAGAIN the leader changed and the transaction was dropped, nothing of it was "
+               "executed: EXEC or DISCARD it, then begin again\r\n");
+    member_say(f, a, "EXEC",
+               "-EXECABORT Transaction discarded because of: the leader changed, nothing of it was "
+               "executed\r\n");
+    member_say(f, a, "EXISTS x y", ":0\r\n");
+    member_say(f, a, "SET y 1", "+OK\r\n");
+}
+
+Test(forward, a_watch_does_not_outlive_its_leader)
+{
+    struct member *leader = group_lead(&g);
+    struct member *f = follower_of(leader);
+    struct hl_session *a = member_client(f);
+    member_say(f, a, "WATCH k", "+OK\r\n");
+    member_kill(leader);
+    (void)group_lead(&g);
+    group_run(&g, 20);
+    member_say(f, a, "MULTI", "+OK\r\n");
+    member_say(f, a, "SET k v", "+QUEUED\r\n");
+    member_say(f, a, "EXEC", "*-1\r\n");
+    member_say(f, a, "MULTI", "+OK\r\n");
+    member_say(f, a, "SET k v", "+QUEUED\r\n");
+    member_say(f, a, "EXEC", "*1\r\n+OK\r\n");
+}
+
+Test(forward, a_follower_that_becomes_the_leader_serves_its_clients)
+{
+    struct member *leader = group_lead(&g);
+    struct member *f = follower_of(leader);
+    struct hl_session *a = member_client(f);
+    member_say(f, a, "WATCH k", "+OK\r\n");
+    hl_node_begin(leader->node);
+    cr_assert_eq(hl_replica_hand_over(leader->node, f->id), HL_OK);
+    hl_node_end(leader->node);
+    for (int i = 0; i < STEPS_MAX && !hl_node_leads(f->node); i++) {
+        group_step(&g);
+    }
+    cr_assert(hl_node_leads(f->node));
+    member_say(f, a, "MULTI", "+OK\r\n");
+    member_say(f, a, "SET k v", "+QUEUED\r\n");
+    member_say(f, a, "EXEC", "*-1\r\n");
+    member_say(f, a, "SET k v", "+OK\r\n");
+    cr_assert_eq(hl_forward_stats(f->node).guests, 0);
+}
+
+Test(forward, requests_that_the_leader_did_not_begin_go_to_the_next)
+{
+    struct member *leader = group_lead(&g);
+    struct member *f = follower_of(leader);
+    struct hl_session *a = member_client(f);
+    member_say(f, a, "SET k v", "+OK\r\n");
+    hl_node_begin(leader->node);
+    cr_assert_eq(hl_replica_hand_over(leader->node, 0), HL_OK);
+    hl_node_end(leader->node);
+    cr_assert(member_run(f, a, "INCR n")); /* to the one that gives its office away */
+    cr_assert(member_run(f, a, "INCR n"));
+    for (int i = 0; i < STEPS_MAX && !has_output(a); i++) {
+        group_step(&g);
+    }
+    expect_after(a, 20, ":1\r\n:2\r\n");
+    cr_assert_neq(group_lead(&g), leader);
+}
+
+Test(forward, lost_messages_end_the_connection_and_repeat_nothing)
+{
+    struct member *leader = group_lead(&g);
+    struct member *f = follower_of(leader);
+    struct hl_session *a = member_client(f), *b = member_client(leader);
+    member_say(f, a, "INCR n", ":1\r\n");
+    hl_node_begin(leader->node);
+    hl_node_forward_lost(leader->node, f->id);
+    hl_node_end(leader->node);
+    cr_assert(member_run(f, a, "INCR n"));
+    group_run(&g, 20);
+    cr_assert(is_closing(a));
+    member_say(leader, b, "GET n", "$1\r\n1\r\n");
+}
+
+Test(forward, a_numbered_request_is_executed_once_whoever_leads)
+{
+    struct member *leader = group_lead(&g);
+    struct member *f = follower_of(leader);
+    struct hl_session *a = member_client(f);
+    member_say(f, a, "CLIENT SESSION mine", ":0\r\n");
+    member_say(f, a, "SEQ 1 INCR n", ":1\r\n");
+    member_kill(leader);
+    (void)group_lead(&g);
+    member_say(f, a, "SEQ 1 INCR n", ":1\r\n");
+    member_say(f, a, "SEQ 2 INCR n", ":2\r\n");
+    member_restart(leader);
+    group_expect_equal(&g);
+}
