@@ -205,7 +205,10 @@ static bool server_state_ok(struct hl_node *node, struct hl_session *session,
     if (!memory_ok(node, session, cmd) || !log_ok(node, session, cmd)) {
         return false;
     }
-    if (node->loading && (cmd->flags & HL_CMD_LOADING) == 0) {
+    bool exec = cmd->run != NULL && strcmp(cmd->row->name, "exec") == 0;
+    bool loading_ok =
+        (cmd->flags & HL_CMD_LOADING) != 0 && !(exec && hl_txn_has(node, session, HL_REVEALING));
+    if (node->loading && !loading_ok) {
         return refuse(session, "LOADING Redis is loading the dataset in memory");
     }
     return node->cluster.leads || !node->cluster.live || node->loading ||

@@ -80,6 +80,11 @@ static void redirect_reads(struct hl_node *node, struct hl_session *session)
         if (!waits || (mark->first != 0 && !undone)) {
             continue;
         }
+        if (mark->first == 0 && mark->read == 0) {
+            set_free(
+                mark); /* it reveals nothing: MULTI, QUEUED; what EXEC does is another mark's */
+            continue;
+        }
         if (!replace(session, i, mark->first != 0 ? WRITE_UNDONE : READ_LOST)) {
             hl_session_close(node, session, false);
             return;

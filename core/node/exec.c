@@ -165,7 +165,7 @@ static void run_unit(struct hl_node *node, struct hl_session *session, struct hl
     struct hl_gate_mark need = {.gate = gate};
     if (node->unit.made) {
         need.first = gate; /* that its own entry commits is a proof of leadership */
-    } else if (node->cluster.prove && executes(node) && (cmd->flags & HL_REVEALING) != 0) {
+    } else if (node->cluster.prove && executes(node) && hl_reveals(cmd)) {
         need.read = hl_replica_read(node);
     }
     hl_session_reply_done(node, session, &need);
@@ -267,6 +267,9 @@ enum hl_exec_result hl_node_execute(struct hl_node *node, struct hl_session *ses
          hl_replica_postpones(node, session, cmd))) {
         session->flags |= HL_SESSION_POSTPONED;
         return HL_EXEC_POSTPONE;
+    }
+    if (node->cluster.leads) {
+        hl_replica_forget_reader(node, session); /* what it asked for as a follower */
     }
     session->flags &= ~HL_SESSION_POSTPONED;
     if (verdict == HL_FORWARD_SEND) {

@@ -6,11 +6,16 @@
 #include "wal/snapfile.h"
 
 #define HL_REDIS_VERSION "7.2.0" /* what clients are told; chosen for what they then expect */
-/* Flags of commands that tell or change something of the state. */
+/* Flags of commands that tell or change something of the state; EXEC does so too. */
 #define HL_REVEALING                                                                               \
-    (HL_CMD_READONLY | HL_CMD_WRITE | HL_CMD_MODULE | HL_CMD_WHOLE_KEYSPACE |                      \
-     HL_CMD_MAY_REPLICATE | HL_CMD_RUNS_IN_MULTI)
+    (HL_CMD_READONLY | HL_CMD_WRITE | HL_CMD_MODULE | HL_CMD_WHOLE_KEYSPACE | HL_CMD_MAY_REPLICATE)
 #define HL_FEATURE_LEVEL 1 /* of the entries this build writes */
+
+/* Does the command tell or change something of the state? */
+static inline bool hl_reveals(const struct hl_command *cmd)
+{
+    return (cmd->flags & HL_REVEALING) != 0 || strcmp(cmd->row->name, "exec") == 0;
+}
 
 /* Open whatever the commit index has reached, for every waiting session. */
 void hl_gate_release(struct hl_node *node);

@@ -451,7 +451,7 @@ bool hl_replica_postpones(struct hl_node *node, struct hl_session *session,
     struct hl_cluster *c = &node->cluster;
     bool queued =
         (session->flags & HL_SESSION_MULTI) != 0 && (cmd->flags & HL_CMD_RUNS_IN_MULTI) == 0;
-    if (!c->live || node->loading || queued || (cmd->flags & HL_REVEALING) == 0 ||
+    if (!c->live || node->loading || queued || !hl_reveals(cmd) ||
         (session->flags & HL_SESSION_INTERNAL) != 0 || hl_admit_writes(node, session, cmd)) {
         hl_replica_forget_reader(node, session);
         return c->handing && hl_admit_writes(node, session, cmd);
