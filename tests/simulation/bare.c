@@ -107,7 +107,7 @@ static struct hl_raft_config config_of_mask(struct sim *sim, uint32_t voters)
     for (int i = 0; i < sim->profile.machines; i++) {
         if ((voters >> i & 1) != 0) {
             config.members[config.count++] =
-                (struct hl_raft_member){.id = (hl_peer)i + 1, .voter = true};
+                (struct hl_raft_member){.id = sim->machines[i].peer, .voter = true};
         }
     }
     return config;
@@ -145,8 +145,9 @@ static void send_message(struct sim_machine *machine, const struct hl_raft_msg *
         HL_ASSERT(msg->prev + 1 + i > bare->log.base && msg->prev + 1 + i <= bare->log.last);
         packet->entries[i] = bare->log.entries[msg->prev + 1 + i];
     }
-    HL_ASSERT(msg->to >= 1 && msg->to <= (hl_peer)sim->profile.machines);
-    sim_net_send(machine, &sim->machines[msg->to - 1],
+    int to = sim_machine_of(sim, msg->to);
+    HL_ASSERT(to >= 0);
+    sim_net_send(machine, &sim->machines[to],
                  (struct hl_slice){.ptr = (const char *)packet, .len = size});
     hl_free(packet);
 }
@@ -178,7 +179,7 @@ static void send_snapshot(struct sim_machine *machine, hl_peer to)
                             .snapshot_config_index = bare->log.base_config_index};
     packet.msg.from = bare->raft.self;
     packet.msg.to = to;
-    sim_net_send(machine, &machine->sim->machines[to - 1],
+    sim_net_send(machine, &machine->sim->machines[sim_machine_of(machine->sim, to)],
                  (struct hl_slice){.ptr = (const char *)&packet, .len = sizeof packet});
     struct sim_event *event =
         sim_after(machine->sim, SNAPSHOT_PATIENCE_US, machine->id, on_snapshot_lost);
@@ -483,12 +484,13 @@ static void print_message(const struct sim_machine *machine, const struct hl_raf
         stderr,
         "  %10.3f ms  m%d <- m%d: %s%s, term %llu, prev %llu/%llu, last %llu/%llu, commit %llu, "
         "match %llu, hint %llu/%llu, round %llu\n",
-        (double)machine->sim->now_us / 1000, machine->id, (int)msg->from - 1, names[msg->type],
-        msg->reject ? " (no)" : "", (unsigned long long)msg->term, (unsigned long long)msg->prev,
-        (unsigned long long)msg->prev_term, (unsigned long long)msg->last,
-        (unsigned long long)msg->last_term, (unsigned long long)msg->commit,
-        (unsigned long long)msg->match, (unsigned long long)msg->hint,
-        (unsigned long long)msg->hint_term, (unsigned long long)msg->round);
+        (double)machine->sim->now_us / 1000, machine->id, sim_machine_of(machine->sim, msg->from),
+        names[msg->type], msg->reject ? " (no)" : "", (unsigned long long)msg->term,
+        (unsigned long long)msg->prev, (unsigned long long)msg->prev_term,
+        (unsigned long long)msg->last, (unsigned long long)msg->last_term,
+        (unsigned long long)msg->commit, (unsigned long long)msg->match,
+        (unsigned long long)msg->hint, (unsigned long long)msg->hint_term,
+        (unsigned long long)msg->round);
 }
 
 static void receive(struct sim_machine *machine, struct sim_machine *from, struct hl_slice frame)
@@ -550,14 +552,13 @@ static void start(struct sim_machine *machine)
         }
     }
     struct sim_bare *bare = machine->bare;
-    machine->peer = (hl_peer)machine->id + 1;
     bare->log = bare->disk;
     bare->flushing = bare->hard_dirty = false;
     bare->dirty_from = 0;
     bare->pending_count = 0;
     bare->read_id = 0;
     static struct hl_raft_config_entry found[SIM_CONFIGS_MAX];
-    struct hl_raft_start start = {.self = (hl_peer)machine->id + 1,
+    struct hl_raft_start start = {.self = machine->peer,
                                   .configs = found,
                                   .config_count = recover_configs(bare, found),
                                   .term = bare->log.term,

@@ -52,7 +52,13 @@ static void on_connect(struct sim *sim, struct sim_event *event)
 
 static void connect_soon(struct sim *sim, struct sim_client *client)
 {
-    client->target = (int)sim_below(sim, sim->profile.machines);
+    client->target =
+        client->move_to >= 0 ? client->move_to : (int)sim_below(sim, sim->profile.machines);
+    int leader = sim->finishing ? sim_leader(sim) : -1;
+    if (leader >= 0 && (sim_machine_voters(&sim->machines[leader]) >> client->target & 1) == 0) {
+        client->target = leader; /* whoever was removed answers nobody */
+    }
+    client->move_to = -1;
     struct sim_event *event = sim_after(sim, 1 + sim_below(sim, RECONNECT_US), -1, on_connect);
     event->a = client->id;
 }
@@ -119,8 +125,16 @@ static void pump(struct sim_machine *machine, struct sim_client *client)
 {
     while (client->inbox_count > 0 && (client->session->flags & HL_SESSION_BLOCKED) == 0) {
         struct sim_request *request = &client->inbox[0];
-        if (hl_node_execute(machine->node, client->session, request->argc, request->argv) ==
-            HL_EXEC_POSTPONE) {
+        bool postponed = hl_node_execute(machine->node, client->session, request->argc,
+                                         request->argv) == HL_EXEC_POSTPONE;
+        if (machine->sim->verbose) {
+            fprintf(stderr, "  %10.3f ms  m%d %s c%d: %.*s, X %llu, C %llu\n",
+                    (double)machine->sim->now_us / 1000, machine->id,
+                    postponed ? "postpones" : "executes", client->id, (int)request->argv[0].len,
+                    request->argv[0].ptr, (unsigned long long)machine->node->last,
+                    (unsigned long long)machine->node->commit);
+        }
+        if (postponed) {
             return;
         }
         drop_first(client);
@@ -186,6 +200,15 @@ void sim_client_send(struct sim *sim, struct sim_client *client, const char *con
 
 /* --- replies ---------------------------------------------------------------------------------- */
 
+/* It was told to ask somebody else. */
+static void move(struct sim *sim, struct sim_client *client)
+{
+    if (client->session != NULL) {
+        hl_session_destroy(sim->machines[client->target].node, client->session);
+    }
+    hang_up(sim, client);
+}
+
 static void read_replies(struct sim *sim, struct sim_client *client)
 {
     uint64_t connection = client->connection;
@@ -210,6 +233,10 @@ static void read_replies(struct sim *sim, struct sim_client *client)
         hl_reader_consumed(&client->reader, client->reader.pos);
         if (over && client->connection == connection) {
             client->busy = false;
+            if (client->move_to >= 0) {
+                move(sim, client);
+                return;
+            }
             think(sim, client);
         }
     }
@@ -251,7 +278,9 @@ static void check_gate(struct sim_machine *machine, const struct hl_session *ses
 {
     const struct hl_node *node = machine->node;
     bool all = session->open == session->out.len;
-    if (all && session->last_gate > node->commit) {
+    bool error = session->out.len > 0 && memchr(session->out.ptr, '-', session->out.len) != NULL;
+    bool leads = node->cluster.leads || node->cluster.handing;
+    if (all && leads && !error && session->last_gate > node->commit) {
         sim_fail(machine->sim, "B1 gate",
                  "machine %d lets a reply go that waits for entry %llu, and commit is %llu",
                  machine->id, (unsigned long long)session->last_gate,
@@ -297,7 +326,7 @@ void sim_clients_start(struct sim *sim)
 {
     for (int i = 0; i < sim->profile.clients; i++) {
         struct sim_client *client = &sim->clients[i];
-        *client = (struct sim_client){.id = i};
+        *client = (struct sim_client){.id = i, .move_to = -1};
         hl_reader_init(&client->reader);
         connect_soon(sim, client);
     }

@@ -57,7 +57,7 @@ static void save_history(const struct sim *sim, const char *name)
     }
 }
 
-static void simulate(struct sim *sim)
+static void simulate(struct sim *sim, const char *history)
 {
     sim_profile_draw(sim);
     for (int i = 0; i < sim->profile.machines; i++) {
@@ -78,6 +78,7 @@ static void simulate(struct sim *sim)
     if (!sim_engine.done(sim)) {
         sim_fail(sim, "H1 liveness", "not everything is answered and equal everywhere in the end");
     }
+    save_history(sim, history);
     sim_engine.judge(sim);
 }
 
@@ -111,8 +112,7 @@ static void run_seed(const struct options *options, uint64_t seed, int out)
         (void)signal(signals[i], on_signal);
     }
     (void)alarm(HANG_S);
-    simulate(sim);
-    save_history(sim, options->history);
+    simulate(sim, options->history);
     struct sim_stats stats = sim->stats;
     fini(sim);
     ssize_t put = write(out, &stats, sizeof stats);

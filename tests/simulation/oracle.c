@@ -123,10 +123,10 @@ static void note_promises(struct sim_machine *machine)
 void sim_oracle_raft(struct sim_machine *machine)
 {
     const struct hl_raft *raft = machine->raft;
-    bool leads = machine->up && hl_raft_role(raft) == HL_RAFT_LEADER;
-    if (!machine->up) {
+    if (!machine->up || raft == NULL) {
         return;
     }
+    bool leads = hl_raft_role(raft) == HL_RAFT_LEADER;
     note_promises(machine);
     if (leads && (!machine->was_leader || machine->led_term != hl_raft_term(raft))) {
         machine->was_leader = true;
@@ -163,6 +163,9 @@ void sim_oracle_recovered(struct sim_machine *machine)
     const struct hl_raft *raft = machine->raft;
     machine->seen_commit = 0;
     hl_term has = 0;
+    if (raft == NULL) {
+        return;
+    }
     bool there = hl_raft_term_at(raft, machine->promised, &has);
     if (machine->promised == 0 || hl_raft_barred(raft) ||
         (!there && machine->promised < hl_raft_last(raft))) {

@@ -8,12 +8,15 @@ static int rate(struct sim *sim, int most)
     return sim_chance(sim, 350000) ? 0 : (int)sim_below(sim, most);
 }
 
-/* 3 to 7 machines, of which 3 to all vote at first. */
+/* 3 to 7 machines, of which 3 to all vote at first; a whole node is alone in some seeds. */
 static void draw_cluster(struct sim *sim)
 {
     struct sim_profile *p = &sim->profile;
-    static const int sizes[] = {3, 3, 5, 5, 5, 5, 4, 7};
-    p->machines = sizes[sim_below(sim, 8)];
+    static const int sizes[] = {3, 3, 5, 5, 5, 4, 7, 1};
+    p->machines = sizes[sim_below(sim, sim_engine.arm != NULL ? 8 : 7)];
+    if (p->machines == 1) {
+        return;
+    }
     p->script =
         sim_chance(sim, 500000) ? SIM_SCRIPT_NONE : (enum sim_script)sim_below(sim, SIM_SCRIPTS);
     if (sim->wanted_script != 0) {

@@ -267,7 +267,7 @@ static void on_change(struct sim *sim, struct sim_event *event)
 {
     int leader = (int)event->a;
     const struct sim_machine *machine = &sim->machines[leader];
-    if (machine->up && hl_raft_role(machine->raft) == HL_RAFT_LEADER) {
+    if (machine->up && machine->raft != NULL && hl_raft_role(machine->raft) == HL_RAFT_LEADER) {
         change_config(sim, leader);
     }
 }
@@ -313,17 +313,24 @@ static void on_first_returns(struct sim *sim, struct sim_event *event)
     sim->script.until_us = sim->now_us + 1000 * SIM_MS;
 }
 
+static void on_remove_first(struct sim *sim, struct sim_event *event)
+{
+    struct sim_machine *machine = &sim->machines[event->a];
+    if (machine->up && machine->raft != NULL && hl_raft_role(machine->raft) == HL_RAFT_LEADER) {
+        uint32_t voters = sim_machine_voters(machine);
+        (void)sim_engine.propose_config(machine, voters & ~bit(sim->script.first));
+    }
+}
+
 static void two_configs_leader(struct sim *sim, int leader)
 {
     uint32_t old = bit(sim->script.first) | bit(sim->script.partner);
     if (sim->script.stage != 1 || (old & bit(leader)) != 0) {
         return;
     }
-    struct sim_machine *machine = &sim->machines[leader];
-    uint32_t voters = sim_machine_voters(machine);
     sim->script.second = leader;
     sim->script.third = other_than(sim, old | bit(leader));
-    (void)sim_engine.propose_config(machine, voters & ~bit(sim->script.first));
+    later(sim, 0, on_remove_first, leader);
     sim_net_heal(sim);
     sim_net_split(sim, bit(leader) | bit(sim->script.third), SIM_CUT_BOTH);
     sim->script.stage = 2;
@@ -336,7 +343,8 @@ static void two_configs_leader(struct sim *sim, int leader)
 static void on_remove(struct sim *sim, struct sim_event *event)
 {
     struct sim_machine *machine = &sim->machines[event->a];
-    if (!machine->up || hl_raft_role(machine->raft) != HL_RAFT_LEADER || sim->script.stage != 1) {
+    if (!machine->up || machine->raft == NULL || hl_raft_role(machine->raft) != HL_RAFT_LEADER ||
+        sim->script.stage != 1) {
         return;
     }
     uint32_t voters = sim_machine_voters(machine);

@@ -133,10 +133,13 @@ struct sim_machine {
     hl_err written;      /* what the log thread will report */
     char why[320];
     struct hl_snap_label snapshot; /* index 0: none is being made */
+    uint64_t snapshot_epoch;
+    char name[8];
     hl_index snapshot_done;
     /* The oracle's: */
     hl_index seen_commit, seen_index, commit_before, promised;
     hl_term seen_term, promised_term, led_term;
+    uint64_t seen_epoch;
     bool was_leader, was_candidate;
 };
 
@@ -187,6 +190,7 @@ struct sim_client {
     uint32_t element;
     int64_t value, expected;
     int64_t invoked;
+    int move_to;   /* machine that it was told to ask; -1: none */
     bool refused;  /* a reply was an error that promises that nothing was done */
     bool in_doubt; /* a reply was an error that promises nothing */
     struct {       /* what the replies said */

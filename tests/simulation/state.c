@@ -109,22 +109,35 @@ static void look_at_state(struct sim_machine *machine, hl_index index, hl_term t
 
 /* --- looking ---------------------------------------------------------------------------------- */
 
-/* C2: S <= C <= X <= L, and D <= L. */
+/* C2: S <= C <= L, D <= L; a leader has X = L; who does not lead has X > C only for the tail of a
+ * term that it led itself. */
 static void look_at_order(struct sim_machine *machine)
 {
+    struct sim *sim = machine->sim;
     const struct hl_node *node = machine->node;
     hl_index log = hl_wal_last(machine->wal);
-    if (node->snapshot_index > node->commit || node->commit > node->last || node->last > log ||
-        hl_wal_durable(machine->wal) > log) {
-        sim_fail(machine->sim, "C2 order", "machine %d: S %llu, C %llu, X %llu, L %llu, D %llu",
+    hl_term term = 0;
+    bool good = node->snapshot_index <= node->commit && node->commit <= log && node->last <= log &&
+                hl_wal_durable(machine->wal) <= log && (!node->cluster.leads || node->last == log);
+    if (good && !node->cluster.leads && !node->cluster.handing && node->last > node->commit &&
+        hl_raft_term_at(machine->raft, node->last, &term)) {
+        good = sim->leader_of[term] == machine->id + 1;
+    }
+    if (!good) {
+        sim_fail(sim, "C2 order", "machine %d: S %llu, C %llu, X %llu, L %llu, D %llu, leads %d",
                  machine->id, (unsigned long long)node->snapshot_index,
                  (unsigned long long)node->commit, (unsigned long long)node->last,
-                 (unsigned long long)log, (unsigned long long)hl_wal_durable(machine->wal));
+                 (unsigned long long)log, (unsigned long long)hl_wal_durable(machine->wal),
+                 node->cluster.leads);
     }
     if (node->commit < machine->commit_before) {
-        sim_fail(machine->sim, "D2 install", "machine %d: commit goes back from %llu to %llu",
-                 machine->id, (unsigned long long)machine->commit_before,
-                 (unsigned long long)node->commit);
+        sim_fail(sim, "D2 install", "machine %d: commit goes back from %llu to %llu", machine->id,
+                 (unsigned long long)machine->commit_before, (unsigned long long)node->commit);
+    }
+    if (log < machine->seen_commit) {
+        sim_fail(sim, "A5 truncation", "machine %d drops entries from %llu on, committed: %llu",
+                 machine->id, (unsigned long long)log + 1,
+                 (unsigned long long)machine->seen_commit);
     }
     machine->commit_before = node->commit;
 }
@@ -132,21 +145,31 @@ static void look_at_order(struct sim_machine *machine)
 void sim_state_look(struct sim_machine *machine)
 {
     const struct hl_node *node = machine->node;
-    if (node->loading) {
+    if (node->loading || !node->cluster.live) {
+        return;
+    }
+    if (node->cluster.epoch != machine->seen_epoch) {
+        machine->seen_epoch = node->cluster.epoch;
+        machine->sim->stats.rollbacks++;
+    }
+    look_at_log(machine);
+    if (node->cluster.rebuilding) {
         return;
     }
     look_at_order(machine);
-    look_at_log(machine);
     /* Alone, a leader's term is durable together with its first entries: until then the name
      * (index, term) may be used once more by the next start. */
-    if (machine->sim->profile.machines > 1 || hl_wal_durable(machine->wal) >= node->last) {
-        look_at_state(machine, node->last, node->raft.term);
+    hl_term term = 0;
+    bool named = machine->sim->profile.machines > 1 || hl_wal_durable(machine->wal) >= node->last;
+    if (named && hl_raft_term_at(machine->raft, node->last, &term)) {
+        look_at_state(machine, node->last, term);
     }
 }
 
 void sim_state_recovered(struct sim_machine *machine)
 {
     machine->seen_index = 0;
+    machine->seen_epoch = 0;
     machine->commit_before = 0;
 }
 

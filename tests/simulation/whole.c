@@ -17,6 +17,10 @@
 #define CRON_US 100000
 #define LOAD_BUDGET_US 1000000
 
+static const unsigned char cluster_id[16] = "simulated";
+static const unsigned char nobody[16];
+static const unsigned char boot_id[16] = "boot";
+
 /* --- the world -------------------------------------------------------------------------------- */
 
 static int64_t wall_us(void *ctx)
@@ -125,6 +129,29 @@ static void log_write(void *ctx, struct hl_wal_batch *batch)
 
 /* --- the loop --------------------------------------------------------------------------------- */
 
+static void on_tick(struct sim *sim, struct sim_event *event)
+{
+    struct sim_machine *machine = &sim->machines[event->machine];
+    if (machine->tick_at_us > sim->now_us) {
+        return; /* an older alarm */
+    }
+    machine->tick_at_us = SIM_NEVER;
+    if (sim_machine_begin(machine)) {
+        hl_node_tick(machine->node);
+        sim_machine_end(machine);
+    }
+}
+
+static void schedule(struct sim_machine *machine)
+{
+    int64_t delay_us = sim_machine_until(machine, hl_node_wake_us(machine->node));
+    if (delay_us == SIM_NEVER || machine->sim->now_us + delay_us >= machine->tick_at_us) {
+        return;
+    }
+    machine->tick_at_us = machine->sim->now_us + delay_us;
+    (void)sim_after(machine->sim, delay_us, machine->id, on_tick);
+}
+
 bool sim_machine_begin(struct sim_machine *machine)
 {
     if (!machine->up || machine->node == NULL || machine->sim->now_us < machine->paused_until_us) {
@@ -140,6 +167,12 @@ void sim_machine_end(struct sim_machine *machine)
         return;
     }
     hl_node_end(machine->node);
+    if (power_is_gone(machine)) {
+        lose_power(machine);
+        return;
+    }
+    machine->raft = machine->node->cluster.live ? &machine->node->raft : NULL;
+    schedule(machine);
     sim_oracle_raft(machine);
     sim_state_look(machine);
     sim_clients_harvest(machine);
@@ -154,6 +187,10 @@ static void save(struct sim_machine *machine)
     struct hl_node *node = machine->node;
     struct hl_errmsg msg = {{0}};
     struct hl_snap_label label = hl_snapshot_label(node);
+    if (node->cluster.rebuilding) {
+        return;
+    }
+    machine->snapshot_epoch = node->cluster.epoch;
     if (label.index < machine->snapshot_done + (hl_index)machine->sim->profile.snapshot_entries) {
         return;
     }
@@ -169,6 +206,10 @@ static void publish(struct sim_machine *machine)
 {
     struct hl_node *node = machine->node;
     struct hl_errmsg msg = {{0}};
+    if (machine->snapshot_epoch != node->cluster.epoch) {
+        machine->snapshot.index = 0; /* what it holds was undone */
+        return;
+    }
     if (machine->snapshot.index > node->commit) {
         return;
     }
@@ -206,6 +247,37 @@ static void on_cron(struct sim *sim, struct sim_event *event)
 
 /* --- the life of the process ------------------------------------------------------------------ */
 
+static void on_lost(struct sim *sim, struct sim_event *event)
+{
+    struct sim_machine *machine = &sim->machines[event->machine];
+    if (sim_machine_begin(machine)) {
+        hl_node_peer_lost(machine->node, (hl_peer)event->a);
+        sim_machine_end(machine);
+    }
+}
+
+static void send_frame(void *ctx, hl_peer to, enum hl_peer_class peer_class, struct hl_slice frame)
+{
+    struct sim_machine *machine = ctx;
+    struct sim *sim = machine->sim;
+    int at = sim_machine_of(sim, to);
+    (void)peer_class;
+    if (at < 0 || at == machine->id) {
+        sim_fail(sim, "F2 identity", "machine %d sends to nobody", machine->id);
+    }
+    sim_net_send(machine, &sim->machines[at], frame);
+    if (sim->cut[machine->id][at] && sim_chance(sim, 100000)) {
+        struct sim_event *event = sim_after(sim, 1 * SIM_MS, machine->id, on_lost);
+        event->a = (int64_t)to;
+    }
+}
+
+static void on_peers(void *ctx, const struct hl_members *members)
+{
+    (void)ctx;
+    (void)members;
+}
+
 static void make_disk(struct sim_machine *machine)
 {
     if (machine->fake != NULL) {
@@ -222,11 +294,14 @@ static void make_disk(struct sim_machine *machine)
                                        .resume = on_session,
                                        .memory_used = memory_used,
                                        .fatal = fatal,
-                                       .log = log_line};
+                                       .log = log_line,
+                                       .send = send_frame,
+                                       .peers = on_peers};
 }
 
 static void create_node(struct sim_machine *machine)
 {
+    const struct sim_profile *profile = &machine->sim->profile;
     struct hl_node_config config = {.databases = DATABASES,
                                     .appendonly = true,
                                     .maxmemory_policy = HL_EVICT_NOEVICTION,
@@ -236,21 +311,54 @@ static void create_node(struct sim_machine *machine)
                                     .active_expire = true,
                                     .active_expire_effort = 1,
                                     .speculation_max = 1 << 20,
-                                    .multi_queue_max = 1 << 20};
+                                    .multi_queue_max = 1 << 20,
+                                    .cluster = {.name = machine->name,
+                                                .raft_addr = machine->name,
+                                                .client_addr = machine->name,
+                                                .election_us = SIM_ELECTION_US,
+                                                .heartbeat_us = SIM_HEARTBEAT_US,
+                                                .drift_ppm = (uint32_t)profile->clock_ppm,
+                                                .lease = profile->lease,
+                                                .follower_writes = HL_FOLLOWER_WRITES_REDIRECT}};
     machine->node = hl_node_create(&machine->world, machine->wal, &config);
     machine->node->ks.limits = (struct hl_encoding_limits){128, 64};
     hl_node_load_from(machine->node, &machine->disk, "d");
 }
 
+/* A founder with nothing on its disk founds the group, with all others: they all say the same. */
+static void begin_group(struct sim_machine *machine)
+{
+    struct sim *sim = machine->sim;
+    const struct hl_wal_meta *meta = hl_wal_meta(machine->wal);
+    bool founder = (sim->profile.voters >> machine->id & 1) != 0;
+    if (!founder) {
+        hl_node_join(machine->node);
+    } else if (sim->profile.machines > 1 && hl_wal_last(machine->wal) == 0 && meta->base == 0) {
+        struct hl_members members = {0};
+        for (int i = 0; i < sim->profile.machines; i++) {
+            struct hl_slice name = hl_slice_of(sim->machines[i].name);
+            if ((sim->profile.voters >> i & 1) != 0) {
+                hl_err err =
+                    hl_members_put(&members, sim->machines[i].peer, true, name, name, name);
+                HL_ASSERT(err == HL_OK);
+            }
+        }
+        hl_node_bootstrap(machine->node, cluster_id, &members);
+    }
+}
+
 /* Loading may meet the loss of power too: then it is tried again. */
 static hl_err load(struct sim_machine *machine, struct hl_errmsg *msg)
 {
-    unsigned char cluster[16] = "simulated";
-    unsigned char boot[16] = "boot";
+    struct sim *sim = machine->sim;
     const struct hl_wal_meta *meta = hl_wal_meta(machine->wal);
-    hl_wal_set_identity(machine->wal, cluster, (uint64_t)machine->id + 1, meta->incarnation + 1,
-                        boot);
+    bool founder = (sim->profile.voters >> machine->id & 1) != 0;
+    unsigned char cluster[16];
+    memcpy(cluster, meta->node_id == 0 ? (founder ? cluster_id : nobody) : meta->cluster_id,
+           sizeof cluster);
+    hl_wal_set_identity(machine->wal, cluster, machine->peer, meta->incarnation + 1, boot_id);
     create_node(machine);
+    begin_group(machine);
     hl_err err = HL_ENOENT;
     while (err == HL_ENOENT) {
         err = hl_node_load_step(machine->node, LOAD_BUDGET_US, msg);
@@ -291,7 +399,7 @@ static void start(struct sim_machine *machine)
         sim_machine_crash_any(machine);
         return;
     }
-    machine->raft = &machine->node->raft;
+    machine->raft = machine->node->cluster.live ? &machine->node->raft : NULL;
     sim_oracle_recovered(machine);
     sim_state_recovered(machine);
     (void)sim_after(sim, CRON_US, machine->id, on_cron);
@@ -318,22 +426,48 @@ static void crash(struct sim_machine *machine, enum fake_crash how)
 
 static void receive(struct sim_machine *machine, struct sim_machine *from, struct hl_slice frame)
 {
-    (void)machine;
-    (void)from;
-    (void)frame;
-    HL_ASSERT(!"a machine that is alone is sent nothing");
+    if (sim_machine_begin(machine)) {
+        hl_node_peer_message(machine->node, from->peer, frame);
+        sim_machine_end(machine);
+    }
 }
 
 static bool propose_config(struct sim_machine *machine, uint32_t voters)
 {
-    (void)machine;
-    (void)voters;
-    return false;
+    struct sim *sim = machine->sim;
+    uint32_t changed = voters ^ sim_machine_voters(machine);
+    if (__builtin_popcount(changed) != 1 || !sim_machine_begin(machine)) {
+        return false;
+    }
+    hl_err err = HL_EBUSY;
+    struct hl_errmsg msg = {{0}};
+    if (hl_node_leads(machine->node)) {
+        const struct sim_machine *other = &sim->machines[__builtin_ctz(changed)];
+        struct hl_members members = *hl_node_members(machine->node);
+        struct hl_slice name = hl_slice_of(other->name);
+        err = HL_OK;
+        if ((voters & changed) == 0) {
+            (void)hl_members_remove(&members, other->peer);
+        } else {
+            err = hl_members_put(&members, other->peer, true, name, name, name);
+        }
+        HL_ASSERT(err == HL_OK);
+        err = hl_replica_configure(machine->node, &members, &msg);
+    }
+    sim->stats.configs += err == HL_OK;
+    sim_trace(sim, "m%lld: changes the voters to %llx, result %lld", machine->id, voters, err, 0);
+    sim_machine_end(machine);
+    return err == HL_OK;
 }
 
 static void transfer(struct sim_machine *machine)
 {
-    (void)machine;
+    if (sim_machine_begin(machine)) {
+        hl_err err = hl_replica_hand_over(machine->node, 0);
+        machine->sim->stats.transfers += err == HL_OK;
+        sim_trace(machine->sim, "m%lld: hands over, result %lld", machine->id, err, 0, 0);
+        sim_machine_end(machine);
+    }
 }
 
 static void fini(struct sim_machine *machine)
@@ -343,8 +477,31 @@ static void fini(struct sim_machine *machine)
 
 static void arm(struct sim_machine *machine, int operations)
 {
+    if (machine->fake == NULL) {
+        return;
+    }
     machine->fake->fail_at = machine->fake->ops + operations;
     machine->fake->fail_for_ever = true;
+}
+
+/* Everything is read, and every voter has what the leader has. */
+static bool done(const struct sim *sim)
+{
+    int leader = sim_leader(sim);
+    if (!sim_workload_done(sim) || leader < 0) {
+        return false;
+    }
+    const struct hl_node *first = sim->machines[leader].node;
+    uint32_t voters = sim_machine_voters(&sim->machines[leader]);
+    for (int i = 0; i < sim->profile.machines; i++) {
+        const struct sim_machine *machine = &sim->machines[i];
+        if ((voters >> i & 1) != 0 && !machine->buried &&
+            (!machine->up || machine->node->commit != first->last ||
+             machine->node->last != first->last)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 static void judge(struct sim *sim)
@@ -362,7 +519,8 @@ static void fini_all(struct sim *sim)
     sim_state_fini(sim);
 }
 
-const struct sim_engine sim_engine = {.start = start,
+const struct sim_engine sim_engine = {.cluster = true,
+                                      .start = start,
                                       .end = end,
                                       .crash = crash,
                                       .receive = receive,
@@ -372,6 +530,6 @@ const struct sim_engine sim_engine = {.start = start,
                                       .fini = fini,
                                       .clients = sim_clients_start,
                                       .finish = sim_workload_finish,
-                                      .done = sim_workload_done,
+                                      .done = done,
                                       .judge = judge,
                                       .fini_all = fini_all};

@@ -357,6 +357,21 @@ static void take_reply(struct sim *sim, struct sim_client *client, const struct 
     }
 }
 
+/* "MOVED slot mN:1" names whom to ask; other errors, sometimes, make it ask anybody. */
+static void take_error(struct sim *sim, struct sim_client *client, struct hl_slice text)
+{
+    const char *name = text.len > 6 && memcmp(text.ptr, "MOVED ", 6) == 0
+                           ? memchr(text.ptr + 6, 'm', text.len - 6)
+                           : NULL;
+    if (name != NULL) {
+        int to = name[1] - '0';
+        HL_ASSERT(to >= 0 && to < sim->profile.machines);
+        client->move_to = to;
+    } else if (sim_chance(sim, 300000)) {
+        client->move_to = (int)sim_below(sim, sim->profile.machines);
+    }
+}
+
 /* The first half of a CAS is over: what was read is a read of its own. */
 static void go_on_with_cas(struct sim *sim, struct sim_client *client)
 {
@@ -381,14 +396,20 @@ static void finish(struct sim *sim, struct sim_client *client, enum history_outc
     }
 }
 
+static bool ends_with_exec(enum sim_op op)
+{
+    return op == SIM_OP_CAS || op == SIM_OP_PAIR || op == SIM_OP_PAIR_LIST;
+}
+
 bool sim_workload_reply(struct sim *sim, struct sim_client *client, const struct hl_reply *reply)
 {
+    if (sim->verbose) {
+        fprintf(stderr, "  %10.3f ms  c%d is told: %.*s\n", (double)sim->now_us / 1000, client->id,
+                (int)(reply->raw.len < 200 ? reply->raw.len : 200), reply->raw.ptr);
+    }
     if (reply->type == HL_REPLY_ERROR) {
         client->refused = true;
-        if (sim->verbose) {
-            fprintf(stderr, "  c%d is told: %.*s\n", client->id, (int)reply->text.len,
-                    reply->text.ptr);
-        }
+        take_error(sim, client, reply->text);
     } else {
         take_reply(sim, client, reply);
     }
@@ -400,8 +421,8 @@ bool sim_workload_reply(struct sim *sim, struct sim_client *client, const struct
     } else if (client->op == SIM_OP_CAS && client->stage == 0) {
         go_on_with_cas(sim, client);
         return false;
-    } else if (client->op == SIM_OP_CAS && client->got.is_nil) {
-        finish(sim, client, HISTORY_FAIL); /* somebody touched the key */
+    } else if (client->got.is_nil && ends_with_exec(client->op)) {
+        finish(sim, client, HISTORY_FAIL); /* somebody touched a watched key: nothing was done */
     } else {
         finish(sim, client, HISTORY_OK);
     }

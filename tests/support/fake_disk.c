@@ -12,6 +12,7 @@ static hl_err tick(struct fake_disk *fake, const char *what, struct hl_errmsg *m
     bool fails = fake->fail_at != 0 &&
                  (fake->fail_for_ever ? fake->ops >= fake->fail_at : fake->ops == fake->fail_at);
     if (fails) {
+        fake->injected++;
         hl_err err = fake->fail_with == HL_OK ? HL_EIO : fake->fail_with;
         return hl_fail(msg, err, "fake: %s: injected at operation %d", what, fake->ops);
     }
@@ -301,6 +302,7 @@ static hl_err fake_fdatasync(void *ctx, int file, struct hl_errmsg *msg)
     }
     if (fake->fail_syncs > 0) {
         fake->fail_syncs--;
+        fake->injected++;
         copy(&f->failed, &f->now);
         clear(&f->again);
         return hl_fail(msg, HL_EIO, "fake: fdatasync: injected");
@@ -487,7 +489,7 @@ void fake_disk_crash(struct fake_disk *fake, enum fake_crash how, uint64_t seed)
     }
     fake->locked = false;
     fake->held = 0;
-    fake->fail_at = fake->ops = 0;
+    fake->fail_at = fake->ops = fake->injected = 0;
     fake->fail_for_ever = false;
     if (how == FAKE_CRASH_PROCESS) {
         return;

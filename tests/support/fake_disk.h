@@ -53,6 +53,7 @@ struct fake_disk {
     hl_err fail_with;   /* HL_EIO unless set */
     bool fail_for_ever; /* all operations from fail_at on fail, as when the power is gone */
     int ops;            /* operations so far */
+    int injected;       /* of them failed on demand, since the last crash */
     int held;           /* locks and handles not yet given back */
     uint64_t size_max;  /* bytes of all files together; 0 is no limit; HL_EFULL beyond */
     bool lies;          /* fdatasync and sync_dir say yes and do nothing */
