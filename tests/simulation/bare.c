@@ -669,6 +669,23 @@ static void read_log(struct sim_machine *machine)
     (void)step(machine, &event, NULL);
 }
 
+/* Mostly the leader, but also one that has not heard that it is no longer, and anybody. */
+static int whom_to_ask(struct sim *sim)
+{
+    int count = sim->profile.machines;
+    int first = (int)sim_below(sim, count);
+    if (sim_chance(sim, 500000)) {
+        return sim_leader(sim);
+    }
+    for (int i = 0; i < count && sim_chance(sim, 900000); i++) {
+        const struct sim_machine *machine = &sim->machines[(first + i) % count];
+        if (machine->up && hl_raft_role(machine->raft) == HL_RAFT_LEADER) {
+            return machine->id;
+        }
+    }
+    return first;
+}
+
 static void on_client(struct sim *sim, struct sim_event *event)
 {
     int64_t wait_us = sim_exponential(sim, sim->profile.think_mean_us);
@@ -679,7 +696,7 @@ static void on_client(struct sim *sim, struct sim_event *event)
         struct sim_event *next = sim_after(sim, wait_us, -1, on_client);
         next->a = event->a;
     }
-    int at = sim_chance(sim, 700000) ? sim_leader(sim) : (int)sim_below(sim, sim->profile.machines);
+    int at = whom_to_ask(sim);
     struct sim_machine *machine = at < 0 ? NULL : &sim->machines[at];
     if (machine == NULL || !machine->up || sim->now_us < machine->paused_until_us) {
         return;

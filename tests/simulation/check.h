@@ -28,7 +28,7 @@ struct check_result {
 struct check_result check_registers(const struct history *history);
 
 /* Are all lists linearizable: every read a prefix of one order, nothing twice, nothing acknowledged
- * lost, nothing that failed there, and real time respected?  Lists read by sessions are judged as
+ * lost, nothing that failed there, and real time respected?  Session and stale lists are judged as
  * prefixes only. */
 struct check_result check_lists(const struct history *history);
 

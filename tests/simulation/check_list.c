@@ -51,7 +51,8 @@ static bool wrong(struct list *list, const struct history_op *op, const char *fm
 
 static bool is_read(const struct history_op *op)
 {
-    return (op->kind == HISTORY_LIST || op->kind == HISTORY_SESSION_LIST) &&
+    return (op->kind == HISTORY_LIST || op->kind == HISTORY_SESSION_LIST ||
+            op->kind == HISTORY_STALE_LIST) &&
            op->outcome == HISTORY_OK;
 }
 
@@ -240,7 +241,7 @@ static int compare_keys(const void *a, const void *b)
 static bool is_list(const struct history_op *op)
 {
     return op->kind == HISTORY_APPEND || op->kind == HISTORY_LIST ||
-           op->kind == HISTORY_SESSION_LIST;
+           op->kind == HISTORY_SESSION_LIST || op->kind == HISTORY_STALE_LIST;
 }
 
 struct check_result check_lists(const struct history *history)

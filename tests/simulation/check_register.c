@@ -117,6 +117,7 @@ static bool apply(const struct history_op *op, int64_t state, int64_t *out)
     case HISTORY_APPEND:
     case HISTORY_LIST:
     case HISTORY_SESSION_LIST:
+    case HISTORY_STALE_LIST:
         break;
     }
     HL_ASSERT(!"an operation of registers");
@@ -284,7 +285,8 @@ static void check_key(const struct history_op *const *ops, size_t count,
 static bool is_register(const struct history_op *op)
 {
     if (op->kind == HISTORY_APPEND || op->kind == HISTORY_LIST ||
-        op->kind == HISTORY_SESSION_LIST || op->outcome == HISTORY_FAIL) {
+        op->kind == HISTORY_SESSION_LIST || op->kind == HISTORY_STALE_LIST ||
+        op->outcome == HISTORY_FAIL) {
         return false;
     }
     return op->kind != HISTORY_READ || op->outcome == HISTORY_OK;

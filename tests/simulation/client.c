@@ -18,6 +18,7 @@ static void hang_up(struct sim *sim, struct sim_client *client)
     client->connected = false;
     client->session = NULL;
     client->in_us = client->out_us = 0;
+    client->monitor_len = 0;
     hl_buf_clear(&client->replies);
     hl_reader_init(&client->reader);
     for (int i = 0; i < client->inbox_count; i++) {
@@ -30,6 +31,16 @@ static void hang_up(struct sim *sim, struct sim_client *client)
         client->busy = false;
     }
     connect_soon(sim, client);
+}
+
+/* It only looks on from now on. */
+static void begin_to_monitor(struct sim_machine *machine, struct sim_client *client)
+{
+    struct hl_slice word = hl_slice_of("MONITOR");
+    if (sim_machine_begin(machine)) {
+        (void)hl_node_execute(machine->node, client->session, 1, &word);
+        sim_machine_end(machine);
+    }
 }
 
 static void on_connect(struct sim *sim, struct sim_event *event)
@@ -45,6 +56,12 @@ static void on_connect(struct sim *sim, struct sim_event *event)
     }
     client->connected = true;
     client->session = hl_session_create(machine->node, 0);
+    client->monitors = false;
+    if (sim->profile.monitor && client->id == 0) {
+        begin_to_monitor(machine, client);
+        client->monitors = true;
+        return;
+    }
     struct sim_event *next = sim_after(sim, sim->profile.client_delay_us, -1, on_next);
     next->a = client->id;
     next->b = (int64_t)client->connection;
@@ -55,8 +72,9 @@ static void connect_soon(struct sim *sim, struct sim_client *client)
     client->target =
         client->move_to >= 0 ? client->move_to : (int)sim_below(sim, sim->profile.machines);
     int leader = sim->finishing ? sim_leader(sim) : -1;
-    if (leader >= 0 && (sim_machine_voters(&sim->machines[leader]) >> client->target & 1) == 0) {
-        client->target = leader; /* whoever was removed answers nobody */
+    if (leader >= 0 && (sim->profile.stale ||
+                        (sim_machine_voters(&sim->machines[leader]) >> client->target & 1) == 0)) {
+        client->target = leader; /* who was removed answers nobody, who follows may be late */
     }
     client->move_to = -1;
     struct sim_event *event = sim_after(sim, 1 + sim_below(sim, RECONNECT_US), -1, on_connect);
@@ -106,6 +124,9 @@ static void on_next(struct sim *sim, struct sim_event *event)
     HL_ASSERT(client->waiting > 0);
     client->busy = true;
     int64_t patience_us = PATIENCE_US + sim_below(sim, 4 * PATIENCE_US);
+    if (client->op == SIM_OP_ONCE && sim->chaos) {
+        patience_us = 10 * SIM_MS + sim_below(sim, 200 * SIM_MS); /* asking again does no harm */
+    }
     struct sim_event *timeout = sim_after(sim, patience_us, -1, on_impatient);
     timeout->a = client->id;
     timeout->b = (int64_t)client->attempt;
@@ -245,7 +266,7 @@ static void read_replies(struct sim *sim, struct sim_client *client)
 static void on_reply(struct sim *sim, struct sim_event *event)
 {
     struct sim_client *client = &sim->clients[event->a];
-    if (!is_current(client, event)) {
+    if (!is_current(client, event) || client->monitors) {
         return;
     }
     hl_buf_append(&client->replies, event->data, (size_t)event->c);
@@ -288,6 +309,20 @@ static void check_gate(struct sim_machine *machine, const struct hl_session *ses
     }
 }
 
+/* B3: what is pushed waits for what was executed before it. */
+static void check_push(struct sim_machine *machine, const struct sim_client *client)
+{
+    const struct hl_session *session = client->session;
+    bool fresh = session->out.len > client->monitor_len && session->open == session->out.len;
+    if (client->monitors && fresh && machine->node->cluster.leads &&
+        machine->began_at > machine->node->commit) {
+        sim_fail(machine->sim, "B3 push",
+                 "machine %d tells a monitor what was executed at entry %llu, and commit is %llu",
+                 machine->id, (unsigned long long)machine->began_at,
+                 (unsigned long long)machine->node->commit);
+    }
+}
+
 void sim_clients_harvest(struct sim_machine *machine)
 {
     struct sim *sim = machine->sim;
@@ -298,11 +333,13 @@ void sim_clients_harvest(struct sim_machine *machine)
         }
         struct hl_session *session = client->session;
         struct hl_slice out = hl_session_output(session);
+        check_push(machine, client);
         if (out.len > 0) {
             check_gate(machine, session);
             tell(sim, client, on_reply, out.ptr, out.len);
             hl_session_taken(session, out.len);
         }
+        client->monitor_len = session->out.len;
         bool drained = hl_session_held(session) == 0;
         if ((session->flags & HL_SESSION_CLOSE_NOW) != 0 ||
             (drained && (session->flags & HL_SESSION_CLOSE_AFTER) != 0)) {

@@ -131,6 +131,12 @@ void sim_print_machines(const struct sim *sim)
             (unsigned long long)hl_raft_durable(raft), (unsigned long long)hl_raft_commit(raft),
             sim_machine_voters(m), m->paused_until_us > sim->now_us ? ", paused" : "");
     }
+    for (int i = 0; i < sim->profile.clients; i++) {
+        const struct sim_client *c = &sim->clients[i];
+        fprintf(stderr, "  c%d at m%d%s%s%s%s\n", i, c->target, c->connected ? ", connected" : "",
+                c->session != NULL ? ", served" : "", c->busy ? ", waits" : "",
+                c->stopped ? ", stopped" : "");
+    }
 }
 
 void sim_fail(struct sim *sim, const char *invariant, const char *fmt, ...)

@@ -17,6 +17,7 @@ static const char *const kind_names[] = {
     [HISTORY_APPEND] = "append",
     [HISTORY_LIST] = "list",
     [HISTORY_SESSION_LIST] = "session-list",
+    [HISTORY_STALE_LIST] = "stale-list",
 };
 
 static const char *const outcome_names[] = {
@@ -128,6 +129,7 @@ static bool parse_arguments(char **rest, struct history_op *op)
                (!answered || parse_int(next_word(rest), &op->value));
     case HISTORY_LIST:
     case HISTORY_SESSION_LIST:
+    case HISTORY_STALE_LIST:
         return parse_elements(rest, op);
     }
     return false;
@@ -224,6 +226,7 @@ static void print_arguments(const struct history_op *op, FILE *out)
         return;
     case HISTORY_LIST:
     case HISTORY_SESSION_LIST:
+    case HISTORY_STALE_LIST:
         for (size_t i = 0; i < op->count; i++) {
             fprintf(out, " %u", op->elements[i]);
         }

@@ -18,6 +18,7 @@
  *               append ELEMENT LENGTH      LENGTH in elements after it; 0: not known
  *               list ELEMENT...            the whole list, as read with real time order
  *               session-list ELEMENT...    the same, read where only the session's own order holds
+ *               stale-list ELEMENT...      the same, read where nothing but the past is promised
  *     KEY       a word without spaces
  *
  * ARGUMENTS of an operation that has no result end before it.  Elements of one key are unique
@@ -45,6 +46,7 @@ enum history_kind {
     HISTORY_APPEND,
     HISTORY_LIST,
     HISTORY_SESSION_LIST,
+    HISTORY_STALE_LIST,
 };
 
 enum history_outcome {

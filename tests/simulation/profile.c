@@ -38,6 +38,8 @@ static void draw_cluster(struct sim *sim)
     p->batch = sim_chance(sim, 600000) ? 8 : 1 + (int)sim_below(sim, 2);
     p->config_ppm = rate(sim, 120000);
     p->transfer_ppm = rate(sim, 60000);
+    p->stale = sim_chance(sim, 200000);
+    p->monitor = sim_chance(sim, 300000);
 }
 
 /* An attack needs quiet around it, or it never gets to its end. */

@@ -87,6 +87,8 @@ struct sim_profile {
     int machines;
     uint32_t voters; /* at first: a bit for each machine */
     enum sim_script script;
+    bool stale;        /* followers answer reads without asking the leader */
+    bool monitor;      /* the first client watches what others do */
     bool ordered;      /* links keep the order of frames */
     bool lease, eager; /* eager: new leaders change the configuration at once */
     int batch;         /* entries in one message at most */
@@ -140,6 +142,7 @@ struct sim_machine {
     hl_index seen_commit, seen_index, commit_before, promised;
     hl_term seen_term, promised_term, led_term;
     uint64_t seen_epoch;
+    hl_index began_at; /* X when the iteration began */
     bool was_leader, was_candidate;
 };
 
@@ -155,6 +158,7 @@ enum sim_op {
     SIM_OP_PAIR_LIST, /* MULTI: both read */
     SIM_OP_FIELD_WRITE,
     SIM_OP_FIELD_READ,
+    SIM_OP_ONCE,  /* APPEND under a session's number, sent again until it is answered */
     SIM_OP_NOISE, /* something else that changes state: only the digests watch it */
     SIM_OPS,
 };
@@ -181,8 +185,11 @@ struct sim_client {
     struct hl_buf replies;
     struct hl_reader reader;
 
-    bool busy, final, stopped;
-    uint64_t attempt; /* counts operations, for time-outs */
+    bool busy, final, stopped, monitors;
+    bool again;         /* the operation was not answered: the same once more */
+    uint64_t seq;       /* of the client's session */
+    size_t monitor_len; /* bytes of the session after the last look */
+    uint64_t attempt;   /* counts operations, for time-outs */
     enum sim_op op;
     int waiting; /* replies still to come */
     int stage;   /* of a CAS */

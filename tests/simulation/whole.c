@@ -16,6 +16,7 @@
 #define DATABASES 2
 #define CRON_US 100000
 #define LOAD_BUDGET_US 1000000
+#define MUTANT_EARLY_SNAPSHOT 11 /* the part of it that the saver plays */
 
 static const unsigned char cluster_id[16] = "simulated";
 static const unsigned char nobody[16];
@@ -158,6 +159,7 @@ bool sim_machine_begin(struct sim_machine *machine)
         return false;
     }
     hl_node_begin(machine->node);
+    machine->began_at = machine->node->last;
     return true;
 }
 
@@ -210,7 +212,7 @@ static void publish(struct sim_machine *machine)
         machine->snapshot.index = 0; /* what it holds was undone */
         return;
     }
-    if (machine->snapshot.index > node->commit) {
+    if (machine->snapshot.index > node->commit && machine->sim->mutant != MUTANT_EARLY_SNAPSHOT) {
         return;
     }
     hl_err err = hl_snapshot_publish(node, &machine->disk, "d", &machine->snapshot, &msg);
@@ -302,24 +304,26 @@ static void make_disk(struct sim_machine *machine)
 static void create_node(struct sim_machine *machine)
 {
     const struct sim_profile *profile = &machine->sim->profile;
-    struct hl_node_config config = {.databases = DATABASES,
-                                    .appendonly = true,
-                                    .maxmemory_policy = HL_EVICT_NOEVICTION,
-                                    .maxmemory_samples = 5,
-                                    .slowlog_slower_than_us = -1,
-                                    .hz = 10,
-                                    .active_expire = true,
-                                    .active_expire_effort = 1,
-                                    .speculation_max = 1 << 20,
-                                    .multi_queue_max = 1 << 20,
-                                    .cluster = {.name = machine->name,
-                                                .raft_addr = machine->name,
-                                                .client_addr = machine->name,
-                                                .election_us = SIM_ELECTION_US,
-                                                .heartbeat_us = SIM_HEARTBEAT_US,
-                                                .drift_ppm = (uint32_t)profile->clock_ppm,
-                                                .lease = profile->lease,
-                                                .follower_writes = HL_FOLLOWER_WRITES_REDIRECT}};
+    struct hl_node_config config = {
+        .databases = DATABASES,
+        .appendonly = true,
+        .maxmemory_policy = HL_EVICT_NOEVICTION,
+        .maxmemory_samples = 5,
+        .slowlog_slower_than_us = -1,
+        .hz = 10,
+        .active_expire = true,
+        .active_expire_effort = 1,
+        .speculation_max = 1 << 20,
+        .multi_queue_max = 1 << 20,
+        .cluster = {.name = machine->name,
+                    .raft_addr = machine->name,
+                    .client_addr = machine->name,
+                    .election_us = SIM_ELECTION_US,
+                    .heartbeat_us = SIM_HEARTBEAT_US,
+                    .drift_ppm = (uint32_t)profile->clock_ppm,
+                    .lease = profile->lease,
+                    .follower_writes = HL_FOLLOWER_WRITES_REDIRECT,
+                    .follower_reads = profile->stale ? HL_READ_STALE : HL_READ_LINEARIZABLE}};
     machine->node = hl_node_create(&machine->world, machine->wal, &config);
     machine->node->ks.limits = (struct hl_encoding_limits){128, 64};
     hl_node_load_from(machine->node, &machine->disk, "d");

@@ -1,8 +1,9 @@
 /* What clients ask, and what they make of the replies.
  *
- * Keys: r0.. registers (SET, GET, WATCH and EXEC), c0.. counters (INCRBY, GET), l0.. lists (APPEND
- * of eight hexadecimal digits, GET), p0a and p0b.. pairs of lists that only transactions touch,
- * hash h with fields that are registers, n0.. noise, which only the digests of the states watch.
+ * Keys: r0.. registers (SET, GET, WATCH and EXEC), c0.. counters (INCRBY, GET),
+ * l0.. lists (APPEND of eight hexadecimal digits, GET), p0a and p0b.. pairs of
+ * lists that only transactions touch, hash h with fields that are registers,
+ * n0.. noise, which only the digests of the states watch.
  */
 #include "sim.h"
 
@@ -39,7 +40,9 @@ static void say(struct sim *sim, struct sim_client *client, const char *fmt, ...
     sim_client_send(sim, client, words, count);
 }
 
-/* --- asking ----------------------------------------------------------------------------------- */
+/* --- asking
+ * -----------------------------------------------------------------------------------
+ */
 
 static void say_noise(struct sim *sim, struct sim_client *client)
 {
@@ -130,6 +133,11 @@ static void say_operation(struct sim *sim, struct sim_client *client)
     case SIM_OP_FIELD_READ:
         say(sim, client, "HGET h f%d", key);
         return;
+    case SIM_OP_ONCE:
+        say(sim, client, "CLIENT SESSION session%d", client->id);
+        say(sim, client, "SEQ %llu APPEND l%d %08x", (unsigned long long)client->seq, key,
+            client->element);
+        return;
     case SIM_OP_NOISE:
         say_noise(sim, client);
         return;
@@ -147,6 +155,13 @@ static enum sim_op draw_operation(struct sim *sim)
         return often[sim_below(sim, (int64_t)HL_ARRAY_LEN(often))];
     }
     return (enum sim_op)sim_below(sim, SIM_OPS);
+}
+
+static bool knows_sessions(const struct sim *sim, const struct sim_client *client)
+{
+    const struct sim_machine *machine = &sim->machines[client->target];
+    struct hl_slice name = hl_slice_of("seq");
+    return machine->up && hl_command_of(machine->node->commands, &name, 1) != NULL;
 }
 
 /* The final reads, one after the other; false when all have been handed out. */
@@ -170,8 +185,13 @@ static bool draw_final(struct sim *sim, struct sim_client *client)
 
 void sim_workload_begin(struct sim *sim, struct sim_client *client)
 {
-    if (!sim->finishing) {
+    if (client->again) {
+        /* what it is about to send may have been executed already */
+    } else if (!sim->finishing) {
         client->op = draw_operation(sim);
+        if (client->op == SIM_OP_ONCE && !knows_sessions(sim, client)) {
+            client->op = SIM_OP_APPEND;
+        }
         client->key = (int)sim_below(sim, sim->profile.keys);
     } else if (!draw_final(sim, client)) {
         client->stopped = true;
@@ -182,15 +202,21 @@ void sim_workload_begin(struct sim *sim, struct sim_client *client)
     client->refused = client->in_doubt = false;
     client->got.is_nil = false;
     client->got.count = client->got.count2 = 0;
-    client->element = ++sim->next_element;
-    client->value = client->op == SIM_OP_ADD ? 1 + sim_below(sim, 9) : ++sim->next_value;
-    client->invoked = ++sim->stamp;
+    if (!client->again) {
+        client->element = ++sim->next_element;
+        client->value = client->op == SIM_OP_ADD ? 1 + sim_below(sim, 9) : ++sim->next_value;
+        client->invoked = ++sim->stamp;
+        client->seq += client->op == SIM_OP_ONCE;
+    }
+    client->again = false;
     sim_trace(sim, "c%lld: asks m%lld, operation %lld of key %lld", client->id, client->target,
               client->op, client->key);
     say_operation(sim, client);
 }
 
-/* --- the history ------------------------------------------------------------------------------ */
+/* --- the history
+ * ------------------------------------------------------------------------------
+ */
 
 static struct history_op op_of(struct sim *sim, const struct sim_client *client,
                                enum history_kind kind, enum history_outcome outcome,
@@ -205,9 +231,18 @@ static struct history_op op_of(struct sim *sim, const struct sim_client *client,
     return op;
 }
 
+/* In the end everything works, and the leader's answers are the truth. */
+static bool may_be_stale(const struct sim *sim, const struct sim_client *client)
+{
+    return sim->profile.stale && !(sim->finishing && client->target == sim_leader(sim));
+}
+
 static void note_register(struct sim *sim, struct sim_client *client, enum history_kind kind,
                           enum history_outcome outcome, const char *name)
 {
+    if (kind == HISTORY_READ && may_be_stale(sim, client)) {
+        return; /* of registers nothing can be said then */
+    }
     struct history_op op = op_of(sim, client, kind, outcome, name);
     op.arg = kind == HISTORY_CAS ? client->expected : client->value;
     op.arg2 = client->value;
@@ -228,7 +263,9 @@ static void note_append(struct sim *sim, struct sim_client *client, enum history
 static void note_list(struct sim *sim, struct sim_client *client, const char *name,
                       const char *suffix, uint32_t **elements, size_t count)
 {
-    struct history_op op = op_of(sim, client, HISTORY_LIST, HISTORY_OK, name);
+    bool stale = may_be_stale(sim, client);
+    enum history_kind kind = stale ? HISTORY_STALE_LIST : HISTORY_LIST;
+    struct history_op op = op_of(sim, client, kind, HISTORY_OK, name);
     (void)snprintf(op.key, sizeof op.key, "%s%d%s", name, client->key, suffix);
     op.elements = *elements;
     op.count = count;
@@ -250,7 +287,8 @@ static void note_pair_list(struct sim *sim, struct sim_client *client)
     note_list(sim, client, "p", "b", &client->got.elements2, count);
 }
 
-/* The operation is over with this outcome: reads of other outcomes say nothing. */
+/* The operation is over with this outcome: reads of other outcomes say nothing.
+ */
 static void note(struct sim *sim, struct sim_client *client, enum history_outcome outcome)
 {
     bool ok = outcome == HISTORY_OK;
@@ -283,6 +321,7 @@ static void note(struct sim *sim, struct sim_client *client, enum history_outcom
         note_register(sim, client, HISTORY_READ, outcome, "h.f");
         return;
     case SIM_OP_APPEND:
+    case SIM_OP_ONCE:
         note_append(sim, client, outcome, "l", "", client->got.integer);
         return;
     case SIM_OP_PAIR:
@@ -305,7 +344,9 @@ static void note(struct sim *sim, struct sim_client *client, enum history_outcom
     }
 }
 
-/* --- replies ---------------------------------------------------------------------------------- */
+/* --- replies
+ * ----------------------------------------------------------------------------------
+ */
 
 static void read_elements(struct sim *sim, struct hl_slice text, uint32_t **out, size_t *count)
 {
@@ -357,9 +398,14 @@ static void take_reply(struct sim *sim, struct sim_client *client, const struct 
     }
 }
 
-/* "MOVED slot mN:1" names whom to ask; other errors, sometimes, make it ask anybody. */
+/* "MOVED slot mN:1" names whom to ask; other errors, sometimes, make it ask
+ * anybody. */
 static void take_error(struct sim *sim, struct sim_client *client, struct hl_slice text)
 {
+    if (text.len > 8 && memcmp(text.ptr, "STALESEQ", 8) == 0) {
+        sim_fail(sim, "B5 exactly once", "client %d, number %llu: %.*s", client->id,
+                 (unsigned long long)client->seq, (int)text.len, text.ptr);
+    }
     const char *name = text.len > 6 && memcmp(text.ptr, "MOVED ", 6) == 0
                            ? memchr(text.ptr + 6, 'm', text.len - 6)
                            : NULL;
@@ -387,6 +433,10 @@ static void go_on_with_cas(struct sim *sim, struct sim_client *client)
 
 static void finish(struct sim *sim, struct sim_client *client, enum history_outcome outcome)
 {
+    if (client->op == SIM_OP_ONCE && outcome != HISTORY_OK) {
+        client->again = true;
+        return;
+    }
     note(sim, client, outcome);
     sim_trace(sim, "c%lld: operation %lld ended with %lld, %lld", client->id, client->op, outcome,
               client->got.integer);
@@ -437,6 +487,10 @@ void sim_workload_lost(struct sim *sim, struct sim_client *client)
 void sim_workload_finish(struct sim *sim)
 {
     sim->finishing = true;
+    for (int i = 0; i < sim->profile.clients; i++) {
+        struct sim_client *client = &sim->clients[i];
+        client->stopped |= sim->profile.monitor && client->id == 0;
+    }
 }
 
 bool sim_workload_done(const struct sim *sim)
