@@ -137,6 +137,7 @@ void sim_profile_draw(struct sim *sim)
         .snapshot_entries = 20 + (int)sim_below(sim, 400),
         .segment_size = 64 * 1024,
         .keys = 1 + (int)sim_below(sim, 4),
+        .flights = sim_chance(sim, 600000) ? 1 : 2 + (int)sim_below(sim, HL_WAL_FLIGHTS_MAX - 1),
     };
     if (sim_chance(sim, 200000)) {
         p->disk_mean_us *= 8;

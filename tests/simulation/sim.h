@@ -92,6 +92,7 @@ struct sim_profile {
     bool ordered;      /* links keep the order of frames */
     bool lease, eager; /* eager: new leaders change the configuration at once */
     int batch;         /* entries in one message at most */
+    int flights;       /* batches that the log may have in flight at once */
     int config_ppm, transfer_ppm;
     int clients;
     int64_t chaos_end_us, end_us;    /* faults until the first, everything done by the second */
@@ -110,6 +111,19 @@ struct sim_profile {
     int keys;
 };
 
+/* A batch handed to the log thread and not yet reported. */
+struct sim_flight {
+    uint64_t seq;
+    struct hl_wal_batch batch; /* a copy: the node may go before the log */
+    enum {
+        SIM_FLIGHT_WAITS, /* for those before it to be in the file */
+        SIM_FLIGHT_PUT,   /* in the file, being synced */
+        SIM_FLIGHT_OVER,
+    } stage;
+    hl_err err;
+    char why[320];
+};
+
 /* One computer. */
 struct sim_machine {
     struct sim *sim;
@@ -122,8 +136,9 @@ struct sim_machine {
     struct hl_wal *wal;
     struct hl_node *node; /* NULL while down */
     struct hl_world world;
-    struct hl_wal_batch *batch; /* handed to the log thread and not yet reported */
-    struct hl_wal_batch lost;   /* it, when the node has gone */
+    struct sim_flight flights[HL_WAL_FLIGHTS_MAX]; /* oldest first */
+    int flight_count;
+    uint64_t flight_seq;
     bool up;
     bool buried; /* down for the rest of the run */
     uint64_t life;

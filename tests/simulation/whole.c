@@ -16,6 +16,7 @@
 #define DATABASES 2
 #define CRON_US 100000
 #define LOAD_BUDGET_US 1000000
+#define PUT_US 60                /* to write a batch, without the sync */
 #define MUTANT_EARLY_SNAPSHOT 11 /* the part of it that the saver plays */
 
 static const unsigned char cluster_id[16] = "simulated";
@@ -95,37 +96,95 @@ static void lose_power(struct sim_machine *machine)
 static void on_reported(struct sim *sim, struct sim_event *event)
 {
     struct sim_machine *machine = &sim->machines[event->machine];
-    HL_ASSERT(machine->batch != NULL);
-    if (!sim_machine_begin(machine)) {
-        return;
+    while (machine->up && machine->flight_count > 0 &&
+           machine->flights[0].stage == SIM_FLIGHT_OVER && sim_machine_begin(machine)) {
+        struct sim_flight flight = machine->flights[0];
+        machine->flight_count--;
+        memmove(machine->flights, machine->flights + 1,
+                (size_t)machine->flight_count * sizeof *machine->flights);
+        machine->written = flight.err;
+        hl_node_log_done(machine->node, flight.err, flight.why);
+        sim_machine_end(machine);
     }
-    machine->batch = NULL;
-    hl_node_log_done(machine->node, machine->written, machine->why);
-    sim_machine_end(machine);
 }
 
-static void on_written(struct sim *sim, struct sim_event *event)
+static void end_flight(struct sim_flight *flight, hl_err err, const char *why)
+{
+    flight->stage = SIM_FLIGHT_OVER;
+    flight->err = err;
+    (void)snprintf(flight->why, sizeof flight->why, "%s", why);
+}
+
+static void on_synced(struct sim *sim, struct sim_event *event)
 {
     struct sim_machine *machine = &sim->machines[event->machine];
     struct hl_errmsg msg = {{0}};
-    machine->written = hl_wal_batch_write(machine->wal, machine->batch, &msg);
-    (void)snprintf(machine->why, sizeof machine->why, "%s", msg.text);
+    for (int i = 0; i < machine->flight_count; i++) {
+        struct sim_flight *flight = &machine->flights[i];
+        if (flight->seq == (uint64_t)event->a && flight->stage == SIM_FLIGHT_PUT) {
+            hl_err err = hl_wal_batch_sync(machine->wal, &flight->batch, &msg);
+            end_flight(flight, err, msg.text);
+        }
+    }
     if (power_is_gone(machine)) {
         lose_power(machine);
         return;
     }
-    (void)sim_after(sim, event->a, machine->id, on_reported);
+    (void)sim_after(sim, event->b, machine->id, on_reported);
+}
+
+/* The next batch goes into the file.  Those behind one that could not share its fate. */
+static void on_put(struct sim *sim, struct sim_event *event)
+{
+    struct sim_machine *machine = &sim->machines[event->machine];
+    struct hl_errmsg msg = {{0}};
+    hl_err err = HL_OK;
+    bool more = false;
+    for (int i = 0; i < machine->flight_count; i++) {
+        struct sim_flight *flight = &machine->flights[i];
+        if (flight->stage != SIM_FLIGHT_WAITS) {
+            continue;
+        }
+        if (err != HL_OK) {
+            end_flight(flight, err, msg.text);
+            continue;
+        }
+        if (more) {
+            (void)sim_after(sim, PUT_US, machine->id, on_put);
+            break;
+        }
+        more = true;
+        err = hl_wal_batch_put(machine->wal, &flight->batch, &msg);
+        if (err != HL_OK) {
+            end_flight(flight, err, msg.text);
+            continue;
+        }
+        flight->stage = SIM_FLIGHT_PUT;
+        int64_t half_us = sim_machine_disk_us(machine) / 2;
+        struct sim_event *synced = sim_after(sim, half_us, machine->id, on_synced);
+        synced->a = (int64_t)flight->seq;
+        synced->b = half_us;
+    }
+    if (power_is_gone(machine)) {
+        lose_power(machine);
+    } else if (err != HL_OK) {
+        (void)sim_after(sim, PUT_US, machine->id, on_reported);
+    }
 }
 
 static void log_write(void *ctx, struct hl_wal_batch *batch)
 {
     struct sim_machine *machine = ctx;
-    struct sim *sim = machine->sim;
-    HL_ASSERT(machine->batch == NULL);
-    machine->batch = batch;
-    int64_t half_us = sim_machine_disk_us(machine) / 2;
-    struct sim_event *event = sim_after(sim, half_us, machine->id, on_written);
-    event->a = half_us;
+    HL_ASSERT(machine->flight_count < HL_WAL_FLIGHTS_MAX);
+    bool idle = true;
+    for (int i = 0; i < machine->flight_count; i++) {
+        idle &= machine->flights[i].stage != SIM_FLIGHT_WAITS;
+    }
+    machine->flights[machine->flight_count++] =
+        (struct sim_flight){.seq = ++machine->flight_seq, .batch = *batch};
+    if (idle) {
+        (void)sim_after(machine->sim, PUT_US, machine->id, on_put);
+    }
 }
 
 /* --- the loop --------------------------------------------------------------------------------- */
@@ -337,7 +396,7 @@ static void begin_group(struct sim_machine *machine)
     bool founder = (sim->profile.voters >> machine->id & 1) != 0;
     if (!founder) {
         hl_node_join(machine->node);
-    } else if (sim->profile.machines > 1 && hl_wal_last(machine->wal) == 0 && meta->base == 0) {
+    } else if (sim->profile.machines > 1 && hl_wal_last(machine->wal) == 0 && meta->term == 0) {
         struct hl_members members = {0};
         for (int i = 0; i < sim->profile.machines; i++) {
             struct hl_slice name = hl_slice_of(sim->machines[i].name);
@@ -361,6 +420,7 @@ static hl_err load(struct sim_machine *machine, struct hl_errmsg *msg)
     memcpy(cluster, meta->node_id == 0 ? (founder ? cluster_id : nobody) : meta->cluster_id,
            sizeof cluster);
     hl_wal_set_identity(machine->wal, cluster, machine->peer, meta->incarnation + 1, boot_id);
+    hl_wal_set_overlap(machine->wal, (unsigned)sim->profile.flights);
     create_node(machine);
     begin_group(machine);
     hl_err err = HL_ENOENT;
@@ -373,12 +433,9 @@ static hl_err load(struct sim_machine *machine, struct hl_errmsg *msg)
 /* What a dead process leaves in our memory. */
 static void bury(struct sim_machine *machine)
 {
-    if (machine->batch != NULL) {
-        machine->lost = *machine->batch; /* it lives in the node */
-    }
     hl_node_destroy(machine->node);
-    if (machine->batch != NULL) {
-        hl_wal_batch_done(machine->wal, &machine->lost, HL_EIO);
+    for (int i = 0; i < machine->flight_count; i++) {
+        hl_wal_batch_done(machine->wal, &machine->flights[i].batch, HL_EIO);
     }
     hl_wal_close(machine->wal);
 }
@@ -420,7 +477,7 @@ static void end(struct sim_machine *machine, bool abandon)
     }
     machine->node = NULL;
     machine->wal = NULL;
-    machine->batch = NULL;
+    machine->flight_count = 0;
 }
 
 static void crash(struct sim_machine *machine, enum fake_crash how)
