@@ -25,6 +25,7 @@
 
 struct options {
     uint64_t first, count;
+    uint64_t seconds; /* no seed is begun after so long; 0: no limit */
     int jobs, mutant, script, failures_max;
     bool verbose;
     const char *history;
@@ -202,14 +203,23 @@ static void print_stats(const struct sim_stats *s, const struct options *options
            (unsigned long long)s->gave_up);
 }
 
+static double clock_s(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
 static uint64_t run_all(const struct options *options, struct sim_stats *sum, uint64_t *ran)
 {
     struct job jobs[JOBS_MAX] = {{0}};
     uint64_t next = 0;
     uint64_t failed = 0;
     int running = 0;
+    double end_s = clock_s() + (options->seconds == 0 ? 1e9 : (double)options->seconds);
     while (next < options->count || running > 0) {
-        bool more = next < options->count && failed < (uint64_t)options->failures_max;
+        bool more =
+            next < options->count && failed < (uint64_t)options->failures_max && clock_s() < end_s;
         if (more && running < options->jobs) {
             struct job *job = jobs;
             while (job->pid != 0) {
@@ -254,6 +264,9 @@ static bool parse(int argc, char **argv, struct options *options)
             options->first = n;
         } else if (strcmp(name, "--seeds") == 0) {
             options->count = n;
+        } else if (strcmp(name, "--seconds") == 0) {
+            options->seconds = n;
+            options->count = UINT64_MAX - options->first;
         } else if (strcmp(name, "--jobs") == 0 && n >= 1 && n <= JOBS_MAX) {
             options->jobs = (int)n;
         } else if (strcmp(name, "--mutant") == 0) {
@@ -281,16 +294,12 @@ int main(int argc, char **argv)
             "           [--mutant N] [--script N] [--failures MAX] [--history FILE] [--verbose]\n");
         return 2;
     }
-    struct timespec before;
-    struct timespec after;
-    (void)clock_gettime(CLOCK_MONOTONIC, &before);
+    double start_s = clock_s();
     struct sim_stats sum = {0};
     uint64_t ran = 0;
     uint64_t failed = run_all(&options, &sum, &ran);
     options.count = ran;
-    (void)clock_gettime(CLOCK_MONOTONIC, &after);
-    double seconds =
-        (double)(after.tv_sec - before.tv_sec) + (double)(after.tv_nsec - before.tv_nsec) / 1e9;
+    double seconds = clock_s() - start_s;
     print_stats(&sum, &options, seconds);
     printf("%llu passed, %llu failed\n", (unsigned long long)(options.count - failed),
            (unsigned long long)failed);
