@@ -11,10 +11,10 @@ import sys
 SEEDS = 400
 # mutant: (script, what must find it, the rule that is switched off)
 RAFT = {
-    5: (4, "A3", "an entry of an older term commits by counting"),
+    5: (4, "A2|A3", "an entry of an older term commits by counting"),
     7: (1, "E1|B2", "the lease outlasts the voters' promise"),
-    8: (3, "A3|A4|A2", "entries are acknowledged before they are durable"),
-    9: (3, "A1", "votes leave before they are durable"),
+    8: (3, "A3|A4|A2|H1", "entries are acknowledged before they are durable"),
+    9: (3, "A1|A2|A3", "votes leave before they are durable"),
     13: (2, "E1|B2", "a restarted voter votes at once"),
     15: (6, "A1|A2|A3", "a configuration changes before the term's no-op commits"),
     16: (5, "A2|A3|A4", "a flush of truncated entries counts for what replaced them"),
