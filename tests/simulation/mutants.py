@@ -28,11 +28,14 @@ NODE = {
     1: (0, "B1", "a reply leaves before its entry commits"),
     2: (0, "B", "a read of a name that is not committed leaves"),
     3: (3, "C", "no rollback after a truncation"),
+    6: (0, "B", "a request that is sent again runs again"),
     11: (0, "C|D|A", "a snapshot of what is not committed is published"),
     12: (0, "A|start|B|C", "a failed sync is ignored"),
+    14: (0, "C", "a command instead of its effect"),
     18: (0, "B", "a deposed leader shows what may be undone to stale reads"),
     20: (0, "C|G1", "a new leader executes before it has applied its log"),
     21: (0, "B3", "a push leaves before what it tells commits"),
+    22: (0, "B", "a request sent again is answered before the first one commits"),
     25: (0, "B", "an error that promises that nothing was done, for what may be done"),
 }
 
