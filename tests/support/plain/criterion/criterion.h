@@ -75,6 +75,10 @@ __attribute__((noreturn)) void plain_fail(const char *file, int line, const char
 #define cr_assert_str_not_empty(a, ...) cr_assert((a)[0] != '\0', __VA_ARGS__)
 #define cr_assert_float_neq(a, b, eps, ...) cr_assert(fabs((a) - (b)) > (eps), __VA_ARGS__)
 #define cr_assert_float_eq(a, b, eps, ...) cr_assert(fabs((a) - (b)) <= (eps), __VA_ARGS__)
+/* An expectation ends the test as an assertion does. */
+#define cr_expect(c, ...) cr_assert(c, __VA_ARGS__)
+#define cr_expect_str_eq(a, b, ...) cr_assert_str_eq(a, b, __VA_ARGS__)
+#define cr_expect_str_empty(a, ...) cr_assert_str_empty(a, __VA_ARGS__)
 #define cr_log_error(...) ((void)fprintf(stderr, __VA_ARGS__), (void)fputc('\n', stderr))
 #define cr_log_info(...) cr_log_error(__VA_ARGS__)
 #define cr_log_warn(...) cr_log_error(__VA_ARGS__)
