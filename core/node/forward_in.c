@@ -155,7 +155,9 @@ static void push_end(struct hl_guest *guest, uint64_t seq)
 {
     if (guest->end_count == guest->end_cap) {
         uint32_t live = guest->end_count - guest->end_first;
-        memmove(guest->ends, guest->ends + guest->end_first, live * sizeof *guest->ends);
+        if (live != 0) {
+            memmove(guest->ends, guest->ends + guest->end_first, live * sizeof *guest->ends);
+        }
         guest->end_first = 0;
         guest->end_count = live;
         if (live * 2 >= guest->end_cap) {
