@@ -181,10 +181,11 @@ enum hl_forward_verdict hl_forward_verdict(const struct hl_node *node,
     if ((session->flags & HL_SESSION_AUTHENTICATED) == 0 && !hl_node_default_is_open(node)) {
         return busy ? HL_FORWARD_WAIT : HL_FORWARD_LOCAL; /* which refuses it */
     }
-    /* Between its requests under way an error has to come in its place: the leader makes it. */
+    /* Between requests under way an error has to come in its place: the leader makes it.  What is
+     * read under WATCH is what the watch guards, so it is read where that is. */
     bool goes = cmd == NULL ? busy || inside
                             : runs_at_leader(cmd) || (inside && !is_leaving(cmd)) ||
-                                  (busy && (cmd->flags & HL_CMD_READONLY) != 0);
+                                  ((busy || stateful) && (cmd->flags & HL_CMD_READONLY) != 0);
     if (!goes) {
         return busy ? HL_FORWARD_WAIT : HL_FORWARD_LOCAL;
     }
@@ -296,6 +297,16 @@ void hl_forward_send(struct hl_node *node, struct hl_session *session, int argc,
 
 /* --- answers ---------------------------------------------------------------------------------- */
 
+/* What happened under WATCH goes to where the next request runs: this node's own session, or with a
+ * request that waits to the next guest. */
+static void pass_on(struct hl_node *node, struct hl_line *line)
+{
+    if (line->disturbed && line->waiting_count == 0 && hl_node_leads(node)) {
+        line->session->flags |= HL_SESSION_DIRTY_CAS;
+        line->disturbed = false;
+    }
+}
+
 /* Nothing that was sent is unanswered: leave the guest, remembering what goes with it. */
 static void move(struct hl_node *node, struct hl_line *line)
 {
@@ -303,10 +314,7 @@ static void move(struct hl_node *node, struct hl_line *line)
     line->aborted = line->aborted || (line->flags & HL_FORWARD_IN_MULTI) != 0;
     line->disturbed = line->disturbed || (line->flags & HL_FORWARD_STATEFUL) != 0;
     unbind(node, line);
-    if (line->disturbed && hl_node_leads(node)) {
-        line->session->flags |= HL_SESSION_DIRTY_CAS;
-        line->disturbed = false;
-    }
+    pass_on(node, line);
     if (!line->aborted) {
         send_waiting(node, line);
         return;
@@ -411,6 +419,7 @@ void hl_forward_leader_changed(struct hl_node *node)
     HL_LIST_EACH(it, &node->forwarding->all_lines)
     {
         struct hl_line *line = HL_LIST_ENTRY(it, struct hl_line, all);
+        pass_on(node, line);
         line->held = false;
         bool orphaned = line->leader != 0 && line->leader != leader;
         line->orphaned_ms = orphaned && line->sent_count != 0 ? node->now_ms : 0;

@@ -360,6 +360,13 @@ static void make_disk(struct sim_machine *machine)
                                        .peers = on_peers};
 }
 
+/* Every second seed without a script: clients stay where they are and their requests travel. */
+static enum hl_follower_writes forwards(const struct sim *sim)
+{
+    return sim->profile.script == SIM_SCRIPT_NONE && sim->seed % 2 == 1 ? HL_FOLLOWER_WRITES_FORWARD
+                                                                      : HL_FOLLOWER_WRITES_REDIRECT;
+}
+
 static void create_node(struct sim_machine *machine)
 {
     const struct sim_profile *profile = &machine->sim->profile;
@@ -381,7 +388,7 @@ static void create_node(struct sim_machine *machine)
                     .heartbeat_us = SIM_HEARTBEAT_US,
                     .drift_ppm = (uint32_t)profile->clock_ppm,
                     .lease = profile->lease,
-                    .follower_writes = HL_FOLLOWER_WRITES_REDIRECT,
+                    .follower_writes = forwards(machine->sim),
                     .follower_reads = profile->stale ? HL_READ_STALE : HL_READ_LINEARIZABLE}};
     machine->node = hl_node_create(&machine->world, machine->wal, &config);
     machine->node->ks.limits = (struct hl_encoding_limits){128, 64};

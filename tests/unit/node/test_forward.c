@@ -264,6 +264,24 @@ Test(forward, a_follower_that_becomes_the_leader_serves_its_clients)
     cr_assert_eq(hl_forward_stats(f->node).guests, 0);
 }
 
+Test(forward, a_lost_watch_goes_with_the_requests_that_wait)
+{
+    struct member *leader = group_lead(&g);
+    struct member *f = follower_of(leader);
+    struct hl_session *a = member_client(f);
+    member_say(f, a, "WATCH k", "+OK\r\n");
+    hl_node_begin(leader->node);
+    cr_assert_eq(hl_replica_hand_over(leader->node, f->id), HL_OK);
+    hl_node_end(leader->node);
+    cr_assert(member_run(f, a, "MULTI")); /* to the one that gives its office to this node */
+    cr_assert(member_run(f, a, "SET k v"));
+    cr_assert(member_run(f, a, "EXEC"));
+    for (int i = 0; i < STEPS_MAX && !hl_node_leads(f->node); i++) {
+        group_step(&g);
+    }
+    expect_after(a, 40, "+OK\r\n+QUEUED\r\n*-1\r\n");
+}
+
 Test(forward, requests_that_the_leader_did_not_begin_go_to_the_next)
 {
     struct member *leader = group_lead(&g);
