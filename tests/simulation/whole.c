@@ -363,8 +363,9 @@ static void make_disk(struct sim_machine *machine)
 /* Every second seed without a script: clients stay where they are and their requests travel. */
 static enum hl_follower_writes forwards(const struct sim *sim)
 {
-    return sim->profile.script == SIM_SCRIPT_NONE && sim->seed % 2 == 1 ? HL_FOLLOWER_WRITES_FORWARD
-                                                                      : HL_FOLLOWER_WRITES_REDIRECT;
+    return sim->profile.script == SIM_SCRIPT_NONE && sim->seed % 2 == 1
+               ? HL_FOLLOWER_WRITES_FORWARD
+               : HL_FOLLOWER_WRITES_REDIRECT;
 }
 
 static void create_node(struct sim_machine *machine)

@@ -50,6 +50,7 @@ static void unref(struct fake_disk *fake, int file)
         clear(&fake->files[file].synced);
         clear(&fake->files[file].failed);
         clear(&fake->files[file].again);
+        fake->files[file].sync_errors = 0;
     }
 }
 
@@ -162,6 +163,7 @@ static hl_err fake_open(void *ctx, const char *dir, const char *name, bool creat
         HL_ASSERT(++handle < FAKE_HANDLES_MAX);
     }
     fake->handles[handle] = fake->names[at].file + 1;
+    fake->told[handle] = fake->files[fake->names[at].file].sync_errors;
     fake->files[fake->names[at].file].refs++;
     fake->held++;
     *file = handle;
@@ -300,9 +302,14 @@ static hl_err fake_fdatasync(void *ctx, int file, struct hl_errmsg *msg)
     if (err != HL_OK) {
         return err;
     }
+    if (fake->told[file] != f->sync_errors) {
+        fake->told[file] = f->sync_errors;
+        return hl_fail(msg, HL_EIO, "fake: fdatasync: an earlier one failed");
+    }
     if (fake->fail_syncs > 0) {
         fake->fail_syncs--;
         fake->injected++;
+        fake->told[file] = ++f->sync_errors;
         copy(&f->failed, &f->now);
         clear(&f->again);
         return hl_fail(msg, HL_EIO, "fake: fdatasync: injected");

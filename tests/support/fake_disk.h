@@ -8,7 +8,7 @@
  *
  * A failed fdatasync does what kernels do: the pages that it could not store count as clean from
  * then on, so a later sync succeeds without them, and only what is written afterwards reaches the
- * disk.
+ * disk.  Every handle that was open is told once, by its own next fdatasync.
  *
  * Not for two threads at a time.
  */
@@ -32,6 +32,7 @@ struct fake_file {
     struct fake_content synced; /* what a power loss leaves */
     struct fake_content failed; /* what a reader saw when a sync failed; empty: none did */
     struct fake_content again;  /* a byte for each page: 1 when it was written since then */
+    int sync_errors;            /* how many syncs failed */
     int refs;                   /* names, durable names and handles */
 };
 
@@ -66,6 +67,7 @@ struct fake_disk {
     struct fake_name synced_names[FAKE_FILES_MAX]; /* what a power loss leaves */
     int synced_names_count;
     int handles[FAKE_HANDLES_MAX]; /* file + 1; 0: free */
+    int told[FAKE_HANDLES_MAX];    /* sync_errors of its file that the handle was told of */
     bool locked;
 };
 
