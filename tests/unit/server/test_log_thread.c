@@ -21,6 +21,7 @@ struct bed {
     atomic_int slow_us;   /* how long a flush takes */
     atomic_int flushing;  /* now */
     atomic_int most;      /* at once */
+    atomic_bool instant;  /* a flush stores nothing: copying takes long under a sanitizer */
     atomic_int fail_in;   /* so many flushes from now one fails; 0: none */
     sem_t wake;
     struct hl_wal *wal;
@@ -57,15 +58,21 @@ static hl_err bed_fdatasync(void *ctx, int file, struct hl_errmsg *msg)
     (void)ctx;
     pthread_mutex_lock(&bed.lock);
     bool fails = atomic_load(&bed.fail_in) > 0 && atomic_fetch_sub(&bed.fail_in, 1) == 1;
-    hl_err err = fails ? hl_fail(msg, HL_EIO, "bed: fdatasync failed")
-                       : bed.inner.fdatasync(bed.inner.ctx, file, msg);
+    hl_err err = HL_OK;
+    if (fails) {
+        err = hl_fail(msg, HL_EIO, "bed: fdatasync failed");
+    } else if (!atomic_load(&bed.instant)) {
+        err = bed.inner.fdatasync(bed.inner.ctx, file, msg);
+    }
     int now = atomic_fetch_add(&bed.flushing, 1) + 1;
     if (now > atomic_load(&bed.most)) {
         atomic_store(&bed.most, now);
     }
     pthread_mutex_unlock(&bed.lock);
     struct timespec pause = {.tv_nsec = (long)atomic_load(&bed.slow_us) * 1000};
-    (void)nanosleep(&pause, NULL);
+    if (pause.tv_nsec != 0) {
+        (void)nanosleep(&pause, NULL);
+    }
     atomic_fetch_sub(&bed.flushing, 1);
     return err;
 }
@@ -198,6 +205,7 @@ Test(log_thread, fast_flushes_do_not_and_slow_ones_may_become_fast)
     turn(BATCHES);
     cr_assert_gt(bed.most, 1);
     atomic_store(&bed.slow_us, 0);
+    atomic_store(&bed.instant, true);
     int alone = 0; /* in a row: one that opens a segment is alone by itself */
     for (int rounds = 0; alone < 3 && rounds < 3000; rounds++) { /* a busy machine is never fast */
         turn(1);
