@@ -55,9 +55,8 @@ static void conn_close(struct hl_conn *conn)
     hl_buf_fini(&conn->in);
     hl_free(conn->postponed.argv);
     hl_secure_end(conn);
-    uv_poll_stop(&conn->poll);
-    (void)close(conn->fd);
-    uv_close((uv_handle_t *)&conn->poll, on_closed);
+    uv_close((uv_handle_t *)&conn->poll, on_closed); /* it still tells the kernel of the fd ... */
+    (void)close(conn->fd); /* ... whose number another thread may have at once */
 }
 
 static void on_ready(uv_poll_t *poll, int status, int events);

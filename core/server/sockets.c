@@ -269,9 +269,8 @@ static void free_listener(uv_handle_t *handle)
 
 static void close_listener(struct hl_listener *listener)
 {
-    uv_poll_stop(&listener->poll);
+    uv_close((uv_handle_t *)&listener->poll, free_listener); /* first: it still uses the fd */
     (void)close(listener->fd);
-    uv_close((uv_handle_t *)&listener->poll, free_listener);
 }
 
 /* Close those of one kind. */
