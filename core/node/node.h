@@ -300,6 +300,10 @@ void hl_session_block(struct hl_node *node, struct hl_session *session,
 /* Take input again. */
 void hl_session_unblock(struct hl_node *node, struct hl_session *session);
 
+/* End the waits of all sessions whose `blocked.owner` is `owner`: OK, or the error when it is not
+ * NULL (borrowed). */
+void hl_sessions_answer(struct hl_node *node, const void *owner, const char *error);
+
 /* --- units and effects ------------------------------------------------------------------------ */
 
 /* Open a unit for work that no session's request started (a timer, a module thread, the expiry

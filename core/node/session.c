@@ -109,6 +109,25 @@ void hl_session_unblock(struct hl_node *node, struct hl_session *session)
     hl_session_tell_resume(node, session);
 }
 
+void hl_sessions_answer(struct hl_node *node, const void *owner, const char *error)
+{
+    HL_LIST_EACH(it, &node->sessions)
+    {
+        struct hl_session *session = HL_LIST_ENTRY(it, struct hl_session, all);
+        if ((session->flags & HL_SESSION_BLOCKED) == 0 || session->blocked.owner != owner) {
+            continue;
+        }
+        if (error == NULL) {
+            hl_write_ok(&session->writer);
+        } else {
+            hl_write_error(&session->writer, error);
+        }
+        hl_session_gate(node, session, 0);
+        hl_session_tell_output(node, session);
+        hl_session_unblock(node, session);
+    }
+}
+
 void hl_blocked_cron(struct hl_node *node)
 {
     if (node->blocked_count == 0) {

@@ -32,11 +32,6 @@ hl_index hl_raft_commit(const struct hl_raft *raft)
     return raft->commit;
 }
 
-hl_index hl_raft_noop(const struct hl_raft *raft)
-{
-    return raft->noop;
-}
-
 bool hl_raft_term_at(const struct hl_raft *raft, hl_index index, hl_term *term)
 {
     return hl_terms_at(&raft->log, index, term);
@@ -88,14 +83,4 @@ bool hl_raft_peer_status(const struct hl_raft *raft, hl_peer id, struct hl_raft_
         return true;
     }
     return false;
-}
-
-uint32_t hl_raft_holders(const struct hl_raft *raft, hl_index index)
-{
-    uint32_t count = hl_raft_is_voter(raft) && raft->durable >= index;
-    for (uint32_t i = 0; i < raft->peer_count; i++) {
-        const struct hl_raft_peer *peer = &raft->peers[i];
-        count += peer->voter && !peer->barred && peer->match >= index;
-    }
-    return count;
 }

@@ -442,10 +442,6 @@ hl_index hl_raft_durable(const struct hl_raft *raft);
 /* Last committed entry. */
 hl_index hl_raft_commit(const struct hl_raft *raft);
 
-/* Index of this term's no-op on a leader, else 0.  It is committed when hl_raft_commit() reaches
- * it. */
-hl_index hl_raft_noop(const struct hl_raft *raft);
-
 /* The term of entry `index`, or of the base; false when the log does not hold it. */
 bool hl_raft_term_at(const struct hl_raft *raft, hl_index index, hl_term *term);
 
@@ -493,9 +489,5 @@ struct hl_raft_peer_status {
 
 /* Write it to `out`; false when this server does not lead or `peer` is no other member. */
 bool hl_raft_peer_status(const struct hl_raft *raft, hl_peer peer, struct hl_raft_peer_status *out);
-
-/* How many voters, this one included, durably hold the log up to `index`, as far as this leader
- * knows: WAIT. */
-uint32_t hl_raft_holders(const struct hl_raft *raft, hl_index index);
 
 #endif

@@ -45,23 +45,8 @@ void hl_orders_destroy(struct hl_orders *orders)
 /* End the order: NULL is success. */
 static void finish(struct hl_orders *orders, const char *error)
 {
-    struct hl_node *node = orders->server->node;
     orders->state = ORDER_NONE;
-    HL_LIST_EACH(it, &node->sessions)
-    {
-        struct hl_session *session = HL_LIST_ENTRY(it, struct hl_session, all);
-        if ((session->flags & HL_SESSION_BLOCKED) == 0 || session->blocked.owner != orders) {
-            continue;
-        }
-        if (error == NULL) {
-            hl_write_ok(&session->writer);
-        } else {
-            hl_write_error(&session->writer, error);
-        }
-        hl_session_gate(node, session, 0);
-        hl_session_tell_output(node, session);
-        hl_session_unblock(node, session);
-    }
+    hl_sessions_answer(orders->server->node, orders, error);
 }
 
 static void on_gone(struct hl_node *node, struct hl_session *session, int reason)

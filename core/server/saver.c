@@ -141,27 +141,6 @@ bool hl_saver_start(struct hl_saver *saver, struct hl_errmsg *msg)
     return true;
 }
 
-/* Answer the sessions that wait in SAVE. */
-static void answer_waiters(struct hl_saver *saver, const char *error)
-{
-    struct hl_node *node = saver->server->node;
-    HL_LIST_EACH(it, &node->sessions)
-    {
-        struct hl_session *session = HL_LIST_ENTRY(it, struct hl_session, all);
-        if ((session->flags & HL_SESSION_BLOCKED) == 0 || session->blocked.owner != saver) {
-            continue;
-        }
-        if (error == NULL) {
-            hl_write_ok(&session->writer);
-        } else {
-            hl_write_error(&session->writer, error);
-        }
-        hl_session_gate(node, session, 0);
-        hl_session_tell_output(node, session);
-        hl_session_unblock(node, session);
-    }
-}
-
 static void failed(struct hl_saver *saver, const char *why)
 {
     struct hl_node *node = saver->server->node;
@@ -170,7 +149,7 @@ static void failed(struct hl_saver *saver, const char *why)
     node->stats.last_save_ok = false;
     node->stats.snapshots_failed++;
     hl_node_log(node, 3, "Background saving error: %s", why);
-    answer_waiters(saver, "ERR the snapshot failed, see the log");
+    hl_sessions_answer(saver->server->node, saver, "ERR the snapshot failed, see the log");
 }
 
 static void publish(struct hl_saver *saver)
@@ -195,7 +174,7 @@ static void publish(struct hl_saver *saver)
     node->stats.changes_since_save -= saver->changes_at_fork;
     hl_node_log(node, 2, "Background saving terminated with success, log kept from entry %llu",
                 (unsigned long long)saver->label.index + 1);
-    answer_waiters(saver, NULL);
+    hl_sessions_answer(saver->server->node, saver, NULL);
 }
 
 static void reap(struct hl_saver *saver)
