@@ -79,8 +79,8 @@ const char *cluster_health(const struct cluster *cluster, const struct cluster_v
     switch (answer->reach) {
     case CLUSTER_DOWN:
         return view->runs[at] ? "does not listen" : "down";
-    case CLUSTER_SILENT:
-        return "no answer";
+    case CLUSTER_SILENT: /* a process that ends may take a connection with its last breath */
+        return view->runs[at] ? "no answer" : "down";
     case CLUSTER_REFUSES:
         return "refuses";
     case CLUSTER_LOADING:

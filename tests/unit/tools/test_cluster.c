@@ -310,6 +310,12 @@ Test(cluster, status_says_who_leads_who_is_down_and_what_may_be_lost)
     cr_assert_not(cluster_agrees(&cluster, &view));
     cr_assert_str_eq(cluster_health(&cluster, &view, 0), "good");
     cr_assert_str_eq(cluster_health(&cluster, &view, 2), "down");
+    view.at[2].reach = CLUSTER_SILENT;
+    cr_assert_str_eq(cluster_health(&cluster, &view, 2), "down", "it ended while it was asked");
+    view.runs[2] = true;
+    cr_assert_str_eq(cluster_health(&cluster, &view, 2), "no answer");
+    look(&view);
+    cluster_judge(&cluster, &view);
     cluster_print(&cluster, &view, "here", false, &out);
     hl_buf_append(&out, "", 1);
     cr_assert(strstr(out.ptr, "leader node-2 in term 4") != NULL, "%s", out.ptr);
