@@ -79,7 +79,7 @@ void hl_rm_FreeModuleUser(RedisModuleUser *user)
     if (user->own != NULL) {
         struct hl_user *gone = user_of(user);
         if (gone != NULL) {
-            hl_auth_user_gone(user->abi->node, gone, NULL);
+            hl_auth_user_gone(user->abi->node, gone, NULL, 0);
         }
         hl_acl_destroy(user->own);
         hl_list_remove(&user->node);
@@ -111,9 +111,10 @@ static int set_rules(RedisModuleUser *user, const char *text, struct hl_errmsg *
         at += len;
         at += *at == ' ';
     }
-    struct hl_acl *acl = user->own != NULL ? user->own : user->abi->node->acl;
-    return hl_acl_set(acl, hl_slice_of(user->name), words, count, msg) == HL_OK ? REDISMODULE_OK
-                                                                                : REDISMODULE_ERR;
+    struct hl_slice name = hl_slice_of(user->name);
+    hl_err err = user->own != NULL ? hl_acl_set(user->own, name, words, count, msg)
+                                   : hl_admin_set_user(user->abi->node, name, words, count, msg);
+    return err == HL_OK ? REDISMODULE_OK : REDISMODULE_ERR;
 }
 
 int hl_rm_SetModuleUserACL(RedisModuleUser *user, const char *acl)

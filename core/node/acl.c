@@ -110,6 +110,22 @@ struct hl_user *acl_user_copy(const struct hl_user *from)
     return copy;
 }
 
+void acl_user_swap(struct hl_user *a, struct hl_user *b)
+{
+    struct hl_user kept = *a;
+    *a = *b;
+    *b = kept;
+}
+
+void acl_texts_clear(struct acl_texts *texts)
+{
+    for (size_t i = 0; i < texts->count; i++) {
+        hl_free(texts->items[i].ptr);
+    }
+    hl_free(texts->items);
+    *texts = (struct acl_texts){0};
+}
+
 /* --- the list -----------------------------------------------------------------------------------
  */
 
@@ -175,6 +191,8 @@ void hl_acl_destroy(struct hl_acl *acl)
         acl_user_destroy(acl->users[i]);
     }
     hl_free(acl->users);
+    acl_texts_clear(&acl->hidden);
+    hl_buf_fini(&acl->seed);
     hl_free(acl);
 }
 
@@ -257,9 +275,7 @@ hl_err hl_acl_set(struct hl_acl *acl, struct hl_slice name, const struct hl_slic
         acl_insert(acl, changed);
         return HL_OK;
     }
-    struct hl_user old = *user; /* the address stays (U2) */
-    *user = *changed;
-    *changed = old;
+    acl_user_swap(user, changed); /* the address stays (U2) */
     acl_user_destroy(changed);
     return HL_OK;
 }
@@ -327,11 +343,7 @@ void hl_acl_save(const struct hl_acl *acl, struct hl_buf *out)
     }
 }
 
-#define LINE_WORDS_MAX 4096
-
-/* Cut a line at each space: two in a row make an empty word, as in Redis, for a name may be empty.
- * Returns how many words, 0 for a blank line, or -1 when there are more than the bound. */
-static int cut_line(struct hl_slice line, struct hl_slice *words)
+size_t acl_cut_line(struct hl_slice line, struct hl_slice **words)
 {
     while (line.len != 0 && (line.ptr[0] == ' ' || line.ptr[0] == '\t')) {
         line.ptr++;
@@ -340,25 +352,26 @@ static int cut_line(struct hl_slice line, struct hl_slice *words)
     while (line.len != 0 && strchr(" \t\r", line.ptr[line.len - 1]) != NULL) {
         line.len--; /* a NUL goes too: no rule may end with one */
     }
-    int count = 0;
+    size_t most = 1;
+    for (size_t i = 0; i < line.len; i++) {
+        most += line.ptr[i] == ' ';
+    }
+    *words = hl_calloc(most, sizeof **words);
+    size_t count = 0;
     while (line.len != 0) {
-        if (count == LINE_WORDS_MAX) {
-            return -1;
-        }
         const char *space = memchr(line.ptr, ' ', line.len);
         size_t len = space == NULL ? line.len : (size_t)(space - line.ptr);
-        words[count++] = (struct hl_slice){.ptr = line.ptr, .len = len};
+        (*words)[count++] = (struct hl_slice){.ptr = line.ptr, .len = len};
         line.ptr += space == NULL ? len : len + 1;
         line.len -= space == NULL ? len : len + 1;
     }
     return count;
 }
 
-/* Apply one line to the staged list. */
-static hl_err load_line(struct hl_acl *staged, struct hl_slice line, struct hl_slice *words,
-                        struct hl_errmsg *msg)
+/* Apply one line, cut into words, to the staged list. */
+static hl_err load_words(struct hl_acl *staged, const struct hl_slice *words, size_t count,
+                         struct hl_errmsg *msg)
 {
-    int count = cut_line(line, words);
     if (count == 0) {
         return HL_OK;
     }
@@ -373,17 +386,23 @@ static hl_err load_line(struct hl_acl *staged, struct hl_slice line, struct hl_s
     }
     if (is_default) {
         struct hl_user *fresh = acl_user_create(staged, words[1]);
-        struct hl_user swapped = *old;
-        *old = *fresh;
-        *fresh = swapped;
+        acl_user_swap(old, fresh);
         acl_user_destroy(fresh);
     }
-    return hl_acl_set(staged, words[1], words + 2, (size_t)count - 2, msg);
+    return hl_acl_set(staged, words[1], words + 2, count - 2, msg);
 }
 
-/* Put the staged users in place of the present ones; those of the same name keep their address. */
-static void take_over(struct hl_acl *acl, struct hl_acl *staged,
-                      void (*gone)(void *ctx, struct hl_user *user), void *ctx)
+static hl_err load_line(struct hl_acl *staged, struct hl_slice line, struct hl_errmsg *msg)
+{
+    struct hl_slice *words = NULL;
+    size_t count = acl_cut_line(line, &words);
+    hl_err err = load_words(staged, words, count, msg);
+    hl_free(words);
+    return err;
+}
+
+void acl_take_over(struct hl_acl *acl, struct hl_acl *staged,
+                   void (*gone)(void *ctx, struct hl_user *user), void *ctx)
 {
     for (size_t i = acl->user_count; i > 0; i--) {
         struct hl_user *user = acl->users[i - 1];
@@ -403,12 +422,14 @@ static void take_over(struct hl_acl *acl, struct hl_acl *staged,
             acl_insert(acl, user);
             continue;
         }
-        struct hl_user swapped = *old;
-        *old = *user;
-        *user = swapped;
+        acl_user_swap(old, user);
         acl_user_destroy(user);
     }
     staged->user_count = 0;
+    acl->whole = staged->whole;
+    struct acl_texts hidden = acl->hidden;
+    acl->hidden = staged->hidden;
+    staged->hidden = hidden;
 }
 
 hl_err hl_acl_load(struct hl_acl *acl, const char *file, struct hl_slice text,
@@ -417,11 +438,8 @@ hl_err hl_acl_load(struct hl_acl *acl, const char *file, struct hl_slice text,
     struct hl_acl *staged = hl_acl_create(acl->commands);
     staged->new_users_all_channels = acl->new_users_all_channels;
     struct hl_user *kept = acl_user_copy(acl->default_user);
-    struct hl_user swapped = *staged->default_user;
-    *staged->default_user = *kept;
-    *kept = swapped;
+    acl_user_swap(staged->default_user, kept);
     acl_user_destroy(kept);
-    struct hl_slice *words = hl_calloc(LINE_WORDS_MAX, sizeof *words);
     hl_err err = HL_OK;
     for (int number = 1; text.len != 0 && err == HL_OK; number++) {
         const char *newline = memchr(text.ptr, '\n', text.len);
@@ -429,7 +447,7 @@ hl_err hl_acl_load(struct hl_acl *acl, const char *file, struct hl_slice text,
         struct hl_slice line = {.ptr = text.ptr, .len = len};
         struct hl_errmsg reason = {0};
         bool comment = line.len != 0 && line.ptr[0] == '#';
-        err = comment ? HL_OK : load_line(staged, line, words, &reason);
+        err = comment ? HL_OK : load_line(staged, line, &reason);
         if (err != HL_OK) {
             const char *what = strncmp(reason.text, "ERR ", 4) == 0 ? reason.text + 4 : reason.text;
             (void)hl_fail(msg, err, "%.100s:%d: %s", file, number, what);
@@ -438,9 +456,8 @@ hl_err hl_acl_load(struct hl_acl *acl, const char *file, struct hl_slice text,
         text.len -= newline == NULL ? len : len + 1;
     }
     if (err == HL_OK) {
-        take_over(acl, staged, gone, ctx);
+        acl_take_over(acl, staged, gone, ctx);
     }
-    hl_free(words);
     hl_acl_destroy(staged);
     return err;
 }

@@ -156,6 +156,71 @@ void hl_acl_set_files(struct hl_acl *acl, const struct hl_acl_files *files);
 /* The file, or NULL. */
 const struct hl_acl_files *hl_acl_files(const struct hl_acl *acl);
 
+/* --- users as part of the state (acl_state.c) ----------------------------------------------------
+ */
+
+/* The present users are those of this node's files: what the state starts from. */
+void hl_acl_keep_seed(struct hl_acl *acl);
+
+/* A new list as this node's files have it; the caller owns it. */
+struct hl_acl *hl_acl_from_seed(const struct hl_acl *acl);
+
+/* True when this node's files have a user of that name. */
+bool hl_acl_seed_has(const struct hl_acl *acl, struct hl_slice name);
+
+/* Append the names of the files' users that are not as the files say, separated by spaces; returns
+ * their number. */
+size_t hl_acl_compare_seed(const struct hl_acl *acl, struct hl_buf *names);
+
+/* True when the log names all users, so that files do not count. */
+bool hl_acl_is_whole(const struct hl_acl *acl);
+
+/* True when the log says what this user is. */
+bool hl_acl_is_logged(const struct hl_user *user);
+
+/* True when the log says anything of users that overrules the files. */
+bool hl_acl_overrules_files(const struct hl_acl *acl);
+
+/* The log will say what the user is now: appends the line that has to stand there. */
+void hl_acl_state_note(struct hl_acl *acl, struct hl_user *user, struct hl_buf *line);
+
+/* The log will say that the files' user of this name is gone; it was removed. */
+void hl_acl_state_hide(struct hl_acl *acl, struct hl_slice name);
+
+/* The log will name all users as they are now. */
+void hl_acl_state_note_all(struct hl_acl *acl);
+
+/* The log will say that the files count again, and they hold what is. */
+void hl_acl_state_forget(struct hl_acl *acl);
+
+/* Make one user what a line of the log says.  Commands that are not registered are taken on trust.
+ * HL_EINVAL, HL_ECORRUPT. */
+HL_MUST_USE hl_err hl_acl_state_put(struct hl_acl *acl, struct hl_slice line,
+                                    struct hl_errmsg *msg);
+
+/* The same for all users; `gone` as in hl_acl_load(). */
+HL_MUST_USE hl_err hl_acl_state_put_all(struct hl_acl *acl, const struct hl_slice *lines,
+                                        size_t count, void (*gone)(void *ctx, struct hl_user *user),
+                                        void *ctx, struct hl_errmsg *msg);
+
+/* Put another list's users, and what the log says of them, in the place of the present ones; `gone`
+ * as in hl_acl_load(). */
+void hl_acl_state_replace(struct hl_acl *acl, struct hl_acl *given_staged,
+                          void (*gone)(void *ctx, struct hl_user *user), void *ctx);
+
+/* Append what the log said of users: the table "users" of snapshots.
+ *   u32 version, u8 whole, u32 count and for each user: 32 bytes SHA-256 of its line in the log,
+ * u32 length and its line; u32 count and for each hidden name: u32 length and bytes */
+void hl_acl_state_save(const struct hl_acl *acl, struct hl_buf *out);
+
+/* Bring that into a list that is as the files say.  HL_ECORRUPT, HL_EVERSION, HL_EINVAL, after
+ * which the list is of no use. */
+HL_MUST_USE hl_err hl_acl_state_load(struct hl_acl *acl, struct hl_slice contents,
+                                     struct hl_errmsg *msg);
+
+/* Mix what the log said of users into a digest of the state. */
+void hl_acl_state_digest(const struct hl_acl *acl, unsigned char out[20]);
+
 /* --- the log of refusals ------------------------------------------------------------------------
  */
 

@@ -59,6 +59,8 @@ struct hl_user {
     size_t password_count;
     struct acl_selector **selectors; /* the first is the user's own; 1 or more */
     size_t selector_count;
+    bool logged;                           /* the log says what it is, not this node's files */
+    unsigned char stated[HL_SHA256_BYTES]; /* of the line in the log; while logged */
 };
 
 struct acl_log_entry {
@@ -74,12 +76,16 @@ struct hl_acl {
     const struct hl_command_table *commands;
     uint64_t epoch; /* of the commands the bits were made for */
     bool new_users_all_channels;
+    bool lenient;           /* rules may name commands that are not registered */
     struct hl_user **users; /* ordered by name */
     size_t user_count;
     struct hl_user *default_user;
     const struct hl_acl_files *files;
     struct acl_log_entry *log; /* newest first */
     size_t log_count, log_max;
+    struct hl_buf seed;      /* the users of this node's files, as lines of an ACL file */
+    bool whole;              /* the log names all users: those of the files do not count */
+    struct acl_texts hidden; /* users of files that the log removed; empty when `whole` */
 };
 
 /* A copy of bytes. */
@@ -111,6 +117,21 @@ struct hl_user *acl_user_copy(const struct hl_user *from);
 
 /* Insert into the ordered list; the name is not there yet. */
 void acl_insert(struct hl_acl *acl, struct hl_user *given_user);
+
+/* Cut a line at each space: two in a row make an empty word, as in Redis, for a name may be empty.
+ * Fills *words, to be freed by the caller, with views into `line`; 0 words for a blank line. */
+size_t acl_cut_line(struct hl_slice line, struct hl_slice **words);
+
+/* Let two users exchange all but their addresses. */
+void acl_user_swap(struct hl_user *a, struct hl_user *b);
+
+/* Put the staged users in the place of the present ones, and what the log says of them; those of
+ * the same name keep their address (U2).  `gone` as in hl_acl_load(). */
+void acl_take_over(struct hl_acl *acl, struct hl_acl *staged,
+                   void (*gone)(void *ctx, struct hl_user *user), void *ctx);
+
+/* Release the texts. */
+void acl_texts_clear(struct acl_texts *texts);
 
 /* Change the user by rules; on failure msg holds "ERR Error in ACL SETUSER modifier …" and the user
  * is half changed: work on a copy. */

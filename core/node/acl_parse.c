@@ -170,8 +170,8 @@ void acl_recompute(const struct hl_acl *acl, struct acl_selector *selector)
     }
 }
 
-static const char *apply_command(const struct hl_acl *acl, struct acl_selector *selector,
-                                 struct hl_slice rule)
+static const char *apply_known_command(const struct hl_acl *acl, struct acl_selector *selector,
+                                       struct hl_slice rule)
 {
     bool allow = rule.ptr[0] == '+';
     struct hl_slice name = rest_of(rule, 1);
@@ -212,6 +212,18 @@ static const char *apply_command(const struct hl_acl *acl, struct acl_selector *
         return bad_command;
     }
     return add_rule(acl, selector, true, ACL_RULE_FIRST_ARG, name, first);
+}
+
+/* What the log says was right where it was said, by a module that may not be here now. */
+static const char *apply_command(const struct hl_acl *acl, struct acl_selector *selector,
+                                 struct hl_slice rule)
+{
+    const char *wrong = apply_known_command(acl, selector, rule);
+    if (wrong == bad_command && acl->lenient && rule.len > 1 && rule.ptr[1] != '@') {
+        return add_rule(acl, selector, rule.ptr[0] == '+', ACL_RULE_COMMAND, rest_of(rule, 1),
+                        (struct hl_slice){0});
+    }
+    return wrong;
 }
 
 /* --- patterns -----------------------------------------------------------------------------------

@@ -82,7 +82,8 @@ void hl_auth_as(struct hl_session *session, struct hl_user *user)
     session->flags |= HL_SESSION_AUTHENTICATED;
 }
 
-void hl_auth_user_gone(struct hl_node *node, struct hl_user *user, struct hl_session *current)
+void hl_auth_user_gone(struct hl_node *node, struct hl_user *user, struct hl_session *current,
+                       hl_index when)
 {
     HL_LIST_EACH(it, &node->sessions)
     {
@@ -92,8 +93,12 @@ void hl_auth_user_gone(struct hl_node *node, struct hl_user *user, struct hl_ses
         }
         session->user = hl_acl_default(node->acl);
         session->flags &= ~HL_SESSION_AUTHENTICATED;
-        session->flags |= session == current ? HL_SESSION_CLOSE_AFTER : HL_SESSION_CLOSE_NOW;
-        hl_session_tell_output(node, session);
+        if (session == current || when == 0) {
+            hl_session_close(node, session, session == current);
+            continue;
+        }
+        session->doomed = when;
+        node->admin.doomed = when;
     }
 }
 

@@ -67,9 +67,8 @@ static void cmd_getuser(struct hl_call *call)
 static void cmd_setuser(struct hl_call *call)
 {
     struct hl_errmsg msg = {0};
-    hl_err err =
-        hl_acl_set(call->node->acl, call->argv[2], call->argv + 3, (size_t)call->argc - 3, &msg);
-    if (err != HL_OK) {
+    if (hl_admin_set_user(call->node, call->argv[2], call->argv + 3, (size_t)call->argc - 3,
+                          &msg) != HL_OK) {
         hl_reply_error(call, msg.text);
         return;
     }
@@ -78,22 +77,19 @@ static void cmd_setuser(struct hl_call *call)
 
 static void cmd_deluser(struct hl_call *call)
 {
-    struct hl_acl *acl = call->node->acl;
+    struct hl_errmsg msg = {0};
+    if (hl_admin_may_change(call->node, &msg) != HL_OK) {
+        hl_reply_error(call, msg.text);
+        return;
+    }
     for (int i = 2; i < call->argc; i++) {
         if (hl_slice_equal(call->argv[i], hl_slice_of("default"))) {
             hl_reply_error(call, "ERR The 'default' user cannot be removed");
             return;
         }
     }
-    int64_t removed = 0;
-    for (int i = 2; i < call->argc; i++) {
-        struct hl_user *user = hl_acl_find(acl, call->argv[i]);
-        if (user != NULL) {
-            hl_auth_user_gone(call->node, user, call->session);
-            removed += hl_acl_remove(acl, call->argv[i]);
-        }
-    }
-    hl_write_int(call->out, removed);
+    hl_write_int(call->out, hl_admin_remove_users(call->node, call->argv + 2,
+                                                  (size_t)call->argc - 2, call->session));
 }
 
 /* The commands of a category, or all categories. */
@@ -234,12 +230,6 @@ static const struct hl_acl_files *files_of(struct hl_call *call)
     return files;
 }
 
-static void on_gone(void *ctx, struct hl_user *user)
-{
-    struct hl_call *call = ctx;
-    hl_auth_user_gone(call->node, user, call->session);
-}
-
 static void cmd_load(struct hl_call *call)
 {
     const struct hl_acl_files *files = files_of(call);
@@ -250,11 +240,11 @@ static void cmd_load(struct hl_call *call)
     struct hl_errmsg msg = {0};
     hl_err err = files->read(files->ctx, &text, &msg);
     if (err == HL_OK) {
-        err = hl_acl_load(call->node->acl, files->name, hl_buf_view(&text), on_gone, call, &msg);
+        err = hl_admin_load_users(call->node, files->name, hl_buf_view(&text), call->session, &msg);
     }
     hl_buf_fini(&text);
     if (err != HL_OK) {
-        hl_reply_errorf(call, "ERR %s", msg.text);
+        hl_reply_errorf(call, "%s%s", err == HL_EBUSY ? "" : "ERR ", msg.text);
         return;
     }
     hl_write_ok(call->out);
@@ -277,6 +267,7 @@ static void cmd_save(struct hl_call *call)
                              "server logs for more information");
         return;
     }
+    hl_admin_saved_users(call->node);
     hl_write_ok(call->out);
 }
 
@@ -298,16 +289,17 @@ const struct hl_command_row hl_commands_acl[] = {
      .complexity = "Depends on the subcommand.",
      .summary = "Users and what they may do."},
     ACL_ROW("cat", cmd_cat, -2, OPEN_FLAGS, "6.0.0", "O(1)",
-            "List the categories of commands, or the commands of one.", "[category]"),
-    ACL_ROW("deluser", cmd_deluser, -3, ADMIN_FLAGS | HL_CMD_NO_ASYNC_LOADING, "6.0.0", "O(1)",
-            "Remove users and close their connections.", "username [username ...]"),
+            "List the categories of commands, or the commands of one.", "[category:string]"),
+    ACL_ROW("deluser", cmd_deluser, -3, ADMIN_FLAGS | HL_CMD_NO_ASYNC_LOADING | HL_CMD_LOGGED,
+            "6.0.0", "O(1)", "Remove users and close their connections.",
+            "username:string..."),
     ACL_ROW("dryrun", cmd_dryrun, -4, ADMIN_FLAGS, "7.0.0", "O(1)",
             "Say whether a user may run a request, without running it.",
-            "username command [arg [arg ...]]"),
+            "username:string command:string [arg:string...]"),
     ACL_ROW("genpass", cmd_genpass, -2, OPEN_FLAGS, "6.0.0", "O(1)",
             "Make a random password of 256 or the given number of bits.", "[bits:integer]"),
     ACL_ROW("getuser", cmd_getuser, 3, ADMIN_FLAGS, "6.0.0", "O(N) with N rules",
-            "Show the rules of a user.", "username"),
+            "Show the rules of a user.", "username:string"),
     ACL_ROW("list", cmd_list, 2, ADMIN_FLAGS, "6.0.0", "O(N) with N users",
             "Show all users as lines of an ACL file.", NULL),
     ACL_ROW("load", cmd_load, 2, ADMIN_FLAGS, "6.0.0", "O(N) with N users",
@@ -316,8 +308,9 @@ const struct hl_command_row hl_commands_acl[] = {
             "Show or forget what was refused lately.", "[(count:integer|RESET)]"),
     ACL_ROW("save", cmd_save, 2, ADMIN_FLAGS, "6.0.0", "O(N) with N users",
             "Write all users to the ACL file.", NULL),
-    ACL_ROW("setuser", cmd_setuser, -3, ADMIN_FLAGS | HL_CMD_NO_ASYNC_LOADING | HL_CMD_SENSITIVE,
-            "6.0.0", "O(N) with N rules", "Make or change a user.", "username [rule [rule ...]]"),
+    ACL_ROW("setuser", cmd_setuser, -3,
+            ADMIN_FLAGS | HL_CMD_NO_ASYNC_LOADING | HL_CMD_SENSITIVE | HL_CMD_LOGGED, "6.0.0",
+            "O(N) with N rules", "Make or change a user.", "username:string [rule:string...]"),
     ACL_ROW("users", cmd_users, 2, ADMIN_FLAGS, "6.0.0", "O(N) with N users",
             "List the names of all users.", NULL),
     ACL_ROW("whoami", cmd_whoami, 2, OPEN_FLAGS, "6.0.0", "O(1)",

@@ -85,6 +85,10 @@ uint64_t hl_unit_end(struct hl_node *node)
         HL_ASSERT(node->cluster.leads || node->cluster.handing); /* C2: refused before they run */
         seal_entry(node);
         gate = node->last;
+        node->admin.dirty = node->unit.admin ? node->last : node->admin.dirty;
+    }
+    if (node->admin.dirty > node->commit && gate < node->admin.dirty) {
+        gate = node->admin.dirty; /* M1 of admin.h */
     }
     if (gate < node->mingate) {
         gate = node->mingate;

@@ -165,7 +165,8 @@ static void run_unit(struct hl_node *node, struct hl_session *session, struct hl
     struct hl_gate_mark need = {.gate = gate};
     if (node->unit.made) {
         need.first = gate; /* that its own entry commits is a proof of leadership */
-    } else if (node->cluster.prove && executes(node) && hl_reveals(cmd)) {
+    } else if (node->cluster.prove && executes(node) &&
+               (hl_admin_gate(node, session) != 0 || hl_reveals(cmd))) {
         need.read = hl_replica_read(node);
     }
     hl_session_reply_done(node, session, &need);
@@ -208,7 +209,15 @@ static bool is_web_request(const struct hl_command *cmd, const struct hl_slice *
     return cmd == NULL && (hl_slice_is(argv[0], "post") || hl_slice_is(argv[0], "host:"));
 }
 
-static const struct hl_gate_mark ungated;
+/* What an answer waits for that tells nothing but whether the caller may do something. */
+static struct hl_gate_mark need_of_rights(struct hl_node *node, struct hl_session *session)
+{
+    struct hl_gate_mark need = {.gate = hl_admin_gate(node, session)};
+    if (need.gate != 0 && executes(node)) {
+        need.read = hl_replica_read(node);
+    }
+    return need;
+}
 
 static void refuse(struct hl_node *node, struct hl_session *session, struct hl_command *cmd,
                    size_t start)
@@ -223,7 +232,8 @@ static void refuse(struct hl_node *node, struct hl_session *session, struct hl_c
     }
     hl_error_note(node, &session->out, start);
     drop_reply_if_asked(session, start);
-    hl_session_reply_done(node, session, &ungated);
+    struct hl_gate_mark need = need_of_rights(node, session);
+    hl_session_reply_done(node, session, &need);
 }
 
 /* What a follower does with a request for the leader. */
@@ -245,6 +255,10 @@ enum hl_exec_result hl_node_execute(struct hl_node *node, struct hl_session *ses
 {
     HL_ASSERT(argc >= 1);
     HL_ASSERT((session->flags & HL_SESSION_BLOCKED) == 0);
+    if (hl_admin_holds(node, session)) {
+        session->flags |= HL_SESSION_POSTPONED;
+        return HL_EXEC_POSTPONE;
+    }
     struct hl_slice *filtered = NULL;
     if (node->hooks.filter != NULL) {
         argc = node->hooks.filter(node->hooks.ctx, session, argc, argv, &filtered);
@@ -289,7 +303,8 @@ enum hl_exec_result hl_node_execute(struct hl_node *node, struct hl_session *ses
     if (is_queued_in_multi(session, cmd)) {
         queue_in_multi(node, session, cmd, argc, argv);
         drop_reply_if_asked(session, start);
-        hl_session_reply_done(node, session, &ungated);
+        struct hl_gate_mark need = need_of_rights(node, session);
+        hl_session_reply_done(node, session, &need);
         return HL_EXEC_DONE;
     }
     run_unit(node, session, cmd, argc, argv);

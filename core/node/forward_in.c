@@ -310,7 +310,7 @@ static void take_request(struct hl_node *node, hl_peer from, const struct hl_for
     if (!become(node, guest, msg)) {
         hl_write_error_printf(&session->writer, "NOPERM the leader has no user named '%.*s'",
                               msg->user.len < 64 ? (int)msg->user.len : 64, msg->user.ptr);
-        hl_session_gate(node, session, 0);
+        hl_session_gate(node, session, hl_admin_gate(node, session));
         push_end(guest, msg->seq);
         on_output(node, session);
         return;

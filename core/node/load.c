@@ -111,6 +111,7 @@ hl_err hl_node_apply(struct hl_node *node, const struct hl_wal_entry *entry, str
     }
     hl_effect_reader_fini(&effect);
     (void)hl_unit_end(node);
+    node->admin.dirty = node->unit.admin ? entry->index : node->admin.dirty;
     node->applying = false;
     node->ks.expiry = before;
     node->ks.now_ms = now_ms;
@@ -195,6 +196,7 @@ static void done(struct hl_node *node)
     node->stats.changes_since_save = loader->applied;
     node->stats.last_save_s = node->now_ms / 1000;
     end_loading(node);
+    hl_admin_compare_files(node);
     if (node->wal != NULL) {
         hl_replica_start(node);
     }
@@ -340,6 +342,7 @@ void hl_replica_discard(struct hl_node *node)
     }
     node->cluster.rebuilding = true;
     node->loading = true;
+    hl_admin_discarded(node);
     wipe(node);
     node->last = 0;
     if (node->snapshot_index != 0) {
@@ -366,6 +369,7 @@ bool hl_replica_rebuild(struct hl_node *node, uint64_t budget_us)
         node->world->fatal(node->world->ctx, msg.text);
     }
     node->cluster.rebuilding = false;
+    hl_admin_rebuilt(node);
     node->ks.expiry = HL_EXPIRY_HIDE;
     hl_node_log(node, 2, "the state is made anew up to entry %llu", (unsigned long long)node->last);
     end_loading(node);

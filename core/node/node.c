@@ -76,6 +76,8 @@ static void register_rows(struct hl_node *node)
     } families[] = {
         {hl_commands_txn, hl_commands_txn_count},
         {hl_commands_acl, hl_commands_acl_count},
+        {hl_commands_admin, hl_commands_admin_count},
+        {hl_commands_settings, hl_commands_settings_count},
         {hl_commands_connection, hl_commands_connection_count},
         {hl_commands_client, hl_commands_client_count},
         {hl_commands_database, hl_commands_database_count},
@@ -129,6 +131,13 @@ struct hl_node *hl_node_create(const struct hl_world *world, struct hl_wal *wal,
     hl_node_add_table(
         node, &(struct hl_state_table){
                   .name = "sessions", .ctx = node, .save = hl_once_save, .load = hl_once_load});
+    hl_node_add_table(
+        node, &(struct hl_state_table){
+                  .name = "users", .ctx = node, .save = hl_admin_save, .load = hl_admin_load});
+    hl_node_add_table(node, &(struct hl_state_table){.name = "settings",
+                                                     .ctx = node,
+                                                     .save = hl_settings_save,
+                                                     .load = hl_settings_load});
     node->stats.last_save_ok = true;
     hl_node_begin(node);
     return node;
@@ -144,6 +153,8 @@ void hl_node_digest(struct hl_node *node, unsigned char out[20])
 {
     hl_ks_digest(&node->ks, &node->modules, out);
     hl_once_digest(&node->once, out);
+    hl_acl_state_digest(node->acl, out);
+    hl_settings_digest(node, out);
 }
 
 void hl_node_destroy(struct hl_node *node)
@@ -160,6 +171,7 @@ void hl_node_destroy(struct hl_node *node)
         hl_buf_fini(&node->genesis[i]);
     }
     hl_once_fini(&node->once);
+    hl_admin_fini(node);
     hl_acl_destroy(node->acl);
     hl_command_table_destroy(node->commands);
     hl_ks_fini(&node->ks);

@@ -23,6 +23,7 @@
 #include "command/command.h"
 #include "keyspace/dump.h"
 #include "keyspace/keyspace.h"
+#include "node/admin.h"
 #include "node/once.h"
 #include "node/replica.h"
 #include "node/session.h"
@@ -38,7 +39,7 @@ struct hl_error_counts;
 struct hl_forwarding;
 
 /* What the node asks of the machine, or of the simulator.  All functions are called on the loop
- * thread, and all but the last two are required. */
+ * thread, and all are required but those that say so. */
 struct hl_world {
     void *ctx;
     int64_t (*wall_us)(void *ctx);  /* microseconds since the epoch; may step */
@@ -66,6 +67,11 @@ struct hl_world {
     /* The group has these members now, this node among them or not: keep connections to the others
      * and to nobody else.  Borrowed for the call.  NULL: this node is always alone. */
     void (*peers)(void *ctx, const struct hl_members *members);
+    /* Values of shared settings may be others now: compare (admin.h).  May be NULL. */
+    void (*settings_changed)(void *ctx);
+    /* This node leads a group, in an open unit: put the shared settings that no entry named into
+     * the log.  May be NULL. */
+    void (*seed_settings)(void *ctx);
 };
 
 /* Settings that pure code needs; plain values that the edge changes at run time. */
@@ -88,6 +94,7 @@ struct hl_node_config {
     size_t multi_queue_max;         /* bytes a MULTI may queue */
     size_t unit_max;                /* bytes of one unit's effects; 0: as many as an entry holds */
     bool stop_writes_unsaved;       /* without a log: refuse writes after a failed snapshot */
+    bool users_from_files;          /* when it next leads, its files' users overrule the log */
     struct hl_cluster_config cluster;
 };
 
@@ -125,6 +132,7 @@ struct hl_unit {
     uint32_t effects;
     bool verbatim; /* mutant 14: the command is recorded instead of its effects */
     bool made;     /* the unit that ended last made an entry */
+    bool admin;    /* it changed users or shared settings (admin.h) */
     bool muted;    /* effects go to hooks.effect_muted instead of the entry (RM_Call without "!") */
 };
 
@@ -194,6 +202,7 @@ struct hl_node {
     hl_term snapshot_term;
     struct hl_cluster cluster;
     struct hl_once_table once; /* requests of clients that are run once */
+    struct hl_admin admin;
     struct hl_unit unit;
     uint64_t iteration; /* counts hl_node_begin() */
     uint64_t mark_us;   /* when the last command ended: the next one's start */

@@ -91,9 +91,16 @@ bool hl_auth_password(struct hl_call *call, struct hl_slice user, struct hl_slic
 /* The session acts as `user` from now on. */
 void hl_auth_as(struct hl_session *session, struct hl_user *user);
 
-/* A user is about to be removed: its sessions are closed (`current`, which may be NULL, after its
- * reply). */
-void hl_auth_user_gone(struct hl_node *node, struct hl_user *user, struct hl_session *current);
+/* A user is about to be removed: its sessions are closed when the entry `when` commits (0: now;
+ * `current`, which may be NULL, after its reply). */
+void hl_auth_user_gone(struct hl_node *node, struct hl_user *user, struct hl_session *current,
+                       hl_index when);
+
+/* The open unit changes users or shared settings (admin.h). */
+static inline void hl_unit_admin(struct hl_node *node)
+{
+    node->unit.admin = true;
+}
 
 /* May the session's user run this request?  False after replying with NOPERM and noting it. */
 bool hl_auth_permits(struct hl_node *node, struct hl_session *session, struct hl_command *cmd,
@@ -135,6 +142,10 @@ void hl_cmd_client_session(struct hl_call *call);
 
 extern const struct hl_command_row hl_commands_once[];
 extern const size_t hl_commands_once_count;
+extern const struct hl_command_row hl_commands_settings[];
+extern const size_t hl_commands_settings_count;
+extern const struct hl_command_row hl_commands_admin[];
+extern const size_t hl_commands_admin_count;
 extern const struct hl_command_row hl_commands_acl[];
 extern const size_t hl_commands_acl_count;
 extern const struct hl_command_row hl_commands_txn[];

@@ -130,6 +130,7 @@ static void lead(struct hl_node *node, hl_term term)
     c->leads = true;
     c->handing = false;
     c->rebuilding = false;
+    hl_admin_lead(node);
     c->backlog_first = c->backlog_count = 0;
     HL_LIST_EACH(it, &node->sessions)
     {
@@ -179,6 +180,9 @@ static void committed(struct hl_node *node, hl_index commit)
     bool proved = settle_reads(node);
     if (moved || proved) {
         hl_gate_release(node);
+    }
+    if (moved) {
+        hl_admin_committed(node);
     }
     if (moved && node->crowded_us != 0) {
         hl_resume_postponed(node);
@@ -485,6 +489,7 @@ void hl_replica_forget_reader(struct hl_node *node, struct hl_session *session)
 void hl_replica_end(struct hl_node *node)
 {
     struct hl_cluster *c = &node->cluster;
+    hl_admin_seed(node);
     hl_replica_propose(node);
     ask_for_proof(node);
     if (c->handing) {

@@ -4,12 +4,14 @@
 #include "keyspace/dump.h"
 #include "kit/assert.h"
 #include "kit/num.h"
+#include "node/acl.h"
 #include "node/observe.h"
 #include "server/config.h"
 #include "server/info.h"
 #include "server/memory.h"
 #include "server/run.h"
 #include "server/saver.h"
+#include "server/shared.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -60,6 +62,9 @@ bool hl_server_session_is_local(const struct hl_session *session)
 static void cmd_config_set(struct hl_call *call)
 {
     struct hl_errmsg msg = {0};
+    if (hl_shared_set(server_of(call)->shared, call)) {
+        return;
+    }
     if (hl_config_set(server_of(call)->config, call->argv + 2, (size_t)call->argc - 2,
                       hl_server_session_is_local(call->session), &msg) != HL_OK) {
         hl_reply_error(call, msg.text);
@@ -74,6 +79,9 @@ static void cmd_config_rewrite(struct hl_call *call)
     if (hl_config_rewrite(server_of(call)->config, &msg) != HL_OK) {
         hl_reply_error(call, msg.text);
         return;
+    }
+    if (hl_acl_files(call->node->acl) == NULL) {
+        hl_admin_saved_users(call->node); /* they stand in the file that was written */
     }
     hl_write_ok(call->out);
 }

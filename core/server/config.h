@@ -269,6 +269,13 @@ HL_MUST_USE hl_err hl_config_set(struct hl_config *cfg, const struct hl_slice *w
  * owner's. */
 HL_MUST_USE hl_err hl_config_rewrite(struct hl_config *cfg, struct hl_errmsg *msg);
 
+/* Append what CONFIG GET shows of a setting. */
+typedef void hl_config_show_fn(void *ctx, const struct hl_config *cfg, enum hl_cfg id,
+                               struct hl_buf *out);
+
+/* Let `fn` say what CONFIG GET shows of `id`, for one setting only (asserted). */
+void hl_config_on_show(struct hl_config *cfg, enum hl_cfg id, hl_config_show_fn *fn, void *ctx);
+
 /* `user` lines that CONFIG REWRITE writes instead of those in the file: appends whole lines. */
 typedef void hl_config_users_fn(void *ctx, struct hl_buf *lines);
 

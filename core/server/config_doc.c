@@ -139,9 +139,10 @@ static void append_row(const struct config_row *row, struct hl_buf *out)
     append_values(row, out);
     hl_buf_append_text(out, " | ");
     append_default(row, out);
-    hl_buf_printf(out, " | %s | %s%s%s |\n", change_word(row), row->doc,
+    hl_buf_printf(out, " | %s | %s%s%s%s |\n", change_word(row), row->doc,
                   config_flag(row, 'C') ? " *Accepted for compatibility, without effect.*" : "",
-                  config_flag(row, 'S') ? " *Never logged.*" : "");
+                  config_flag(row, 'S') ? " *Never logged.*" : "",
+                  config_flag(row, 'G') ? " *One for a whole cluster.*" : "");
 }
 
 static const char manual_intro[] =

@@ -64,6 +64,9 @@ struct hl_config {
     enum config_format format;
     hl_config_users_fn *users;
     void *users_ctx;
+    enum hl_cfg shown; /* what `show` is asked for */
+    hl_config_show_fn *show;
+    void *show_ctx;
 };
 
 /* Which of a row's names a word may be. */

@@ -49,7 +49,8 @@ static void compare(struct reload *reload, enum hl_cfg id)
     bool changed = !same_text(reload->seen[id], cfg->loaded[id]);
     bool overruled = source == HL_CFG_FROM_ENV || source == HL_CFG_FROM_FLAG;
     if (changed && !overruled && strcmp(fresh_text, now_text) != 0) {
-        if (config_flag(&config_rows[id], 'I')) {
+        bool shared = config_flag(&config_rows[id], 'G') && hl_config_bool(cfg, HL_CFG_RAFT);
+        if (config_flag(&config_rows[id], 'I') || shared) {
             refuse(reload, id);
         } else {
             struct config_staged *staged = &reload->staged[reload->staged_count++];

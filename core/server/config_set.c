@@ -40,6 +40,14 @@ void hl_config_on_rewrite_users(struct hl_config *cfg, hl_config_users_fn *fn, v
     cfg->users_ctx = ctx;
 }
 
+void hl_config_on_show(struct hl_config *cfg, enum hl_cfg id, hl_config_show_fn *fn, void *ctx)
+{
+    HL_ASSERT(cfg->show == NULL && fn != NULL);
+    cfg->shown = id;
+    cfg->show = fn;
+    cfg->show_ctx = ctx;
+}
+
 static hl_err run_hooks(struct hl_config *cfg, enum hl_cfg id, struct hl_errmsg *msg)
 {
     for (size_t i = 0; i < cfg->hook_count; i++) {
@@ -157,6 +165,10 @@ static int match_pattern(const struct hl_slice *patterns, size_t count, struct h
 static void format_shown(const struct hl_config *cfg, enum hl_cfg id, struct hl_buf *out)
 {
     const struct config_row *row = &config_rows[id];
+    if (cfg->show != NULL && cfg->shown == id) {
+        cfg->show(cfg->show_ctx, cfg, id, out);
+        return;
+    }
     if (config_flag(row, 'S') && !config_flag(row, 'R')) {
         bool set = cfg->values[id].text[0] != '\0';
         hl_buf_append_text(out, set ? "(set)" : "");

@@ -16,6 +16,7 @@
 #include "server/saver.h"
 #include "server/secure.h"
 #include "server/settings.h"
+#include "server/shared.h"
 #include "server/supervise.h"
 
 #include <errno.h>
@@ -438,13 +439,14 @@ static hl_err start(struct hl_server *server, struct hl_errmsg *msg)
     server->node->stats.startup_memory = hl_memory_used();
     server->started_us = server->node->now_us;
     hl_settings_watch(server);
+    server->shared = hl_shared_create(server);
     server->saver = hl_saver_create(server);
     hl_node_load_from(server->node, hl_disk_posix(), server->options.dir);
     register_commands(server);
     server->modules = hl_modules_create(server);
     err = hl_modules_load(server->modules, msg);
     if (err == HL_OK) {
-        err = hl_users_start(&server->users, server->config, server->node->acl, msg);
+        err = hl_users_start(&server->users, server->config, server->node, msg);
     }
     if (err != HL_OK) {
         return err;
@@ -498,6 +500,7 @@ static int serve(struct hl_config *cfg)
     unlock_dir(server);
     hl_secure_unload(server);
     hl_cluster_destroy(server);
+    hl_shared_destroy(server->shared);
     hl_modules_destroy(server->modules);
     hl_node_destroy(server->node);
     int code = server->exit_code;

@@ -26,6 +26,7 @@ struct hl_modules;
 struct hl_config;
 struct hl_cluster_edge;
 struct hl_orders;
+struct hl_shared;
 struct hl_server;
 
 enum hl_listener_kind { HL_LISTEN_TCP, HL_LISTEN_TLS, HL_LISTEN_UNIX };
@@ -69,6 +70,7 @@ struct hl_server {
     struct hl_modules *modules;
     struct hl_cluster_edge *cluster; /* NULL: not one of a cluster */
     struct hl_orders *orders;        /* NULL: the same */
+    struct hl_shared *shared;        /* settings of the group */
     struct hl_users users;
     bool entered;     /* an iteration of the node is open */
     bool ending;      /* it was told to end */

@@ -200,6 +200,7 @@ struct hl_node_config hl_settings_node(const struct hl_server *server)
         .active_expire_effort = (int)hl_config_int(cfg, HL_CFG_ACTIVE_EXPIRE_EFFORT),
         .snapshot_interval_cmds = snapshots ? hl_config_int(cfg, HL_CFG_SNAPSHOT_INTERVAL_CMDS) : 0,
         .snapshot_interval_ms = snapshots ? hl_config_int(cfg, HL_CFG_SNAPSHOT_INTERVAL_TIME) : 0,
+        .users_from_files = hl_config_bool(cfg, HL_CFG_USERS_FROM_FILES),
         .stop_writes_unsaved = snapshots && hl_config_bool(cfg, HL_CFG_STOP_WRITES_ON_BGSAVE_ERROR),
         .speculation_max = SPECULATION_MAX,
         .multi_queue_max =

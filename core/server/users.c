@@ -27,15 +27,29 @@ static void rewrite_users(void *ctx, struct hl_buf *lines)
 
 static hl_err on_change(void *ctx, struct hl_config *config, enum hl_cfg id, struct hl_errmsg *msg)
 {
-    (void)msg;
     const struct hl_users *users = ctx;
     if (id == HL_CFG_REQUIREPASS) {
-        hl_acl_require_password(users->acl, hl_slice_of(hl_config_text(config, id)));
+        return hl_admin_require_password(users->node, hl_slice_of(hl_config_text(config, id)), msg);
     }
     hl_acl_log_set_max(users->acl, hl_config_int(config, HL_CFG_ACLLOG_MAX_LEN));
     hl_acl_set_new_users_channels(users->acl, hl_config_int(config, HL_CFG_ACL_PUBSUB_DEFAULT) ==
                                                   HL_PUBSUB_ALLCHANNELS);
     return HL_OK;
+}
+
+/* The password of user "default" as far as it is known: the log keeps none in clear, and in a group
+ * every node has to show the same. */
+static void show_password(void *ctx, const struct hl_config *config, enum hl_cfg id,
+                          struct hl_buf *out)
+{
+    const struct hl_users *users = ctx;
+    struct hl_slice text = hl_slice_of(hl_config_text(config, id));
+    if (!hl_acl_needs_password(hl_acl_default(users->acl))) {
+        return;
+    }
+    bool known = text.len != 0 && !hl_config_bool(config, HL_CFG_RAFT) &&
+                 hl_acl_login(users->acl, hl_slice_of("default"), text) != NULL;
+    hl_buf_append_slice(out, known ? text : hl_slice_of("(set)"));
 }
 
 static hl_err apply_line(struct hl_acl *acl, const struct hl_config_line *line,
@@ -88,12 +102,13 @@ static hl_err load_file(const struct hl_users *users, struct hl_errmsg *msg)
     return err;
 }
 
-hl_err hl_users_start(struct hl_users *users, struct hl_config *config, struct hl_acl *acl,
+hl_err hl_users_start(struct hl_users *users, struct hl_config *config, struct hl_node *node,
                       struct hl_errmsg *msg)
 {
-    HL_ASSERT(config != NULL && acl != NULL);
+    HL_ASSERT(config != NULL && node != NULL);
+    struct hl_acl *acl = node->acl;
     const char *file = hl_config_text(config, HL_CFG_ACLFILE);
-    *users = (struct hl_users){.config = config, .acl = acl};
+    *users = (struct hl_users){.config = config, .node = node, .acl = acl};
     users->files = (struct hl_acl_files){.ctx = users,
                                          .name = file[0] != '\0' ? file : NULL,
                                          .read = read_file,
@@ -112,10 +127,12 @@ hl_err hl_users_start(struct hl_users *users, struct hl_config *config, struct h
     if (err != HL_OK) {
         return err;
     }
+    hl_acl_keep_seed(acl);
     if (users->files.name == NULL) {
         hl_config_on_rewrite_users(config, rewrite_users, users);
     }
     hl_config_on_change(config, HL_CFG_REQUIREPASS, on_change, users);
+    hl_config_on_show(config, HL_CFG_REQUIREPASS, show_password, users);
     hl_config_on_change(config, HL_CFG_ACLLOG_MAX_LEN, on_change, users);
     hl_config_on_change(config, HL_CFG_ACL_PUBSUB_DEFAULT, on_change, users);
     return HL_OK;

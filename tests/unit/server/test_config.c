@@ -52,7 +52,7 @@ Test(config, every_name_finds_its_own_row)
             }
         }
         cr_assert_neq(config_rows[id].doc[0], '\0');
-        cr_assert_eq(strspn(config_rows[id].flags, "IPSRMC"), strlen(config_rows[id].flags));
+        cr_assert_eq(strspn(config_rows[id].flags, "IPSRMCG"), strlen(config_rows[id].flags));
     }
 }
 
