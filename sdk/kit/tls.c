@@ -151,6 +151,26 @@ static hl_err use_rules(SSL_CTX *ctx, const struct hl_tls_options *o, struct hl_
     return HL_OK;
 }
 
+/* Choose our protocol when the client offers it; a client that offers others only is refused, since
+ * it would take our bytes for theirs (RFC 7301, 3.2). */
+static int choose_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len,
+                       const unsigned char *offered, unsigned int offered_len, void *arg)
+{
+    (void)ssl;
+    (void)arg;
+    static const char ours[] = "http/1.1";
+    size_t len = sizeof ours - 1;
+    for (unsigned int at = 0; at < offered_len; at += offered[at] + 1u) {
+        if (offered[at] == len && offered_len - at > len &&
+            memcmp(offered + at + 1, ours, len) == 0) {
+            *out = offered + at + 1;
+            *out_len = (unsigned char)len;
+            return SSL_TLSEXT_ERR_OK;
+        }
+    }
+    return SSL_TLSEXT_ERR_ALERT_FATAL;
+}
+
 hl_err hl_tls_context_create(struct hl_tls_context **out, const struct hl_tls_options *options,
                              struct hl_errmsg *msg)
 {
@@ -173,6 +193,9 @@ hl_err hl_tls_context_create(struct hl_tls_context **out, const struct hl_tls_op
     }
     struct hl_tls_context *context = hl_calloc(1, sizeof *context);
     *context = (struct hl_tls_context){.ctx = ctx, .server = options->server};
+    if (options->server && options->http1) {
+        SSL_CTX_set_alpn_select_cb(ctx, choose_alpn, NULL);
+    }
     *out = context;
     return HL_OK;
 }

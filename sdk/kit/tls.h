@@ -52,6 +52,7 @@ struct hl_tls_options {
     bool prefer_server_ciphers;
     bool session_caching; /* clients may resume */
     int64_t session_cache_size, session_timeout_s;
+    bool http1; /* a server of HTTP/1.1: says so, and refuses clients that want only others */
 };
 
 /* Opaque: certificate, key and rules of many connections. */

@@ -11,7 +11,8 @@ import hashlib
 import os
 import subprocess
 
-NAMED = ["fuzz_resp", "fuzz_wire", "fuzz_wal", "fuzz_snapfile", "fuzz_yaml", "fuzz_jwt"]
+NAMED = ["fuzz_resp", "fuzz_wire", "fuzz_wal", "fuzz_snapfile", "fuzz_yaml", "fuzz_jwt",
+         "fuzz_http1", "fuzz_ws"]
 TURNS = 2               # of the other targets, in one run
 SECONDS = 60            # for each target that fuzzes
 AT_ONCE = 2             # targets; one has one thread
