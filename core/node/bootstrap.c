@@ -89,7 +89,13 @@ static hl_err describe_self(struct hl_boot *boot, const struct hl_boot_options *
                        options->name);
     }
     boot->self = one.at[0];
+    boot->own_level = options->level;
     return HL_OK;
+}
+
+static bool is_self(const struct hl_boot *boot, const struct hl_boot_peer *peer)
+{
+    return strcmp(peer->name, boot->self.name) == 0;
 }
 
 /* S3 */
@@ -98,6 +104,7 @@ static bool make_members(struct hl_boot *boot)
     struct hl_buf bytes = {0};
     unsigned char digest[HL_SHA256_BYTES];
     boot->members = (struct hl_members){0};
+    boot->level = boot->own_level;
     for (uint32_t i = 0; i < boot->count; i++) {
         const struct hl_member *m = &boot->peers[i].member;
         if (hl_members_find(&boot->members, m->id) != NULL ||
@@ -107,6 +114,9 @@ static bool make_members(struct hl_boot *boot)
                            "another founder has the same id");
             boot->peers[i].answer = HL_BOOT_DIFFERS;
             return false;
+        }
+        if (!is_self(boot, &boot->peers[i]) && boot->peers[i].level < boot->level) {
+            boot->level = boot->peers[i].level;
         }
     }
     hl_members_encode(&boot->members, &bytes);
@@ -158,11 +168,6 @@ hl_err hl_boot_init(struct hl_boot *boot, const struct hl_boot_options *options,
 }
 
 /* --- rounds ----------------------------------------------------------------------------------- */
-
-static bool is_self(const struct hl_boot *boot, const struct hl_boot_peer *peer)
-{
-    return strcmp(peer->name, boot->self.name) == 0;
-}
 
 static void begin_round(struct hl_boot *boot, uint64_t now_us)
 {
@@ -279,6 +284,7 @@ static bool describe(struct hl_boot_peer *peer, hl_peer id, const struct hl_hell
         return false;
     }
     peer->member = one.at[0];
+    peer->level = hello->level;
     return true;
 }
 

@@ -38,6 +38,7 @@ enum hl_boot_decision {
 struct hl_boot_options {
     hl_peer id;
     const char *name, *raft_addr, *client_addr;
+    uint32_t level;      /* feature level that it understands (level.h) */
     bool has_state;      /* its log or its snapshots hold anything, or it knows its cluster */
     bool alone, join;    /* raft-bootstrap, raft-join */
     uint32_t list_count; /* the others, or all, of the founders */
@@ -59,6 +60,7 @@ struct hl_boot_peer {
     char address[HL_MEMBER_ADDR_MAX + 1]; /* where it is asked */
     char listed[HL_BOOT_LISTED_SIZE];     /* "name=address", for HELLO */
     struct hl_member member;              /* as it described itself */
+    uint32_t level;                       /* the same */
     enum hl_boot_answer answer;           /* in this round */
     bool has_cluster;                     /* it has founded `cluster_id` already */
     unsigned char cluster_id[16];
@@ -77,6 +79,7 @@ struct hl_boot {
     uint64_t report_us;
     char report[400]; /* the last line */
     struct hl_members members;
+    uint32_t own_level, level; /* of this node; that all founders understand */
     unsigned char cluster_id[16];
 };
 

@@ -62,11 +62,12 @@ void hl_node_join(struct hl_node *node);
 /*
  * Found a group together with others: they all call this with the same arguments.  Before the first
  * hl_node_load_step(), with an empty log (asserted) whose identity is one of `members`.
- * Appends the first entry, which all of them have in common, and stores `cluster_id` (16 bytes);
+ * Appends the first entry, which all of them have in common, at the feature level that all of them
+ * understand, and stores `cluster_id` (16 bytes);
  * both durable with the log's next flush, before which nobody may be told that this node is ready.
  */
 void hl_node_bootstrap(struct hl_node *node, const unsigned char *cluster_id,
-                       const struct hl_members *members);
+                       const struct hl_members *members, uint32_t level);
 
 /*
  * A frame (node/wire.h) arrived over a connection to `from`, as the transport knows that peer; it

@@ -64,12 +64,13 @@ static void seal_entry(struct hl_node *node)
         .term = node->cluster.term,
         .type = HL_WAL_EFFECTS,
         .log_time_us = node->log_time_us,
-        .feature_level = HL_FEATURE_LEVEL,
+        .feature_level = hl_level_now(node),
     };
     if (node->cluster.prove) {
         hl_replica_note_size(&node->cluster, node->last,
                              node->unit.body->len - node->unit.body_start);
     }
+    hl_level_seen(node, entry.feature_level);
     hl_wal_append_end(node->wal, &entry); /* raft learns of it when the iteration ends */
 }
 

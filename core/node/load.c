@@ -78,12 +78,13 @@ static hl_err apply_effect(struct hl_node *node, const struct hl_wal_entry *entr
 
 hl_err hl_node_apply(struct hl_node *node, const struct hl_wal_entry *entry, struct hl_errmsg *msg)
 {
-    if (entry->feature_level > HL_FEATURE_LEVEL) {
+    if (entry->feature_level > hl_level_own(node)) {
         return hl_fail(msg, HL_EVERSION,
                        "entry %llu needs feature level %u, this server has %u: upgrade it",
                        (unsigned long long)entry->index, (unsigned)entry->feature_level,
-                       (unsigned)HL_FEATURE_LEVEL);
+                       (unsigned)hl_level_own(node));
     }
+    hl_level_seen(node, entry->feature_level);
     if (entry->log_time_us > node->log_time_us) {
         node->log_time_us = entry->log_time_us;
     }
@@ -310,6 +311,7 @@ static void wipe(struct hl_node *node)
     }
     node->ks.gate_index = 0;
     hl_ks_flush(&node->ks);
+    node->cluster.levels.now = 0; /* it is read anew */
     memset(node->ks.gate, 0, HL_GATE_SLOTS * sizeof *node->ks.gate);
     if (node->hooks.flushed != NULL) {
         node->hooks.flushed(node->hooks.ctx, -1, true);

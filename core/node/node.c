@@ -77,6 +77,7 @@ static void register_rows(struct hl_node *node)
         {hl_commands_txn, hl_commands_txn_count},
         {hl_commands_acl, hl_commands_acl_count},
         {hl_commands_admin, hl_commands_admin_count},
+        {hl_commands_level, hl_commands_level_count},
         {hl_commands_settings, hl_commands_settings_count},
         {hl_commands_connection, hl_commands_connection_count},
         {hl_commands_client, hl_commands_client_count},

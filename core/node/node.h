@@ -93,6 +93,7 @@ struct hl_node_config {
     size_t speculation_max;         /* uncommitted bytes before writes wait */
     size_t multi_queue_max;         /* bytes a MULTI may queue */
     size_t unit_max;                /* bytes of one unit's effects; 0: as many as an entry holds */
+    uint32_t feature_level;         /* for tests: what this server understands; 0: what it does */
     bool stop_writes_unsaved;       /* without a log: refuse writes after a failed snapshot */
     bool users_from_files;          /* when it next leads, its files' users overrule the log */
     struct hl_cluster_config cluster;

@@ -9,7 +9,6 @@
 /* Flags of commands that tell or change something of the state; EXEC does so too. */
 #define HL_REVEALING                                                                               \
     (HL_CMD_READONLY | HL_CMD_WRITE | HL_CMD_MODULE | HL_CMD_WHOLE_KEYSPACE | HL_CMD_MAY_REPLICATE)
-#define HL_FEATURE_LEVEL 1 /* of the entries this build writes */
 
 /* Does the command tell or change something of the state? */
 static inline bool hl_reveals(const struct hl_command *cmd)
@@ -142,6 +141,8 @@ void hl_cmd_client_session(struct hl_call *call);
 
 extern const struct hl_command_row hl_commands_once[];
 extern const size_t hl_commands_once_count;
+extern const struct hl_command_row hl_commands_level[];
+extern const size_t hl_commands_level_count;
 extern const struct hl_command_row hl_commands_settings[];
 extern const size_t hl_commands_settings_count;
 extern const struct hl_command_row hl_commands_admin[];

@@ -100,9 +100,10 @@ static void append_noop(struct hl_node *node, hl_term term)
         .term = term,
         .type = founds ? HL_WAL_CFG : HL_WAL_NOP,
         .log_time_us = node->log_time_us,
-        .feature_level = HL_FEATURE_LEVEL,
+        .feature_level = hl_level_now(node),
         .body = hl_buf_view(&body),
     };
+    hl_level_seen(node, noop.feature_level);
     hl_wal_append(node->wal, &noop);
     hl_replica_note_size(c, node->last, body.len);
     hl_buf_fini(&body);
@@ -594,7 +595,7 @@ hl_err hl_replica_configure(struct hl_node *node, const struct hl_members *membe
         .term = node->cluster.term,
         .type = HL_WAL_CFG,
         .log_time_us = node->log_time_us,
-        .feature_level = HL_FEATURE_LEVEL,
+        .feature_level = hl_level_now(node),
         .body = hl_buf_view(&body),
     };
     hl_wal_append(node->wal, &entry);

@@ -12,6 +12,7 @@
 #define HL_NODE_REPLICA_H
 
 #include "node/cluster.h"
+#include "node/level.h"
 #include "raft/raft.h"
 
 #include <stdbool.h>
@@ -69,6 +70,7 @@ struct hl_cluster {
     uint64_t readers_due;
     uint32_t readers; /* sessions that wait for a proof before they read */
 
+    struct hl_levels levels;
     uint64_t epoch;         /* raised when state is discarded */
     uint64_t park_until_us; /* when those who wait for an earlier term are let go */
     struct hl_backlog backlog[HL_BACKLOG_RING];

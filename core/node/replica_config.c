@@ -167,7 +167,7 @@ void hl_node_join(struct hl_node *node)
 }
 
 void hl_node_bootstrap(struct hl_node *node, const unsigned char *cluster_id,
-                       const struct hl_members *members)
+                       const struct hl_members *members, uint32_t level)
 {
     HL_ASSERT(node->loading && !node->cluster.live);
     HL_ASSERT(hl_wal_last(node->wal) == 0 && node->snapshot_index == 0);
@@ -183,7 +183,7 @@ void hl_node_bootstrap(struct hl_node *node, const unsigned char *cluster_id,
     struct hl_wal_entry entry = {.index = 1,
                                  .term = 1,
                                  .type = HL_WAL_CFG,
-                                 .feature_level = HL_FEATURE_LEVEL,
+                                 .feature_level = level,
                                  .body = hl_buf_view(&body)};
     hl_wal_append(node->wal, &entry);
     hl_buf_fini(&body);

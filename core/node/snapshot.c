@@ -123,7 +123,7 @@ static void save_all(struct saver *s)
 {
     hl_buf_append_u8(&s->buf, 'V');
     hl_buf_append_le32(&s->buf, HL_SNAPSHOT_VERSION);
-    hl_buf_append_le32(&s->buf, HL_FEATURE_LEVEL);
+    hl_buf_append_le32(&s->buf, hl_level_now(s->node));
     save_tables(s);
     for (int i = 0; i < s->node->ks.db_count && s->err == HL_OK; i++) {
         save_db(s, i);
@@ -367,20 +367,35 @@ static hl_err load_table(struct hl_node *node, struct hl_snapshot_loader *l, str
                    bytes);
 }
 
-static hl_err load_version(struct hl_snapshot_loader *l, struct hl_errmsg *msg)
+/* Can this server read it?  *level is that of the group when it was made. */
+static hl_err take_version(const struct hl_node *node, struct hl_snapshot_loader *l,
+                           uint32_t *level, struct hl_errmsg *msg)
 {
     hl_err err = HL_ECORRUPT;
     const char *p = NULL;
     if (!take(l, 8, &p, &err, msg)) {
         return err;
     }
-    if (hl_get_le32(p) != HL_SNAPSHOT_VERSION || hl_get_le32(p + 4) > HL_FEATURE_LEVEL) {
+    *level = hl_get_le32(p + 4);
+    if (hl_get_le32(p) != HL_SNAPSHOT_VERSION || *level > hl_level_own(node)) {
         return hl_fail(msg, HL_EVERSION,
-                       "the snapshot is of version %u, feature level %u; this server reads %u, %u",
-                       hl_get_le32(p), hl_get_le32(p + 4), (unsigned)HL_SNAPSHOT_VERSION,
-                       (unsigned)HL_FEATURE_LEVEL);
+                       "the snapshot is of version %u, feature level %u; this server reads %u, %u: "
+                       "upgrade it",
+                       hl_get_le32(p), (unsigned)*level, (unsigned)HL_SNAPSHOT_VERSION,
+                       (unsigned)hl_level_own(node));
     }
     return HL_OK;
+}
+
+static hl_err load_version(struct hl_node *node, struct hl_snapshot_loader *l,
+                           struct hl_errmsg *msg)
+{
+    uint32_t level = 0;
+    hl_err err = take_version(node, l, &level, msg);
+    if (err == HL_OK) {
+        hl_level_seen(node, level);
+    }
+    return err;
 }
 
 static hl_err load_db(struct hl_node *node, struct hl_snapshot_loader *l, struct hl_errmsg *msg)
@@ -408,7 +423,7 @@ static hl_err load_record(struct hl_node *node, struct hl_snapshot_loader *l, st
     }
     switch (*p) {
     case 'V':
-        return load_version(l, msg);
+        return load_version(node, l, msg);
     case 'T':
         return load_table(node, l, msg);
     case 'D':
@@ -497,7 +512,8 @@ hl_err hl_snapshot_inspect(struct hl_node *node, struct hl_snap_reader *reader,
     const char *p = NULL;
     hl_err err = HL_ECORRUPT;
     bool begun = take(&l, 1, &p, &err, msg) && *p == 'V';
-    err = begun ? load_version(&l, msg) : err;
+    uint32_t level = 0;
+    err = begun ? take_version(node, &l, &level, msg) : err;
     while (err == HL_OK && have(&l, 1, &err, msg) && l.buf.ptr[l.at] == 'T') {
         l.at++;
         err = inspect_table(node, &l, config, msg);

@@ -66,7 +66,7 @@ static void found(struct hl_cluster_edge *cluster)
     (void)snprintf(line, sizeof line, "founding a cluster of %u node%s", boot->members.count,
                    boot->members.count == 1 ? "" : "s");
     log_line(cluster, 2, line);
-    hl_node_bootstrap(cluster->server->node, boot->cluster_id, &boot->members);
+    hl_node_bootstrap(cluster->server->node, boot->cluster_id, &boot->members, boot->level);
 }
 
 static void stop_server(struct hl_cluster_edge *cluster)
@@ -137,6 +137,7 @@ static hl_err init_boot(struct hl_cluster_edge *cluster, struct hl_errmsg *msg)
         .name = hl_config_text(cfg, HL_CFG_RAFT_NODE_ID),
         .raft_addr = hl_config_raft_address(cfg),
         .client_addr = cluster->server->options.client_addr,
+        .level = hl_level_own(cluster->server->node),
         .has_state = !hl_identity_is_new(cluster->server->wal),
         .alone = hl_config_bool(cfg, HL_CFG_RAFT_BOOTSTRAP),
         .join = hl_config_bool(cfg, HL_CFG_RAFT_JOIN),
@@ -182,6 +183,7 @@ static void give_self(void *ctx, struct hl_peers_self *out)
         .name = boot->self.name,
         .raft_addr = boot->self.raft_addr,
         .client_addr = boot->self.client_addr,
+        .level = hl_level_own(node),
         .list_count = boot->count,
     };
     memcpy(out->cluster_id, node->cluster_id, sizeof out->cluster_id);
@@ -242,6 +244,12 @@ static void on_asked(void *ctx, const struct hl_wire_frame *frame, const struct 
     struct hl_cluster_edge *cluster = ctx;
     (void)frame;
     hl_boot_was_asked(&cluster->boot, hello);
+}
+
+static void on_level(void *ctx, hl_peer peer, uint32_t level)
+{
+    struct hl_cluster_edge *cluster = ctx;
+    hl_node_peer_level(cluster->server->node, peer, level);
 }
 
 static void on_log(void *ctx, int level, const char *line)
@@ -426,6 +434,7 @@ static hl_err make_peers(struct hl_cluster_edge *cluster, struct hl_errmsg *msg)
         .lost = on_lost,
         .answer = on_answer,
         .asked = on_asked,
+        .level = on_level,
         .log = on_log,
     };
     struct hl_peers_options options = {

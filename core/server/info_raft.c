@@ -78,6 +78,8 @@ void hl_info_raft(struct hl_server *server, struct hl_buf *out)
                   "raft_voters:%u\r\nraft_learners:%u\r\n",
                   (unsigned long long)node->commit, (unsigned long long)node->last,
                   (unsigned long long)hl_raft_last(&node->raft), voters, members->count - voters);
+    hl_buf_printf(out, "raft_feature_level:%u\r\nraft_feature_level_own:%u\r\n",
+                  (unsigned)hl_level_now(node), (unsigned)hl_level_own(node));
     peers(node, members, out);
     hl_cluster_info(server, out);
 }

@@ -179,6 +179,11 @@ static bool is_unfit(struct hl_orders *orders, const struct hl_wire_frame *frame
     } else if (!hl_slice_equal(hello->name, hl_slice_of(orders->name))) {
         (void)hl_fail(msg, HL_EINVAL, "ERR the node at %.80s calls itself '%.*s'", orders->address,
                       (int)hello->name.len, hello->name.ptr);
+    } else if (hello->level < hl_level_now(node)) {
+        (void)hl_fail(msg, HL_EINVAL,
+                      "ERR the node at %.80s understands feature level %u, the cluster has %u: "
+                      "upgrade it first",
+                      orders->address, (unsigned)hello->level, (unsigned)hl_level_now(node));
     } else if (!hello->empty && !ours) {
         (void)hl_fail(msg, HL_EINVAL,
                       "ERR the node at %.80s has data of its own; it must start with an empty "

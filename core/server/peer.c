@@ -58,6 +58,7 @@ void peers_make_hello(struct hl_peers *peers, const struct hl_peers_self *self, 
                              .raft_addr = hl_slice_of(self->raft_addr),
                              .client_addr = hl_slice_of(self->client_addr),
                              .refusal = hl_slice_of(busy ? "it is loading its data" : why),
+                             .level = self->level,
                              .peer_count = self->list_count};
     for (uint32_t i = 0; i < self->list_count; i++) {
         hello.peers[i] = hl_slice_of(self->list[i]);
@@ -65,6 +66,13 @@ void peers_make_hello(struct hl_peers *peers, const struct hl_peers_self *self, 
     size_t start = hl_wire_begin(out, &frame);
     hl_hello_encode(&hello, out);
     hl_wire_end(out, start);
+}
+
+void peers_told_level(struct hl_peers *peers, hl_peer id, const struct hl_hello *hello)
+{
+    if (peers->hooks.level != NULL) {
+        peers->hooks.level(peers->hooks.ctx, id, hello->level);
+    }
 }
 
 /* A text that may stand in a line of the log and in a reply. */

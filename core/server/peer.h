@@ -31,9 +31,10 @@ struct hl_peers_self {
     unsigned char cluster_id[16]; /* all zero: of none yet */
     hl_peer id;
     uint64_t incarnation;
-    bool empty;   /* nothing is in its log */
-    bool loading; /* it cannot say yet who its members are */
-    bool waiting; /* without a cluster, it takes the one of whoever was told to add it */
+    bool empty;     /* nothing is in its log */
+    bool loading;   /* it cannot say yet who its members are */
+    bool waiting;   /* without a cluster, it takes the one of whoever was told to add it */
+    uint32_t level; /* feature level that it understands (node/level.h) */
     const char *name, *raft_addr, *client_addr;
     uint32_t list_count; /* names of the founders, its own among them; 0: knows of none */
     const char *list[HL_MEMBERS_MAX];
@@ -54,6 +55,8 @@ struct hl_peers_hooks {
                    const struct hl_hello *hello, const char *why);
     /* A node without a cluster asks; what it said of itself. */
     void (*asked)(void *ctx, const struct hl_wire_frame *frame, const struct hl_hello *hello);
+    /* A known node said which feature level it understands.  May be NULL. */
+    void (*level)(void *ctx, hl_peer peer, uint32_t level);
     void (*log)(void *ctx, int level, const char *line);
 };
 

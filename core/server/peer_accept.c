@@ -142,6 +142,7 @@ static void on_hello(struct peer_link *link, const struct hl_wire_frame *frame)
         return;
     }
     link->greeted = true;
+    peers_told_level(peers, frame->from, &hello);
     link->id = frame->from;
     link->peer_class = frame->peer_class;
     link->incarnation = frame->incarnation;

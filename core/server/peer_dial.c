@@ -134,6 +134,7 @@ static void on_hello(struct peer_line *line, struct peer_link *link,
     link->greeted = true;
     link->body_max = 0; /* nothing more is sent to us here */
     line->peer->incarnation = frame->incarnation;
+    peers_told_level(line->peers, frame->from, &hello);
     line->state = LINE_UP;
     line->wait_ms = PEER_RETRY_MIN_MS;
     line->connects++;

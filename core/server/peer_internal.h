@@ -112,6 +112,9 @@ void peers_make_hello(struct hl_peers *peers, const struct hl_peers_self *self, 
                       enum hl_peer_class peer_class, bool reply, const char *why,
                       struct hl_buf *out);
 
+/* A node that showed who it is said what it understands. */
+void peers_told_level(struct hl_peers *peers, hl_peer id, const struct hl_hello *hello);
+
 /* Read the HELLO in `frame`.  NULL, or what is wrong with it. */
 const char *peers_read_hello(const struct hl_wire_frame *frame, bool reply, struct hl_hello *out);
 

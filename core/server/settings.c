@@ -1,6 +1,7 @@
 #include "server/settings.h"
 
 #include "kit/assert.h"
+#include "kit/num.h"
 #include "node/observe.h"
 #include "server/cluster.h"
 #include "server/secure.h"
@@ -178,6 +179,18 @@ static struct hl_cluster_config cluster_of(const struct hl_server *server)
     };
 }
 
+#define TEST_LEVEL "HELIOS_TEST_FEATURE_LEVEL"
+
+/* For tests of upgrades: a server that understands less, or more, than its build. */
+static uint32_t test_level(void)
+{
+    const char *text = getenv(TEST_LEVEL);
+    int64_t level = 0;
+    bool good = text != NULL && hl_parse_i64(hl_slice_of(text), &level) && level >= 1 &&
+                level <= UINT16_MAX;
+    return good ? (uint32_t)level : 0;
+}
+
 struct hl_node_config hl_settings_node(const struct hl_server *server)
 {
     const struct hl_config *cfg = server->config;
@@ -200,6 +213,7 @@ struct hl_node_config hl_settings_node(const struct hl_server *server)
         .active_expire_effort = (int)hl_config_int(cfg, HL_CFG_ACTIVE_EXPIRE_EFFORT),
         .snapshot_interval_cmds = snapshots ? hl_config_int(cfg, HL_CFG_SNAPSHOT_INTERVAL_CMDS) : 0,
         .snapshot_interval_ms = snapshots ? hl_config_int(cfg, HL_CFG_SNAPSHOT_INTERVAL_TIME) : 0,
+        .feature_level = test_level(),
         .users_from_files = hl_config_bool(cfg, HL_CFG_USERS_FROM_FILES),
         .stop_writes_unsaved = snapshots && hl_config_bool(cfg, HL_CFG_STOP_WRITES_ON_BGSAVE_ERROR),
         .speculation_max = SPECULATION_MAX,

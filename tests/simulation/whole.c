@@ -414,7 +414,7 @@ static void begin_group(struct sim_machine *machine)
                 HL_ASSERT(err == HL_OK);
             }
         }
-        hl_node_bootstrap(machine->node, cluster_id, &members);
+        hl_node_bootstrap(machine->node, cluster_id, &members, HL_FEATURE_LEVEL);
     }
 }
 

@@ -55,6 +55,8 @@ struct group {
     size_t segment_size;
     uint64_t chance;      /* state of the generator below */
     unsigned loss, delay; /* per cent of the frames */
+    uint32_t level;       /* at which it is founded; 0: what the build understands */
+    uint32_t level_own;   /* that nodes opened from now on understand; 0: the same */
 };
 
 static inline hl_peer group_id(int at)
@@ -161,6 +163,7 @@ static inline void member_open(struct member *m, const struct hl_members *bootst
                                     .active_expire_effort = 1,
                                     .speculation_max = 1 << 20,
                                     .multi_queue_max = 1 << 20,
+                                    .feature_level = g->level_own,
                                     .cluster = {.name = m->name,
                                                 .raft_addr = m->name,
                                                 .client_addr = m->name,
@@ -172,7 +175,7 @@ static inline void member_open(struct member *m, const struct hl_members *bootst
         hl_node_join(m->node);
     }
     if (bootstrap != NULL) {
-        hl_node_bootstrap(m->node, id, bootstrap);
+        hl_node_bootstrap(m->node, id, bootstrap, g->level == 0 ? HL_FEATURE_LEVEL : g->level);
     }
     hl_err err = HL_ENOENT;
     while (err == HL_ENOENT) {
@@ -203,14 +206,15 @@ static inline void member_init(struct group *g, int at)
                                  .peers = member_peers};
 }
 
-/* `voters` nodes that are founded together, and room for more. */
-static inline void group_init(struct group *g, int voters)
+/* `voters` nodes that are founded together at a feature level, and room for more. */
+static inline void group_init_at(struct group *g, int voters, uint32_t level)
 {
 #if defined(HL_MUTANTS) && HL_MUTANTS
     const char *mutant = getenv("MUTANT"); /* of core/raft/mutant.h: what this test must see */
     hl_raft_mutant = mutant == NULL ? 0 : atoi(mutant);
 #endif
     memset(g, 0, sizeof *g);
+    g->level = level;
     g->count = voters;
     g->mono_us = 1000000;
     g->wall_us = 1700000000000000;
@@ -224,6 +228,11 @@ static inline void group_init(struct group *g, int voters)
     for (int i = 0; i < voters; i++) {
         member_open(&g->at[i], &members);
     }
+}
+
+static inline void group_init(struct group *g, int voters)
+{
+    group_init_at(g, voters, 0);
 }
 
 /* One more node, with nothing on its disk, that waits to be added. */
