@@ -1,11 +1,11 @@
 /* COMMAND: what the table knows, for clients. */
-#include "base/glob.h"
 #include "command/args.h"
 #include "command/docs.h"
 #include "command/help.h"
 #include "command/words.h"
 #include "kit/alloc.h"
 #include "kit/assert.h"
+#include "kit/glob.h"
 #include "kit/num.h"
 
 static void write_words(struct hl_writer *out, const struct hl_flag_word *words, size_t count,

@@ -1,9 +1,9 @@
 /* Hashes: fields and values. */
 #include "keyspace/hash.h"
 
-#include "base/glob.h"
 #include "command/args.h"
 #include "kit/assert.h"
+#include "kit/glob.h"
 #include "kit/num.h"
 
 #include <math.h>

@@ -1,9 +1,9 @@
 /* Keys whatever they hold: existence, removal, names, walking, OBJECT. */
-#include "base/glob.h"
 #include "command/args.h"
 #include "command/help.h"
 #include "kit/alloc.h"
 #include "kit/assert.h"
+#include "kit/glob.h"
 #include "kit/num.h"
 
 static void cmd_del(struct hl_call *call)

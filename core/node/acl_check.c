@@ -1,7 +1,7 @@
 /* May a user run a request? */
-#include "base/glob.h"
 #include "kit/alloc.h"
 #include "kit/assert.h"
+#include "kit/glob.h"
 #include "node/acl_internal.h"
 
 #define REFS_ON_STACK 64

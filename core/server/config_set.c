@@ -1,7 +1,7 @@
 /* CONFIG GET, SET and RESETSTAT, the hooks, and settings that live with modules. */
-#include "base/glob.h"
 #include "kit/alloc.h"
 #include "kit/assert.h"
+#include "kit/glob.h"
 #include "server/config_internal.h"
 
 #include <strings.h>

@@ -1,4 +1,4 @@
-#include "base/glob.h"
+#include "kit/glob.h"
 
 #include <criterion/criterion.h>
 

@@ -1,7 +1,7 @@
 /* Glob patterns as KEYS, PSUBSCRIBE, ACL and CONFIG GET know them:
  * '*', '?', '[abc]', '[^abc]', '[a-z]', and '\' to take the next byte as it is. */
-#ifndef HL_BASE_GLOB_H
-#define HL_BASE_GLOB_H
+#ifndef KIT_GLOB_H
+#define KIT_GLOB_H
 
 #include "kit/bytes.h"
 
