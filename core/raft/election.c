@@ -4,6 +4,15 @@
  * granted vote wait for ON_SAVED.  Within the minimum election timeout after hearing a leader, or
  * after its start, a voter grants neither vote nor pre-vote (E2), unless that leader itself asked
  * for the election.
+ *
+ * A barred voter (PROTOCOL 1) may have lost entries that it acknowledged, so a majority with its
+ * vote proves nothing about the candidate's log.  Its term and its vote are whole, and so is every
+ * configuration, for these are synced in every mode.  So there are two ways to win:
+ *   - grants of a majority that is not barred;
+ *   - grants of all voters of every configuration in force, barred or not.  No copy of the log that
+ *     survived is better than the winner's then; what it lacks was stored nowhere.
+ * A candidate may be barred itself; by winning it has the log that all others are measured against.
+ * A voter with a damaged log votes in neither way.
  */
 #include "kit/assert.h"
 #include "raft/internal.h"
@@ -34,45 +43,118 @@ static bool may_be_needed(const struct hl_raft *raft)
     return hl_raft_has_voter(raft, raft->self) || hl_raft_config_has_voter(committed, raft->self);
 }
 
+bool hl_raft_is_damaged(const struct hl_raft *raft)
+{
+    return raft->barred && raft->barred_until != 0;
+}
+
 bool hl_raft_is_promotable(const struct hl_raft *raft)
 {
-    return raft->started && !raft->barred && may_be_needed(raft);
+    return raft->started && !hl_raft_is_damaged(raft) && may_be_needed(raft);
 }
 
 /* ---- Counting ---- */
 
-static void grant(struct hl_raft *raft, hl_peer from)
+/* The configurations in force: the newest, and while that is not known to be committed also the one
+ * before it, which is (F1).  False when there is no i-th. */
+static bool config_in_force(const struct hl_raft *raft, uint32_t i,
+                            const struct hl_raft_config **config)
 {
-    if (!hl_raft_has_voter(raft, from)) {
-        return;
+    if (i > 1 || i >= raft->config_count) {
+        return false;
     }
-    for (uint32_t i = 0; i < raft->granted_count; i++) {
-        if (raft->granted[i] == from) {
-            return;
+    const struct hl_raft_config_entry *newest = &raft->configs[raft->config_count - 1];
+    *config = &newest[-(int)i].config;
+    return i == 0 || newest->index > raft->commit;
+}
+
+static bool counts(const struct hl_raft *raft, hl_peer voter)
+{
+    const struct hl_raft_config *config;
+    for (uint32_t i = 0; config_in_force(raft, i, &config); i++) {
+        if (hl_raft_config_has_voter(config, voter)) {
+            return true;
         }
     }
-    HL_ASSERT(raft->granted_count < HL_RAFT_VOTERS_MAX);
-    raft->granted[raft->granted_count++] = from;
+    return false;
+}
+
+static bool has_granted(const struct hl_raft *raft, hl_peer voter)
+{
+    for (uint32_t i = 0; i < raft->granted_count; i++) {
+        if (raft->granted[i].voter == voter) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void grant(struct hl_raft *raft, hl_peer from, bool barred)
+{
+    if (!counts(raft, from) || has_granted(raft, from)) {
+        return;
+    }
+    HL_ASSERT(raft->granted_count < HL_RAFT_MEMBERS_MAX);
+    raft->granted[raft->granted_count].voter = from;
+    raft->granted[raft->granted_count].barred = barred;
+    raft->granted_count++;
+}
+
+static bool has_majority(const struct hl_raft *raft)
+{
+    uint32_t grants = 0;
+    for (uint32_t i = 0; i < raft->granted_count; i++) {
+        bool barred = raft->granted[i].barred && !HL_MUTANT(HL_MUTANT_BARRED_VOTE);
+        grants += !barred && hl_raft_has_voter(raft, raft->granted[i].voter);
+    }
+    return grants > hl_raft_voter_count(raft) / 2;
+}
+
+static bool is_unanimous(const struct hl_raft *raft)
+{
+    HL_ASSERT(raft->config_count != 0);
+    const struct hl_raft_config *config;
+    for (uint32_t i = 0; config_in_force(raft, i, &config); i++) {
+        if (i > 0 && HL_MUTANT(HL_MUTANT_NEWEST_ONLY)) {
+            break;
+        }
+        for (uint32_t m = 0; m < config->count; m++) {
+            if (config->members[m].voter && !has_granted(raft, config->members[m].id)) {
+                return false;
+            }
+        }
+    }
+    return true;
 }
 
 static bool is_elected(const struct hl_raft *raft)
 {
-    return raft->granted_count > hl_raft_voter_count(raft) / 2;
+    return has_majority(raft) || is_unanimous(raft);
 }
 
 static void ask_voters(struct hl_raft *raft, enum hl_raft_msg_type type, hl_term term)
 {
-    hl_index ignored;
-    const struct hl_raft_config *config = hl_raft_config(raft, &ignored);
-    for (uint32_t i = 0; i < config->count; i++) {
-        if (!config->members[i].voter || config->members[i].id == raft->self) {
-            continue;
+    hl_peer asked[HL_RAFT_MEMBERS_MAX];
+    uint32_t asked_count = 0;
+    const struct hl_raft_config *config;
+    for (uint32_t i = 0; config_in_force(raft, i, &config); i++) {
+        for (uint32_t m = 0; m < config->count; m++) {
+            hl_peer id = config->members[m].id;
+            bool again = id == raft->self;
+            for (uint32_t a = 0; a < asked_count; a++) {
+                again = again || asked[a] == id;
+            }
+            if (!config->members[m].voter || again) {
+                continue;
+            }
+            HL_ASSERT(asked_count < HL_RAFT_MEMBERS_MAX);
+            asked[asked_count++] = id;
+            struct hl_raft_msg *msg = hl_raft_send(raft, type, id);
+            msg->term = term;
+            msg->last = raft->log.last;
+            msg->last_term = hl_terms_last(&raft->log);
+            msg->transfer = type == HL_RAFT_VOTE && raft->campaign_transfer;
         }
-        struct hl_raft_msg *msg = hl_raft_send(raft, type, config->members[i].id);
-        msg->term = term;
-        msg->last = raft->log.last;
-        msg->last_term = hl_terms_last(&raft->log);
-        msg->transfer = type == HL_RAFT_VOTE && raft->campaign_transfer;
     }
 }
 
@@ -89,7 +171,7 @@ static void send_campaign(struct hl_raft *raft)
         return;
     }
     raft->campaign_sent = true;
-    grant(raft, raft->self);
+    grant(raft, raft->self, raft->barred);
     if (is_elected(raft)) {
         hl_raft_become_leader(raft);
         return;
@@ -116,7 +198,7 @@ static void pre_campaign(struct hl_raft *raft)
     raft->role = HL_RAFT_PRE_CANDIDATE;
     raft->granted_count = 0;
     hl_raft_reset_election(raft);
-    grant(raft, raft->self);
+    grant(raft, raft->self, raft->barred);
     if (is_elected(raft)) {
         hl_raft_campaign(raft, false);
         return;
@@ -158,10 +240,11 @@ static bool is_sticky(const struct hl_raft *raft)
 
 void hl_raft_on_pre_vote(struct hl_raft *raft, const struct hl_raft_msg *msg)
 {
-    bool granted =
-        !raft->barred && msg->term > raft->term && is_up_to_date(raft, msg) && !is_sticky(raft);
+    bool granted = !hl_raft_is_damaged(raft) && msg->term > raft->term &&
+                   is_up_to_date(raft, msg) && !is_sticky(raft);
     struct hl_raft_msg *reply = hl_raft_send(raft, HL_RAFT_PRE_VOTE_REPLY, msg->from);
     reply->reject = !granted;
+    reply->barred = raft->barred;
     /* A refusal carries our term: a server with the longer log and the lower term must learn the
      * higher one, or neither it nor anybody else could ever win. */
     reply->term = granted || HL_MUTANT(HL_MUTANT_SILENT_REJECT) ? msg->term : raft->term;
@@ -181,7 +264,7 @@ void hl_raft_on_pre_vote_reply(struct hl_raft *raft, const struct hl_raft_msg *m
     if (raft->role != HL_RAFT_PRE_CANDIDATE || msg->term != raft->term + 1) {
         return;
     }
-    grant(raft, msg->from);
+    grant(raft, msg->from, msg->barred);
     if (is_elected(raft)) {
         hl_raft_campaign(raft, false);
     }
@@ -194,7 +277,8 @@ static void send_vote(struct hl_raft *raft)
     }
     raft->vote_due = false;
     HL_ASSERT(raft->vote != 0);
-    (void)hl_raft_send(raft, HL_RAFT_VOTE_REPLY, raft->vote);
+    struct hl_raft_msg *reply = hl_raft_send(raft, HL_RAFT_VOTE_REPLY, raft->vote);
+    reply->barred = raft->barred;
 }
 
 void hl_raft_on_vote(struct hl_raft *raft, const struct hl_raft_msg *msg)
@@ -202,10 +286,10 @@ void hl_raft_on_vote(struct hl_raft *raft, const struct hl_raft_msg *msg)
     if (msg->term >= raft->term && !msg->transfer && is_sticky(raft)) {
         return; /* E2; without taking the term over, or it could disturb the group */
     }
-    if (msg->term > raft->term && !raft->barred) {
+    if (msg->term > raft->term && !hl_raft_is_damaged(raft)) {
         hl_raft_become_follower(raft, msg->term, 0);
     }
-    bool granted = msg->term == raft->term && !raft->barred &&
+    bool granted = msg->term == raft->term && !hl_raft_is_damaged(raft) &&
                    (raft->vote == 0 || raft->vote == msg->from) && is_up_to_date(raft, msg);
     if (!granted) {
         struct hl_raft_msg *reply = hl_raft_send(raft, HL_RAFT_VOTE_REPLY, msg->from);
@@ -229,7 +313,7 @@ void hl_raft_on_vote_reply(struct hl_raft *raft, const struct hl_raft_msg *msg)
         retry_soon(raft);
         return;
     }
-    grant(raft, msg->from);
+    grant(raft, msg->from, msg->barred);
     if (is_elected(raft)) {
         hl_raft_become_leader(raft);
     }

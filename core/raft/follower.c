@@ -64,6 +64,7 @@ static void ask_goal(struct hl_raft *raft)
     struct hl_raft_msg *msg = hl_raft_send(raft, HL_RAFT_READ, raft->leader);
     msg->read_id = 1;
     msg->round = raft->barred_id;
+    msg->barred = true;
 }
 
 static void try_unbar(struct hl_raft *raft)

@@ -62,7 +62,10 @@ hl_err hl_raft_on_config(struct hl_raft *raft, const struct hl_raft_config *conf
 /* Silence is counted from now: draw the time at which to campaign. */
 void hl_raft_reset_election(struct hl_raft *raft);
 
-/* May it campaign: not barred, and a voter of the configuration in force or the committed one? */
+/* Is it barred because its log was damaged?  Then it neither votes nor campaigns. */
+bool hl_raft_is_damaged(const struct hl_raft *raft);
+
+/* May it campaign: not damaged, and a voter of the configuration in force or the committed one? */
 bool hl_raft_is_promotable(const struct hl_raft *raft);
 
 /* Ask for votes in a new term; `transfer`: because the leader told us to. */
@@ -102,6 +105,9 @@ void hl_raft_rebuild_peers(struct hl_raft *raft);
 
 /* What the leader knows of `id`, or NULL. */
 struct hl_raft_peer *hl_raft_find_peer(struct hl_raft *raft, hl_peer id);
+
+/* A message says whether its sender is barred: what it held before it said so may be lost. */
+void hl_raft_note_barred(struct hl_raft_peer *peer, const struct hl_raft_msg *msg);
 
 /* Send what waits. */
 void hl_raft_leader_flush(struct hl_raft *raft);

@@ -80,6 +80,7 @@ void hl_raft_become_leader(struct hl_raft *raft)
 {
     HL_ASSERT(raft->role == HL_RAFT_CANDIDATE);
     raft->role = HL_RAFT_LEADER;
+    raft->barred = false; /* no copy that had to take part is better than its log */
     raft->leader = raft->self;
     raft->peer_count = 0;
     raft->lease_given_up = false;
@@ -251,6 +252,15 @@ static void start_probe(struct hl_raft_peer *peer, hl_index next)
     peer->next = next;
 }
 
+void hl_raft_note_barred(struct hl_raft_peer *peer, const struct hl_raft_msg *msg)
+{
+    if (msg->barred && (!peer->barred || msg->type == HL_RAFT_READ) &&
+        !HL_MUTANT(HL_MUTANT_FORMER_MATCH)) {
+        peer->match = 0; /* of a former start; the next acknowledgement says what is there now */
+    }
+    peer->barred = msg->barred;
+}
+
 /* The peer's log differs at msg->prev: continue where it may be equal, skipping whole terms. */
 static void on_reject(struct hl_raft *raft, struct hl_raft_peer *peer,
                       const struct hl_raft_msg *msg)
@@ -323,7 +333,7 @@ void hl_raft_on_append_reply(struct hl_raft *raft, const struct hl_raft_msg *msg
         return;
     }
     peer->heard_us = raft->now_us;
-    peer->barred = msg->barred;
+    hl_raft_note_barred(peer, msg);
     if (msg->round > peer->round && msg->round <= raft->round) {
         peer->round = msg->round;
     }

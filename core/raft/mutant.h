@@ -20,6 +20,9 @@ enum hl_raft_mutant {
     HL_MUTANT_NO_STICKINESS = 24,  /* voters forget that they have a leader */
     HL_MUTANT_TWO_CONFIGS = 26,    /* a configuration is changed before the previous one commits */
     HL_MUTANT_SILENT_REJECT = 27,  /* a refused pre-vote does not carry the higher term */
+    HL_MUTANT_BARRED_VOTE = 40,    /* the vote of a barred server counts like any other */
+    HL_MUTANT_FORMER_MATCH = 41,   /* what a barred server held before its start still counts */
+    HL_MUTANT_NEWEST_ONLY = 42,    /* all of a configuration that may be taken back are enough */
 };
 
 #if defined(HL_MUTANTS) && HL_MUTANTS

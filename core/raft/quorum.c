@@ -1,6 +1,8 @@
 /* Counting: what a majority of the voters in force holds, has acknowledged, or was heard of.
  *
- * A barred voter counts for nothing: what it once promised may be lost (PROTOCOL 1).
+ * A barred voter counts like any other: it says what its disk holds now and which term it is in.
+ * What it promised before its start may be lost (PROTOCOL 1), which is why its vote is not like
+ * others, and why nothing is left of its match when it says for the first time that it is barred.
  */
 #include "kit/assert.h"
 #include "raft/internal.h"
@@ -48,9 +50,6 @@ static uint64_t of_self(const struct hl_raft *raft, enum quantity quantity)
 
 static uint64_t of_peer(const struct hl_raft_peer *peer, enum quantity quantity)
 {
-    if (peer->barred) {
-        return 0;
-    }
     switch (quantity) {
     case MATCH:
         return peer->match;

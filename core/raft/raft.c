@@ -154,8 +154,9 @@ void hl_raft_check(struct hl_raft *raft)
     HL_ASSERT(raft->term >= raft->checked_term); /* R2 */
     HL_ASSERT(raft->term > raft->checked_term || raft->vote == raft->checked_vote ||
               raft->checked_vote == 0);
-    HL_ASSERT(raft->commit >= raft->checked_commit);            /* R3 */
-    HL_ASSERT(!raft->barred || raft->role == HL_RAFT_FOLLOWER); /* R6 */
+    HL_ASSERT(raft->commit >= raft->checked_commit);          /* R3 */
+    HL_ASSERT(!raft->barred || raft->role != HL_RAFT_LEADER); /* R6 */
+    HL_ASSERT(!hl_raft_is_damaged(raft) || raft->role == HL_RAFT_FOLLOWER);
     if (raft->role == HL_RAFT_LEADER) {
         check_leader(raft);
     }

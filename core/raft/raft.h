@@ -21,7 +21,7 @@
  *   R3  commit never decreases; a leader moves it only to entries of its own term (Raft 5.4.2).
  *   R4  a leader's first entry of a term is its no-op, and its last entry is of its term.
  *   R5  a leader or candidate has saved its term and vote, unless it is alone in the group.
- *   R6  a barred server is a follower or a learner.
+ *   R6  a barred server does not lead; with a damaged log (barred_until) it only follows.
  *   R7  a leader has one peer for each other member, and match < next, match <= last for each.
  *   R8  the configuration in force is the newest of the log; configurations ascend in index.
  *   R9  at most HL_RAFT_WINDOW messages of entries to a peer are unacknowledged.
@@ -91,14 +91,15 @@ enum hl_raft_msg_type {
  * those whose fields contradict each other or what is known, and never asserts on them.
  *
  *   PRE_VOTE         term (the one it would campaign in), last, last_term
- *   PRE_VOTE_REPLY   granted: term as asked; reject: the voter's own term
+ *   PRE_VOTE_REPLY   granted: term as asked, barred; reject: the voter's own term
  *   VOTE             term, last, last_term, transfer
- *   VOTE_REPLY       term, reject
- *   APPEND           term, prev, prev_term, last, runs, commit, round; entries prev + 1 .. last
- * follow APPEND_REPLY     term, round, barred, match (durable), last (verified, perhaps not
- * durable); or reject with prev (the one refused), hint, hint_term TIMEOUT_NOW      term READ term,
- * read_id, round (the asker's nonce, echoed) READ_REPLY       term, read_id, round, read_index (0
- * with reject: ask again)
+ *   VOTE_REPLY       term, reject, barred
+ *   APPEND           term, prev, prev_term, last, runs, commit, round; prev + 1 .. last follow
+ *   APPEND_REPLY     term, round, barred, match (durable), last (verified, perhaps not durable);
+ *                    or reject with prev (the one refused), hint, hint_term
+ *   TIMEOUT_NOW      term
+ *   READ             term, read_id, round (the asker's nonce, echoed), barred
+ *   READ_REPLY       term, read_id, round, read_index (0 with reject: ask again)
  */
 struct hl_raft_msg {
     enum hl_raft_msg_type type;
@@ -117,7 +118,7 @@ struct hl_raft_msg {
     hl_index read_index;
     bool reject;
     bool transfer; /* VOTE by TIMEOUT_NOW: not subject to stickiness */
-    bool barred;   /* the sender's match does not count yet */
+    bool barred;   /* the sender may have lost what it acknowledged before its start */
     uint32_t run_count;
     struct hl_term_run runs[HL_RAFT_RUNS_MAX]; /* of prev + 1 .. last; the first from prev + 1 */
     /* Of a received APPEND only: the configuration that its CFG entry holds, and which entry that
@@ -260,9 +261,10 @@ struct hl_raft_start {
     hl_peer vote;
     const struct hl_terms *log; /* borrowed for the call; all of it durable; base is the snapshot */
     hl_index commit;            /* known committed: at least log->base, which is the default */
-    /* It may have lost entries that it acknowledged (PROTOCOL 1): it neither votes nor counts until
-     * a leader has brought it to its commit index, and at least to barred_until (a damaged log is
-     * refetched; 0: no bound).  Ignored when it is the only voter. */
+    /* It may have lost entries that it acknowledged (PROTOCOL 1): until a leader has brought it to
+     * its commit index, and at least to barred_until (a damaged log is refetched; 0: no bound), it
+     * does not vote as others do.  Without barred_until its vote counts in a unanimous election:
+     * see election.c.  Ignored when it is the only voter. */
     bool barred;
     hl_index barred_until;
     uint64_t seed; /* of the election jitter and nonces: random for each start */
@@ -341,7 +343,10 @@ struct hl_raft {
 
     /* Candidates */
     uint32_t granted_count;
-    hl_peer granted[HL_RAFT_MEMBERS_MAX];
+    struct {
+        hl_peer voter;
+        bool barred;
+    } granted[HL_RAFT_MEMBERS_MAX];
     bool campaign_transfer, campaign_sent;
 
     /* Followers */

@@ -184,6 +184,7 @@ void hl_raft_ask_reads(struct hl_raft *raft)
     struct hl_raft_msg *msg = hl_raft_send(raft, HL_RAFT_READ, raft->leader);
     msg->read_id = raft->read_wanted;
     msg->round = raft->read_nonce;
+    msg->barred = raft->barred;
     raft->read_retry_us = raft->now_us + raft->heartbeat_us;
 }
 
@@ -214,6 +215,7 @@ void hl_raft_on_read_msg(struct hl_raft *raft, const struct hl_raft_msg *msg)
         answer(raft, msg->from, msg->read_id, msg->round, 0);
         return;
     }
+    hl_raft_note_barred(peer, msg);
     /* A barred server's own question has another nonce: the newest asked is answered, and the other
      * is asked again. */
     peer->read_id = msg->read_id;

@@ -85,6 +85,8 @@ void hl_wal_append_end(struct hl_wal *wal, const struct hl_wal_entry *entry)
         plan->first = entry->index;
     }
     plan->last = entry->index;
+    /* Who counts must not be forgotten, whatever else may be (PROTOCOL 1). */
+    plan->wants_sync |= entry->type == HL_WAL_CFG;
     hl_wal_note_entry(wal, entry);
     wal->last = entry->index;
     wal->is_begun = false;

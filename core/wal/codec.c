@@ -148,6 +148,7 @@ void hl_wal_encode_meta(char *out, const struct hl_wal_meta *meta)
     hl_put_le64(out + 80, meta->watermark);
     hl_put_le64(out + 88, meta->salt);
     memcpy(out + 96, meta->boot_id, sizeof meta->boot_id);
+    hl_put_le64(out + 112, meta->committed);
     end_block(out, HL_WAL_META_SIZE);
 }
 
@@ -167,7 +168,8 @@ hl_err hl_wal_decode_meta(const char *bytes, size_t len, struct hl_wal_meta *out
                                .base = hl_get_le64(bytes + 64),
                                .base_term = hl_get_le64(bytes + 72),
                                .watermark = hl_get_le64(bytes + 80),
-                               .salt = hl_get_le64(bytes + 88)};
+                               .salt = hl_get_le64(bytes + 88),
+                               .committed = hl_get_le64(bytes + 112)};
     memcpy(meta.cluster_id, bytes + 16, sizeof meta.cluster_id);
     memcpy(meta.boot_id, bytes + 96, sizeof meta.boot_id);
     *out = meta;

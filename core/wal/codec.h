@@ -54,6 +54,7 @@ struct hl_wal_meta {
     hl_index watermark;
     uint64_t salt;
     unsigned char boot_id[16];
+    hl_index committed; /* up to here the log was known to be committed; at least that */
 };
 
 /* Bytes that a record with a body of `len` bytes occupies. */

@@ -31,7 +31,8 @@
  *    80  8  watermark: entries up to it were acknowledged
  *    88  8  salt
  *    96 16  boot id of the kernel that wrote this
- *   112 12  0
+ *   112  8  an entry that was known to be committed, 0: none
+ *   120  4  0
  *   124  4  CRC-32C of bytes 0..123
  *
  * Rules of validity

@@ -271,6 +271,16 @@ void hl_wal_set_identity(struct hl_wal *wal, const unsigned char *cluster_id, ui
     hl_wal_pending(wal)->has_meta = true;
 }
 
+void hl_wal_note_committed(struct hl_wal *wal, hl_index index)
+{
+    HL_ASSERT(wal->lock != -1);
+    HL_ASSERT(index <= wal->last);
+    if (index > wal->meta.committed) {
+        wal->meta.committed = index;
+        hl_wal_pending(wal)->has_meta = true;
+    }
+}
+
 hl_err hl_wal_flush(struct hl_wal *wal, struct hl_errmsg *msg)
 {
     HL_ASSERT(wal->out == 0);

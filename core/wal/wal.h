@@ -142,7 +142,12 @@ void hl_wal_set_hard_state(struct hl_wal *wal, hl_term term, uint64_t vote);
 void hl_wal_set_identity(struct hl_wal *wal, const unsigned char *cluster_id, uint64_t node_id,
                          uint64_t incarnation, const unsigned char *boot_id);
 
-/* Append a copy of `entry`, whose index must be hl_wal_last() + 1.  No I/O, cannot fail. */
+/* Note that everything up to `index` is committed; stored with the next batch.  What is known of it
+ * after a start is at least what was noted. */
+void hl_wal_note_committed(struct hl_wal *wal, hl_index index);
+
+/* Append a copy of `entry`, whose index must be hl_wal_last() + 1.  No I/O, cannot fail.  A CFG
+ * entry is synced by its batch in every mode. */
 void hl_wal_append(struct hl_wal *wal, const struct hl_wal_entry *entry);
 
 /* The same without the copy: returns a buffer to which the caller appends the body, touching

@@ -39,6 +39,25 @@ static void heal(struct group *group)
     }
 }
 
+static bool somebody_is_barred(const struct group *group)
+{
+    for (uint32_t i = 1; i <= group->count; i++) {
+        if (group->barred[i]) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void lose_tail(struct group *group, struct server *server)
+{
+    struct image *disk = &server->disk;
+    if (disk->last > disk->base) {
+        disk->last -= hl_rng_below(&group->rng, disk->last - disk->base + 1);
+        group->barred[server->id] = true;
+    }
+}
+
 static void crash_somebody(struct group *group)
 {
     struct server *server = any(group);
@@ -47,13 +66,46 @@ static void crash_somebody(struct group *group)
     }
     group_crash(group, server, one_in(group, 2));
     /* Under the sync mode `interval` a power loss takes entries that were acknowledged: of one
-     * server at a time, which then is barred.  Of two voters none could be spared, so in such runs
-     * the voters stay. */
-    struct image *disk = &server->disk;
-    if (group->lossy && group->barred == 0 && one_in(group, 3) && disk->last > disk->base) {
-        disk->last -= hl_rng_below(&group->rng, disk->last - disk->base + 1);
-        group->barred = server->id;
+     * server, while the others hold what it had, which then is barred.  Other voters could not
+     * spare it, so in such runs the voters stay. */
+    if (group->lossy && !somebody_is_barred(group) && one_in(group, 3)) {
+        lose_tail(group, server);
     }
+}
+
+/* What is left of the truth when no disk has all of it any more: the best log there is. */
+static void forget_what_nobody_has(struct group *group)
+{
+    const struct image *best = &group->servers[1].disk;
+    for (uint32_t i = 2; i <= group->count; i++) {
+        const struct image *disk = &group->servers[i].disk;
+        hl_term term = image_term(disk, disk->last);
+        hl_term best_term = image_term(best, best->last);
+        if (term > best_term || (term == best_term && disk->last > best->last)) {
+            best = disk;
+        }
+    }
+    for (hl_index i = best->base + 1; i <= group->committed_last; i++) {
+        if (i > best->last || best->log[i].term != group->committed[i].term) {
+            group->committed_last = i - 1;
+        }
+    }
+}
+
+/* The power of the room fails: everybody loses what was not synced. */
+static void black_out(struct group *group)
+{
+    if (!group->lossy) {
+        return;
+    }
+    for (uint32_t i = 1; i <= group->count; i++) {
+        if (group->servers[i].up) {
+            group_crash(group, &group->servers[i], one_in(group, 2));
+        }
+        lose_tail(group, &group->servers[i]);
+    }
+    forget_what_nobody_has(group);
+    group->stats.blackouts++;
 }
 
 static void start(struct group *group, struct server *server)
@@ -61,10 +113,7 @@ static void start(struct group *group, struct server *server)
     if (server->up) {
         return;
     }
-    group_start(group, server, group->barred == server->id);
-    if (group->barred == server->id && !hl_raft_barred(&server->raft)) {
-        group->barred = 0; /* the only voter: nobody could know better */
-    }
+    group_start(group, server, group->barred[server->id]);
 }
 
 /* One voter joins or leaves, or a learner does. */
@@ -134,7 +183,7 @@ static void something_at_leader(struct group *group)
 static void something(struct group *group)
 {
     struct server *server = any(group);
-    switch (hl_rng_below(&group->rng, 9)) {
+    switch (hl_rng_below(&group->rng, 10)) {
     case 0:
         cut_somebody(group);
         break;
@@ -157,6 +206,11 @@ static void something(struct group *group)
         break;
     case 8:
         something_at_leader(group);
+        break;
+    case 9:
+        if (one_in(group, 3)) {
+            black_out(group);
+        }
         break;
     }
 }
@@ -296,12 +350,14 @@ static void draw(struct group *group, uint64_t seed)
 {
     struct hl_rng rng;
     hl_rng_seed(&rng, seed ^ 0x5eed);
-    uint32_t voters = 3 + (uint32_t)hl_rng_below(&rng, 3);
+    bool lossy = hl_rng_below(&rng, 4) == 0; /* of two voters each is needed; then both take part */
+    uint32_t voters =
+        lossy ? 2 + (uint32_t)hl_rng_below(&rng, 4) : 3 + (uint32_t)hl_rng_below(&rng, 3);
     group_init(group, seed, SERVERS_MAX, voters);
     group->manual = false;
     group->lease = one_in(group, 2);
-    group->strict_lives = one_in(group, 2);
-    group->lossy = group->strict_lives && one_in(group, 2);
+    group->lossy = lossy;
+    group->strict_lives = lossy || one_in(group, 2);
     group->loss_ppm = one_in(group, 3) ? 0 : (uint32_t)hl_rng_below(&group->rng, 100000);
     group->double_ppm = one_in(group, 3) ? 0 : (uint32_t)hl_rng_below(&group->rng, 100000);
     group->delay_min_us = 100 + (uint32_t)hl_rng_below(&group->rng, 1000);

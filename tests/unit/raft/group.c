@@ -39,7 +39,7 @@ static const struct entry *entry_at(const struct image *image, hl_index index)
     return index > image->base && index <= image->last ? &image->log[index] : NULL;
 }
 
-static hl_term image_term(const struct image *image, hl_index index)
+hl_term image_term(const struct image *image, hl_index index)
 {
     if (index == image->base) {
         return image->base_term;
@@ -334,8 +334,8 @@ static void owe(struct group *group, struct server *server, const struct hl_raft
     if (ready->config_changed && hl_raft_is_voter(raft)) {
         server->learned = true;
     }
-    if (group->barred == server->id && !hl_raft_barred(raft)) {
-        group->barred = 0;
+    if (group->barred[server->id] && !hl_raft_barred(raft)) {
+        group->barred[server->id] = false;
         group->stats.unbarred++;
     }
     if (!group->manual) {

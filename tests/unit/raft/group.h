@@ -101,11 +101,11 @@ struct group {
     hl_peer leader_of[TERMS_MAX];
     struct hl_raft_config configs[CONFIGS_MAX];
     uint32_t config_count;
-    hl_peer barred; /* the one server that lost acknowledged entries, until it has caught up */
-    FILE *trace;    /* every step as a line, or NULL */
+    bool barred[SERVERS_MAX + 1]; /* lost acknowledged entries, and has not caught up yet */
+    FILE *trace;                  /* every step as a line, or NULL */
     struct {
         uint64_t steps, elections, commits, truncations, installs, configs, transfers, reads,
-            lease_reads, crashes, unbarred;
+            lease_reads, crashes, unbarred, blackouts;
     } stats;
 };
 
@@ -118,6 +118,9 @@ void group_fini(struct group *group);
 
 /* Note a failure, unless one is noted already. */
 void group_fail(struct group *group, const char *fmt, ...) HL_PRINTF(2, 3);
+
+/* The term of an entry that the image holds, or of its base. */
+hl_term image_term(const struct image *image, hl_index index);
 
 /* The server's clock. */
 uint64_t clock_us(const struct group *group, const struct server *server);

@@ -229,6 +229,92 @@ static void a_refused_candidate_learns_the_higher_term(struct group *group)
     EXPECT(group, first->raft.commit == first->raft.log.last);
 }
 
+static void lose(struct group *group, hl_peer id, hl_index last)
+{
+    struct server *server = &group->servers[id];
+    group_crash(group, server, true);
+    EXPECT(group, server->disk.last >= last);
+    server->disk.last = last;
+}
+
+/* A server forgets what it acknowledged, and the one that never had it would be elected by it; the
+ * third, which has it, is down. */
+static void a_barred_vote_is_not_one_of_a_majority(struct group *group)
+{
+    struct server *leader = led(group, 3);
+    group_isolate(group, 2, true);
+    (void)group_propose(group, leader, 3);
+    group_settle(group);
+    hl_index committed = leader->raft.commit;
+    EXPECT(group, committed == 4);
+    lose(group, 3, 1);
+    group_crash(group, leader, true);
+    group_isolate(group, 2, false);
+    group_start(group, &group->servers[3], true);
+    group_run(group, 20 * (uint64_t)ELECTION_US);
+    EXPECT(group, group_leader(group) == NULL);
+    group_start(group, leader, false);
+    group_run(group, 20 * (uint64_t)ELECTION_US);
+    const struct server *now = group_leader(group);
+    EXPECT(group, now != NULL && now->raft.commit > committed);
+    EXPECT(group, !hl_raft_barred(&group->servers[3].raft));
+}
+
+/* The leader's own disk is late; what a follower acknowledged for it is gone before that. */
+static void what_a_barred_server_held_before_counts_no_more(struct group *group)
+{
+    struct server *leader = led(group, 3);
+    group_isolate(group, 2, true);
+    leader->hold_disk = true;
+    (void)group_propose(group, leader, 2);
+    group_settle(group);
+    hl_index committed = leader->raft.commit;
+    EXPECT(group, committed == 1);
+    lose(group, 3, 1);
+    struct hl_raft_msg question = {.type = HL_RAFT_READ,
+                                   .from = 3,
+                                   .to = 1,
+                                   .term = leader->raft.term,
+                                   .read_id = 1,
+                                   .round = 7,
+                                   .barred = true};
+    group_tell(group, &question);
+    leader->hold_disk = false;
+    group_settle(group);
+    EXPECT(group, leader->raft.durable == 3);
+    EXPECT(group, leader->raft.commit == committed);
+}
+
+/* A leader that was cut off has removed server 3, which nobody heard of; 3 commits with 2, which
+ * forgets that.  Those that the first one counts are not all that count. */
+static void all_of_what_may_be_taken_back_are_not_all(struct group *group)
+{
+    struct server *first = led(group, 3);
+    struct server *third = &group->servers[3];
+    group_isolate(group, 1, true);
+    hl_index ignored;
+    struct hl_raft_config config = *hl_raft_config(&first->raft, &ignored);
+    config.count--;
+    EXPECT(group, config.members[config.count].id == 3);
+    EXPECT(group, group_config(group, first, &config) == HL_OK);
+    group_settle(group);
+    EXPECT(group, group_elect(group, 3) == third);
+    (void)group_propose(group, third, 1);
+    group_settle(group);
+    EXPECT(group, third->raft.commit == third->raft.log.last);
+    group_crash(group, first, true);
+    group_crash(group, third, true);
+    lose(group, 2, 1);
+    group_isolate(group, 1, false);
+    group_start(group, first, false);
+    group_start(group, &group->servers[2], true);
+    group_run(group, 20 * (uint64_t)ELECTION_US);
+    EXPECT(group, group_leader(group) == NULL);
+    group_start(group, third, false);
+    group_run(group, 20 * (uint64_t)ELECTION_US);
+    EXPECT(group, group_leader(group) != NULL);
+}
+
 const struct rule rules[] = {
     {HL_MUTANT_PREVIOUS_TERM, "only own entries commit by counting",
      only_own_entries_commit_by_counting},
@@ -251,5 +337,11 @@ const struct rule rules[] = {
      members_change_one_change_at_a_time},
     {HL_MUTANT_SILENT_REJECT, "a refused candidate learns the higher term",
      a_refused_candidate_learns_the_higher_term},
+    {HL_MUTANT_BARRED_VOTE, "a barred vote is not one of a majority",
+     a_barred_vote_is_not_one_of_a_majority},
+    {HL_MUTANT_FORMER_MATCH, "what a barred server held before counts no more",
+     what_a_barred_server_held_before_counts_no_more},
+    {HL_MUTANT_NEWEST_ONLY, "all of what may be taken back are not all",
+     all_of_what_may_be_taken_back_are_not_all},
 };
 const uint32_t rule_count = HL_ARRAY_LEN(rules);

@@ -212,6 +212,28 @@ static void barred(void)
     tick(1, HEARTBEAT_US);
 }
 
+/* All have lost what was not synced, one of them less than the others: all of them are needed. */
+static void blackout(void)
+{
+    FILE *trace = group.trace;
+    group.trace = NULL;
+    begin(3, 3);
+    (void)group_elect(&group, 1);
+    (void)group_propose(&group, S(1), 3);
+    group_settle(&group);
+    for (hl_peer id = 1; id <= 3; id++) {
+        group_crash(&group, S(id), true);
+        S(id)->disk.last = id == 2 ? 3 : 2;
+    }
+    group.committed_last = 3;
+    group.trace = trace;
+    for (hl_peer id = 1; id <= 3; id++) {
+        group_start(&group, S(id), true);
+    }
+    tick(2, 2 * (uint64_t)ELECTION_US);
+    tick(2, HEARTBEAT_US);
+}
+
 static const struct {
     const char *name;
     void (*script)(void);
@@ -229,6 +251,7 @@ static const struct {
     {"removing_itself", removing_itself},
     {"snapshot", snapshot},
     {"barred", barred},
+    {"blackout", blackout},
 };
 
 static char *read_whole(const char *path)

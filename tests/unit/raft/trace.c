@@ -25,20 +25,21 @@ static void print_reply(FILE *out, const struct hl_raft_msg *msg)
 static void print_message(FILE *out, const struct hl_raft_msg *msg)
 {
     const char *answer = msg->reject ? "no" : "yes";
+    const char *barred = msg->barred ? ", barred" : "";
     switch (msg->type) {
     case HL_RAFT_PRE_VOTE:
         fprintf(out, "pre-vote term %llu log %llu/%llu", NUM(msg->term), NUM(msg->last),
                 NUM(msg->last_term));
         break;
     case HL_RAFT_PRE_VOTE_REPLY:
-        fprintf(out, "pre-vote-reply term %llu: %s", NUM(msg->term), answer);
+        fprintf(out, "pre-vote-reply term %llu: %s%s", NUM(msg->term), answer, barred);
         break;
     case HL_RAFT_VOTE:
         fprintf(out, "vote term %llu log %llu/%llu%s", NUM(msg->term), NUM(msg->last),
                 NUM(msg->last_term), msg->transfer ? " (transfer)" : "");
         break;
     case HL_RAFT_VOTE_REPLY:
-        fprintf(out, "vote-reply term %llu: %s", NUM(msg->term), answer);
+        fprintf(out, "vote-reply term %llu: %s%s", NUM(msg->term), answer, barred);
         break;
     case HL_RAFT_APPEND:
         fprintf(out, "append term %llu after %llu/%llu", NUM(msg->term), NUM(msg->prev),
@@ -53,7 +54,7 @@ static void print_message(FILE *out, const struct hl_raft_msg *msg)
         fprintf(out, "timeout-now term %llu", NUM(msg->term));
         break;
     case HL_RAFT_READ:
-        fprintf(out, "read %llu term %llu", NUM(msg->read_id), NUM(msg->term));
+        fprintf(out, "read %llu term %llu%s", NUM(msg->read_id), NUM(msg->term), barred);
         break;
     case HL_RAFT_READ_REPLY:
         fprintf(out, "read-reply %llu term %llu: %s %llu", NUM(msg->read_id), NUM(msg->term),
