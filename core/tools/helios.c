@@ -14,6 +14,8 @@ static const struct tool {
 } tools[] = {
     {"check", tool_check, "DIR [--fix [--accept-loss]]", "verify a data directory, repair it"},
     {"dump", tool_dump, "DIR [--json] [--from N] [--to N]", "print what the log holds"},
+    {"recover", tool_recover, "--data-dir DIR --force-new-cluster",
+     "make a cluster of the last node left"},
     {"cluster", tool_cluster, "start|status|add|stop|...", "run a cluster on this machine"},
 };
 

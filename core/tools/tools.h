@@ -12,6 +12,10 @@ int tool_check(int argc, char **argv);
 /* `helios dump DIR`: argv[0] is "dump".  Prints the log's entries; returns a TOOL_ status. */
 int tool_dump(int argc, char **argv);
 
+/* `helios recover --data-dir DIR --force-new-cluster`: argv[0] is "recover".  Makes one node's data
+ * a cluster of its own, when it is confirmed; returns a TOOL_ status. */
+int tool_recover(int argc, char **argv);
+
 /* `helios cluster ACTION`: argv[0] is "cluster".  Runs a cluster on this machine; returns a TOOL_
  * status. */
 int tool_cluster(int argc, char **argv);
