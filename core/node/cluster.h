@@ -87,6 +87,9 @@ void hl_node_forward_lost(struct hl_node *node, hl_peer peer);
  * (applying, rebuilding, sending snapshots).  May be called at any time. */
 void hl_node_tick(struct hl_node *node);
 
+/* A sync asked for by world->file_sync() is over; `why` says why it failed. */
+void hl_node_file_synced(struct hl_node *node, uint64_t number, hl_err err, const char *why);
+
 /* When hl_node_tick() must be called at the latest, on the clock of world->mono_us(); 0: at once,
  * but after looking at the sockets; UINT64_MAX: never. */
 uint64_t hl_node_wake_us(const struct hl_node *node);

@@ -108,8 +108,10 @@ void hl_replica_depose(struct hl_node *node)
 {
     struct hl_cluster *c = &node->cluster;
     HL_ASSERT(!node->unit.open);
+    bool executed = !c->inherits;
     c->leads = false;
     c->handing = false;
+    c->inherits = false;
     c->backlog_count = 0;
     hl_transfers_fini(node);
     node->mingate = 0;
@@ -125,7 +127,7 @@ void hl_replica_depose(struct hl_node *node)
     }
     hl_node_log(node, 3, "not leading any more; entries %llu to %llu may or may not stay",
                 (unsigned long long)node->commit + 1, (unsigned long long)node->last);
-    if (node->hooks.role_changed != NULL) {
+    if (executed && node->hooks.role_changed != NULL) {
         node->hooks.role_changed(node->hooks.ctx, false);
     }
     hl_gate_release(node);

@@ -1,10 +1,17 @@
 /* A snapshot from a leader: received in pieces, verified, and only then put in the place of the
  * state (PROTOCOL section 9).
  *
- *   RECEIVING  pieces go to a file that start-up would remove
+ *   RECEIVING  pieces go to a file that start-up would remove; every SYNC_SIZE of them are synced
+ *              off the loop, and what lies beyond that is not confirmed before
  *   VERIFYING  its checksums, its cluster, its version and its tables are looked at, in slices
  *   READY      it is published, the log starts behind it, and the state is made anew from it, by
- * the code that loads one at the start LOADING    that is going on
+ *              the code that loads one at the start
+ *   LOADING    that is going on
+ *
+ * All space is taken before the first piece is stored, and a little more (a file of its own), which
+ * is given back just before the log is made to start behind the snapshot: that must not fail for
+ * want of space.  A full disk so refuses a snapshot before anything has changed; its sender tries
+ * again later, and this node serves on.
  */
 #include "kit/alloc.h"
 #include "kit/assert.h"
@@ -13,8 +20,11 @@
 
 #include <stdio.h>
 
-#define SYNC_SIZE (8u << 20) /* bytes received between two syncs, so that none takes long */
-#define VERIFY_SLICE 16      /* blocks looked at between two events */
+#define SYNC_SIZE (8u << 20)     /* bytes received between two syncs, so that none takes long */
+#define VERIFY_SLICE 16          /* blocks looked at between two events */
+#define RESERVE_SIZE (64u << 10) /* bytes that emptying the log may need */
+#define RESERVE_INDEX UINT64_MAX /* names the file that holds them: start-up removes it too */
+#define SAY_AGAIN_US 60000000ull /* the same refusal is not logged more often */
 
 enum stage { RECEIVING, VERIFYING, READY, LOADING };
 
@@ -25,6 +35,7 @@ struct hl_install {
     hl_term term;
     int file;
     uint64_t size, have, unsynced;
+    uint64_t syncing; /* number of the sync under way; 0: none */
     struct hl_snap_reader *reader;
     struct hl_config_at config;
 };
@@ -42,6 +53,15 @@ static void answer(struct hl_node *node, hl_peer to, hl_index index, hl_term ter
     hl_replica_send(node, to, HL_PEER_BULK, HL_FRAME_SNAP_REPLY, fill_reply, &reply);
 }
 
+static void remove_temp(struct hl_node *node, hl_index index)
+{
+    const struct hl_disk *disk = node->snapshot_disk;
+    char name[HL_DISK_NAME_MAX];
+    hl_snap_temp_name(name, index);
+    hl_err ignored = disk->remove(disk->ctx, node->snapshot_dir, name, NULL);
+    HL_MAYBE(ignored != HL_OK); /* the next start removes it */
+}
+
 void hl_install_fini(struct hl_node *node)
 {
     struct hl_install *in = node->cluster.install;
@@ -54,10 +74,8 @@ void hl_install_fini(struct hl_node *node)
     }
     hl_snap_reader_close(in->reader);
     if (in->stage < LOADING) {
-        char name[HL_DISK_NAME_MAX];
-        hl_snap_temp_name(name, in->index);
-        hl_err ignored = disk->remove(disk->ctx, node->snapshot_dir, name, NULL);
-        HL_MAYBE(ignored != HL_OK); /* the next start removes it */
+        remove_temp(node, in->index);
+        remove_temp(node, RESERVE_INDEX);
     }
     hl_free(in);
     node->cluster.install = NULL;
@@ -66,11 +84,32 @@ void hl_install_fini(struct hl_node *node)
 
 static void refuse(struct hl_node *node, const char *why)
 {
-    struct hl_install *in = node->cluster.install;
-    hl_node_log(node, 3, "the snapshot at %llu of node %llx is refused: %s",
-                (unsigned long long)in->index, (unsigned long long)in->from, why);
+    struct hl_cluster *c = &node->cluster;
+    struct hl_install *in = c->install;
+    c->installs_refused++;
+    if (strcmp(c->install_trouble.text, why) != 0 ||
+        node->mark_us - c->install_said_us > SAY_AGAIN_US) {
+        c->install_said_us = node->mark_us;
+        hl_node_log(node, 3, "the snapshot at %llu of node %llx is refused: %s",
+                    (unsigned long long)in->index, (unsigned long long)in->from, why);
+        (void)hl_fail(&c->install_trouble, HL_EINVAL, "%s", why);
+    }
     answer(node, in->from, in->index, in->term, HL_SNAP_REFUSED, 0, why);
     hl_install_fini(node);
+}
+
+/* An empty temporary file with room for `size` bytes. */
+static hl_err make_file(struct hl_node *node, hl_index index, uint64_t size, int *file,
+                        struct hl_errmsg *msg)
+{
+    const struct hl_disk *disk = node->snapshot_disk;
+    char name[HL_DISK_NAME_MAX];
+    hl_snap_temp_name(name, index);
+    hl_err err = disk->open(disk->ctx, node->snapshot_dir, name, true, file, msg);
+    if (err == HL_OK) {
+        err = disk->truncate(disk->ctx, *file, 0, msg);
+    }
+    return err == HL_OK ? disk->preallocate(disk->ctx, *file, size, msg) : err;
 }
 
 static bool begin(struct hl_node *node, hl_peer from, const struct hl_snap_chunk *chunk)
@@ -83,12 +122,14 @@ static bool begin(struct hl_node *node, hl_peer from, const struct hl_snap_chunk
     *in = (struct hl_install){
         .from = from, .index = chunk->index, .term = chunk->term, .size = chunk->size, .file = -1};
     node->cluster.install = in;
-    char name[HL_DISK_NAME_MAX];
-    hl_snap_temp_name(name, in->index);
     struct hl_errmsg msg = {{0}};
-    hl_err err = disk->open(disk->ctx, node->snapshot_dir, name, true, &in->file, &msg);
+    hl_err err = make_file(node, in->index, in->size, &in->file, &msg);
     if (err == HL_OK) {
-        err = disk->truncate(disk->ctx, in->file, 0, &msg);
+        int reserve = -1;
+        err = make_file(node, RESERVE_INDEX, RESERVE_SIZE, &reserve, &msg);
+        if (reserve != -1) {
+            disk->close(disk->ctx, reserve);
+        }
     }
     if (err != HL_OK) {
         refuse(node, msg.text);
@@ -99,7 +140,41 @@ static bool begin(struct hl_node *node, hl_peer from, const struct hl_snap_chunk
     return true;
 }
 
-/* Store what follows what there is; at the end all of it is on stable storage. */
+static void received(struct hl_node *node)
+{
+    const struct hl_disk *disk = node->snapshot_disk;
+    struct hl_install *in = node->cluster.install;
+    disk->close(disk->ctx, in->file);
+    in->file = -1;
+    in->stage = VERIFYING;
+    node->cluster.install_due = true;
+}
+
+/* Put on stable storage what is enough to be worth it, or the last of it; off the loop, if the
+ * world can. */
+static hl_err sync_if_due(struct hl_node *node, struct hl_errmsg *msg)
+{
+    const struct hl_disk *disk = node->snapshot_disk;
+    struct hl_install *in = node->cluster.install;
+    bool whole = in->have == in->size;
+    if (in->syncing != 0 || (in->unsynced < SYNC_SIZE && !whole)) {
+        return HL_OK;
+    }
+    in->unsynced = 0;
+    uint64_t number = ++node->cluster.install_syncs;
+    if (node->world->file_sync != NULL &&
+        node->world->file_sync(node->world->ctx, in->file, number)) {
+        in->syncing = number;
+        return HL_OK;
+    }
+    hl_err err = disk->fdatasync(disk->ctx, in->file, msg);
+    if (err == HL_OK && whole) {
+        received(node);
+    }
+    return err;
+}
+
+/* Store what follows what there is. */
 static hl_err store(struct hl_node *node, const struct hl_snap_chunk *chunk, struct hl_errmsg *msg)
 {
     const struct hl_disk *disk = node->snapshot_disk;
@@ -111,17 +186,37 @@ static hl_err store(struct hl_node *node, const struct hl_snap_chunk *chunk, str
     }
     in->have += chunk->bytes.len;
     in->unsynced += chunk->bytes.len;
-    if (in->unsynced >= SYNC_SIZE || in->have == in->size) {
-        in->unsynced = 0;
-        err = disk->fdatasync(disk->ctx, in->file, msg);
+    return sync_if_due(node, msg);
+}
+
+/* Say how much there is, unless the disk has to keep up first. */
+static void confirm(struct hl_node *node)
+{
+    const struct hl_install *in = node->cluster.install;
+    if (in->syncing == 0 || in->unsynced < SYNC_SIZE) {
+        answer(node, in->from, in->index, in->term, HL_SNAP_MORE, in->have, "");
     }
-    if (err == HL_OK && in->have == in->size) {
-        disk->close(disk->ctx, in->file);
-        in->file = -1;
-        in->stage = VERIFYING;
-        node->cluster.install_due = true;
+}
+
+void hl_node_file_synced(struct hl_node *node, uint64_t number, hl_err err, const char *why)
+{
+    struct hl_install *in = node->cluster.install;
+    struct hl_errmsg msg = {{0}};
+    if (in == NULL || in->syncing != number) {
+        return; /* of one that is given up */
     }
-    return err;
+    in->syncing = 0;
+    if (err != HL_OK) {
+        refuse(node, why);
+        return;
+    }
+    if (in->have == in->size && in->unsynced == 0) {
+        received(node);
+    } else if (sync_if_due(node, &msg) != HL_OK) {
+        refuse(node, msg.text);
+        return;
+    }
+    confirm(node);
 }
 
 void hl_install_chunk(struct hl_node *node, const struct hl_wire_frame *frame)
@@ -153,7 +248,7 @@ void hl_install_chunk(struct hl_node *node, const struct hl_wire_frame *frame)
         refuse(node, msg.text);
         return;
     }
-    answer(node, in->from, in->index, in->term, HL_SNAP_MORE, in->have, "");
+    confirm(node);
 }
 
 static hl_err open_to_verify(struct hl_node *node, struct hl_install *in, struct hl_errmsg *msg)
@@ -212,7 +307,9 @@ static void install(struct hl_node *node, struct hl_install *in)
         return;
     }
     in->stage = LOADING;
+    remove_temp(node, RESERVE_INDEX);
     node->cluster.install_due = false;
+    node->cluster.install_trouble.text[0] = '\0';
     node->snapshot_index = in->index;
     node->snapshot_term = in->term;
     hl_err err = hl_replica_installed(node, &in->config, in->index, in->term);

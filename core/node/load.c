@@ -11,7 +11,6 @@
 #include "node/snapshot.h"
 
 #define SLICE_ENTRIES 256 /* applied between two looks at the clock */
-#define NO_BUDGET (UINT64_MAX / 2)
 
 struct hl_loader {
     struct hl_session *session; /* the one that applies; belongs to the node's list */
@@ -279,10 +278,9 @@ hl_err hl_node_load_step(struct hl_node *node, int64_t budget_us, struct hl_errm
 
 /* --- while raft runs -------------------------------------------------------------------------- */
 
-bool hl_replica_apply(struct hl_node *node, uint64_t budget_us)
+static bool apply_up_to(struct hl_node *node, hl_index target, uint64_t budget_us)
 {
     struct hl_errmsg msg = {{0}};
-    hl_index target = node->commit;
     hl_err err = replay(node, target, budget_us, &msg);
     if (err == HL_ENOENT) {
         return false;
@@ -293,13 +291,14 @@ bool hl_replica_apply(struct hl_node *node, uint64_t budget_us)
     return true;
 }
 
-void hl_replica_apply_all(struct hl_node *node)
+bool hl_replica_apply(struct hl_node *node, uint64_t budget_us)
 {
-    struct hl_errmsg msg = {{0}};
-    hl_err err = replay(node, hl_wal_last(node->wal), NO_BUDGET, &msg);
-    if (err != HL_OK) {
-        node->world->fatal(node->world->ctx, msg.text);
-    }
+    return apply_up_to(node, node->commit, budget_us);
+}
+
+bool hl_replica_apply_log(struct hl_node *node, uint64_t budget_us)
+{
+    return apply_up_to(node, hl_wal_last(node->wal), budget_us);
 }
 
 /* Empty the state, as a full synchronisation of a replica does. */
@@ -356,7 +355,6 @@ bool hl_replica_rebuild(struct hl_node *node, uint64_t budget_us)
 {
     HL_ASSERT(node->cluster.rebuilding);
     struct hl_errmsg msg = {{0}};
-    budget_us = budget_us < NO_BUDGET ? budget_us : NO_BUDGET;
     hl_err err = HL_OK;
     if (!loader_of(node)->snapshot_done) {
         err = load_base(node, budget_us, &msg);

@@ -9,7 +9,8 @@
  *     hl_node_cron() about `hz` times a second.
  *
  * Invariants:
- *   N1  last is the execution index X; on a leader commit <= last, and last is the log's end.
+ *   N1  last is the execution index X; on a leader that executes commit <= last, and last is the
+ *       log's end.
  *   N2  one execution unit makes at most one entry, and units never overlap.
  *   N3  bytes of a unit leave only when commit has reached its gate (gate.c).
  *   N4  an effect that cannot be applied is fatal: the node stops rather than diverge.
@@ -72,6 +73,9 @@ struct hl_world {
     /* This node leads a group, in an open unit: put the shared settings that no entry named into
      * the log.  May be NULL. */
     void (*seed_settings)(void *ctx);
+    /* Sync an open file of the disk off the loop, then call hl_node_file_synced() with `number` on
+     * it; the file may be closed meanwhile.  NULL, or false when it cannot: the node does it. */
+    bool (*file_sync)(void *ctx, int file, uint64_t number);
 };
 
 /* Settings that pure code needs; plain values that the edge changes at run time. */
@@ -313,6 +317,11 @@ void hl_session_unblock(struct hl_node *node, struct hl_session *session);
 /* End the waits of all sessions whose `blocked.owner` is `owner`: OK, or the error when it is not
  * NULL (borrowed). */
 void hl_sessions_answer(struct hl_node *node, const void *owner, const char *error);
+
+/* The same with any reply: `write` writes it, once for each of them. */
+void hl_sessions_answer_with(struct hl_node *node, const void *owner,
+                             void (*write)(struct hl_writer *out, const void *arg),
+                             const void *arg);
 
 /* --- units and effects ------------------------------------------------------------------------ */
 

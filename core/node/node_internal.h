@@ -113,7 +113,8 @@ bool hl_auth_default_has_password(struct hl_node *node);
 HL_MUST_USE hl_err hl_snapshot_load_step(struct hl_node *node, int64_t budget_us,
                                          struct hl_errmsg *msg);
 
-/* Look at the beginning of a snapshot's stream: can this server load it?  Fills *config with the
+/* Look at the beginning of a snapshot's stream: can this server load it?  Without a node it is not
+ * asked whether its tables are known.  Fills *config with the
  * members it names.  HL_EVERSION, HL_EINVAL, HL_ECORRUPT or as the disk says, with the reason. */
 HL_MUST_USE hl_err hl_snapshot_inspect(struct hl_node *node, struct hl_snap_reader *reader,
                                        struct hl_config_at *config, struct hl_errmsg *msg);

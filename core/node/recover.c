@@ -109,9 +109,17 @@ hl_err hl_recovery_look(struct hl_wal *wal, const struct hl_disk *disk, const ch
 
 /* --- doing it --------------------------------------------------------------------------------- */
 
+/* Times and levels never go back along the log. */
+struct last {
+    int64_t log_time_us;
+    uint32_t level;
+};
+
 static bool on_last(void *arg, const struct hl_wal_entry *entry)
 {
-    *(int64_t *)arg = entry->log_time_us;
+    struct last *last = arg;
+    last->log_time_us = entry->log_time_us;
+    last->level = entry->feature_level;
     return false;
 }
 
@@ -151,7 +159,7 @@ static hl_err relabel(const struct hl_disk *disk, const char *dir, hl_index inde
 }
 
 static hl_err append_members(struct hl_wal *wal, const struct hl_recovery *found, hl_term term,
-                             int64_t log_time_us, struct hl_errmsg *msg)
+                             const struct last *last, struct hl_errmsg *msg)
 {
     const struct hl_member *self = found->self;
     struct hl_members members = {0};
@@ -163,8 +171,8 @@ static hl_err append_members(struct hl_wal *wal, const struct hl_recovery *found
     struct hl_wal_entry entry = {.index = hl_wal_last(wal) + 1,
                                  .term = term,
                                  .type = HL_WAL_CFG,
-                                 .log_time_us = log_time_us,
-                                 .feature_level = HL_FEATURE_LEVEL,
+                                 .log_time_us = last->log_time_us,
+                                 .feature_level = last->level,
                                  .body = hl_buf_view(&body)};
     hl_wal_append(wal, &entry);
     hl_wal_note_committed(wal, entry.index);
@@ -190,12 +198,13 @@ hl_err hl_recovery_force(struct hl_wal *wal, const struct hl_disk *disk, const c
     if (err == HL_OK && found->log_is_old) {
         err = hl_wal_reset(wal, found->snapshot, found->snapshot_term, msg);
     }
-    int64_t log_time_us = 0;
+    struct last last = {.level =
+                            HL_FEATURE_LEVEL}; /* of the entries before a snapshot: not known */
     if (err == HL_OK && found->snapshot != 0) {
-        err = relabel(disk, dir, found->snapshot, cluster_id, &log_time_us, msg);
+        err = relabel(disk, dir, found->snapshot, cluster_id, &last.log_time_us, msg);
     }
     if (err == HL_OK && found->last >= hl_wal_first(wal)) {
-        err = hl_wal_read(wal, found->last, found->last, on_last, &log_time_us, msg);
+        err = hl_wal_read(wal, found->last, found->last, on_last, &last, msg);
     }
-    return err == HL_OK ? append_members(wal, found, term, log_time_us, msg) : err;
+    return err == HL_OK ? append_members(wal, found, term, &last, msg) : err;
 }

@@ -82,11 +82,32 @@ static void append(struct hl_node *node, struct hl_wire_entries *entries, hl_ind
     node->cluster.proposed = last;
 }
 
+static bool on_last(void *arg, const struct hl_wal_entry *entry)
+{
+    struct hl_wal_entry *last = arg;
+    last->log_time_us = entry->log_time_us;
+    last->feature_level = entry->feature_level;
+    return false;
+}
+
+/* Times and levels never go back along the log (G1), what is not applied yet included. */
+static void follow_last(struct hl_node *node, struct hl_wal_entry *noop)
+{
+    hl_index end = hl_wal_last(node->wal);
+    struct hl_wal_entry last = {.log_time_us = node->log_time_us,
+                                .feature_level = hl_level_now(node)};
+    struct hl_errmsg msg = {{0}};
+    if (node->last < end && hl_wal_read(node->wal, end, end, on_last, &last, &msg) != HL_OK) {
+        node->world->fatal(node->world->ctx, msg.text);
+    }
+    noop->log_time_us = node->now_us > last.log_time_us ? node->now_us : last.log_time_us;
+    noop->feature_level = last.feature_level;
+}
+
 /* The first entry of a term: in a group just founded it says who the members are. */
 static void append_noop(struct hl_node *node, hl_term term)
 {
     struct hl_cluster *c = &node->cluster;
-    HL_ASSERT(node->last == hl_wal_last(node->wal)); /* C1 */
     const struct hl_config_at *at = hl_replica_config_newest(node);
     bool founds = at != NULL && at->index == 0;
     struct hl_buf body = {0};
@@ -94,58 +115,84 @@ static void append_noop(struct hl_node *node, hl_term term)
     if (founds) {
         hl_members_encode(&members, &body);
     }
-    node->last++;
     struct hl_wal_entry noop = {
-        .index = node->last,
+        .index = hl_wal_last(node->wal) + 1,
         .term = term,
         .type = founds ? HL_WAL_CFG : HL_WAL_NOP,
-        .log_time_us = node->log_time_us,
-        .feature_level = hl_level_now(node),
         .body = hl_buf_view(&body),
     };
+    follow_last(node, &noop);
     hl_level_seen(node, noop.feature_level);
     hl_wal_append(node->wal, &noop);
-    hl_replica_note_size(c, node->last, body.len);
+    hl_replica_note_size(c, noop.index, body.len);
     hl_buf_fini(&body);
     if (founds) {
-        hl_replica_config_push(node, node->last, &members);
+        hl_replica_config_push(node, noop.index, &members);
     }
-    c->proposed = node->last;
-    node->mingate = HL_MUTANT(4) ? 0 : node->last; /* C3 of PROTOCOL: it gates the inherited log */
+    c->proposed = noop.index;
+    node->mingate = HL_MUTANT(4) ? 0 : noop.index; /* C3 of PROTOCOL: it gates the inherited log */
 }
 
-static void lead(struct hl_node *node, hl_term term)
+/* All of the log is applied: execute. */
+static void lead(struct hl_node *node)
 {
     struct hl_cluster *c = &node->cluster;
-    HL_ASSERT(!node->unit.open);
+    HL_ASSERT(node->last == hl_wal_last(node->wal)); /* C1 */
     if (node->now_us > node->log_time_us) {
         node->log_time_us = node->now_us; /* G1 */
     }
-    while (c->rebuilding && !hl_replica_rebuild(node, UINT64_MAX)) {
-    }
-    if (HL_MUTANT(20)) { /* a new leader executes before it has applied its whole log */
-        node->last = hl_wal_last(node->wal);
-    }
-    hl_replica_apply_all(node);
-    append_noop(node, term);
+    c->inherits = false;
     c->leads = true;
-    c->handing = false;
-    c->rebuilding = false;
     hl_admin_lead(node);
-    c->backlog_first = c->backlog_count = 0;
+    c->leader = node->node_id;
     HL_LIST_EACH(it, &node->sessions)
     {
         hl_replica_forget_reader(node, HL_LIST_ENTRY(it, struct hl_session, all));
     }
     node->ks.expiry = HL_EXPIRY_DELETE;
     if (c->prove) {
-        hl_node_log(node, 2, "leading in term %llu from entry %llu on", (unsigned long long)term,
-                    (unsigned long long)node->last);
+        hl_node_log(node, 2, "leading in term %llu from entry %llu on", (unsigned long long)c->term,
+                    (unsigned long long)node->mingate);
     }
     if (c->prove && node->hooks.role_changed != NULL) {
         node->hooks.role_changed(node->hooks.ctx, true);
     }
+    hl_forward_leader_changed(node);
     hl_resume_postponed(node);
+}
+
+/* The next slice of applying what the log holds. */
+static void inherit(struct hl_node *node)
+{
+    struct hl_cluster *c = &node->cluster;
+    HL_ASSERT(c->inherits && !c->leads);
+    if (c->rebuilding && !hl_replica_rebuild(node, REBUILD_SLICE_US)) {
+        return;
+    }
+    if (HL_MUTANT(20)) { /* a new leader executes before it has applied its whole log */
+        node->last = hl_wal_last(node->wal);
+    }
+    if (hl_replica_apply_log(node, APPLY_SLICE_US)) {
+        lead(node);
+    }
+}
+
+/* Elected: the no-op goes out at once, so that everything before it can be committed.  Clients are
+ * served when all of it is applied, which is cut into slices. */
+static void begin_leading(struct hl_node *node, hl_term term)
+{
+    struct hl_cluster *c = &node->cluster;
+    HL_ASSERT(!node->unit.open);
+    append_noop(node, term);
+    c->handing = false;
+    c->backlog_first = c->backlog_count = 0;
+    c->inherits = true;
+    inherit(node);
+    if (c->inherits) {
+        hl_node_log(node, 2, "elected in term %llu: applying entries %llu to %llu before leading",
+                    (unsigned long long)term, (unsigned long long)node->last + 1,
+                    (unsigned long long)c->proposed);
+    }
 }
 
 static void pop_backlog(struct hl_node *node)
@@ -168,6 +215,15 @@ static bool settle_reads(struct hl_node *node)
     return true;
 }
 
+/* Who the members are must be known after a start, and whether that can still be taken back. */
+static void note_committed_members(struct hl_node *node)
+{
+    const struct hl_config_at *at = hl_replica_config_newest(node);
+    if (at != NULL && at->index <= node->commit && at->index > hl_wal_meta(node->wal)->committed) {
+        hl_wal_note_committed(node->wal, at->index);
+    }
+}
+
 static void committed(struct hl_node *node, hl_index commit)
 {
     struct hl_cluster *c = &node->cluster;
@@ -176,6 +232,7 @@ static void committed(struct hl_node *node, hl_index commit)
         node->commit = commit;
         HL_ASSERT(!c->leads || node->commit <= node->last); /* N1 */
         pop_backlog(node);
+        note_committed_members(node);
         hl_replica_config_drop_old(node);
     }
     bool proved = settle_reads(node);
@@ -229,7 +286,10 @@ static void carry_out(struct hl_node *node, const struct hl_raft_ready *ready,
     }
     c->leader = ready->leader;
     if (ready->append_noop) {
-        lead(node, ready->term);
+        begin_leading(node, ready->term);
+    }
+    if (c->inherits) {
+        c->leader = 0; /* nobody who takes requests yet */
     }
     if (ready->config_changed) {
         hl_replica_config_changed(node);
@@ -276,6 +336,14 @@ static void step(struct hl_node *node, struct hl_raft_event event)
     HL_ASSERT(err == HL_OK);
 }
 
+/* What is left of an earlier start: the snapshot, and what it noted. */
+static hl_index known_committed(const struct hl_node *node)
+{
+    hl_index noted = hl_wal_meta(node->wal)->committed;
+    bool held = noted > node->snapshot_index && noted <= hl_wal_last(node->wal);
+    return held ? noted : node->snapshot_index;
+}
+
 void hl_replica_start(struct hl_node *node)
 {
     struct hl_cluster *c = &node->cluster;
@@ -294,7 +362,7 @@ void hl_replica_start(struct hl_node *node)
         .term = meta->term,
         .vote = meta->vote,
         .log = hl_wal_terms(node->wal),
-        .commit = node->snapshot_index,
+        .commit = known_committed(node),
         .barred = config->barred,
         .now_us = now_us(node),
         .election_us = election_us,
@@ -312,7 +380,7 @@ void hl_replica_start(struct hl_node *node)
     c->read_next = 1;
     c->sizes_from = hl_wal_last(node->wal) + 1;
     c->proposed = hl_wal_last(node->wal);
-    node->commit = node->snapshot_index;
+    node->commit = start.commit;
     hl_replica_config_changed(node);
     step(node, (struct hl_raft_event){.type = HL_RAFT_ON_START});
 }
@@ -410,7 +478,8 @@ static void go_on_handing_over(struct hl_node *node)
 
 static bool follows(const struct hl_node *node)
 {
-    return !node->cluster.leads && !node->cluster.handing && !node->cluster.rebuilding;
+    const struct hl_cluster *c = &node->cluster;
+    return !c->leads && !c->handing && !c->inherits && !c->rebuilding;
 }
 
 /* Changes when a reader that waits may find that it need not any more. */
@@ -469,8 +538,9 @@ bool hl_replica_postpones(struct hl_node *node, struct hl_session *session,
     if (session->read_id == 0 || session->read_id <= c->read_failed) {
         session->read_id = ask ? hl_replica_read(node) : UINT64_MAX;
     }
-    bool confirmed = ask ? session->read_id <= c->read_done && node->last >= c->read_index
-                         : is_fresh(node, session);
+    bool confirmed =
+        ask ? session->read_id <= c->read_done && node->last >= c->read_index && !c->inherits
+            : is_fresh(node, session);
     bool clean = node->last <= node->commit || c->handing || HL_MUTANT(18);
     if (!confirmed || !clean) {
         return node->mark_us - session->read_since_us < READ_WAIT_US;
@@ -542,7 +612,9 @@ void hl_node_tick(struct hl_node *node)
     if (!c->live) {
         return;
     }
-    if (c->rebuilding) {
+    if (c->inherits) {
+        inherit(node);
+    } else if (c->rebuilding) {
         (void)hl_replica_rebuild(node, REBUILD_SLICE_US);
     } else if (follows(node)) {
         (void)hl_replica_apply(node, APPLY_SLICE_US);
@@ -550,7 +622,7 @@ void hl_node_tick(struct hl_node *node)
     hl_transfers_tick(node);
     hl_install_tick(node);
     /* While its state is made anew this node does not stand for election. */
-    if (!c->rebuilding && now_us(node) >= c->wake_us) {
+    if ((!c->rebuilding || c->inherits) && now_us(node) >= c->wake_us) {
         step(node, (struct hl_raft_event){.type = HL_RAFT_ON_TICK});
     }
     if (c->handing && !c->leads && now_us(node) > c->hand_until_us) {
@@ -564,7 +636,7 @@ uint64_t hl_node_wake_us(const struct hl_node *node)
     if (!c->live) {
         return UINT64_MAX;
     }
-    if (c->rebuilding || (c->install_due && node->batch_count == 0) ||
+    if (c->rebuilding || c->inherits || (c->install_due && node->batch_count == 0) ||
         (follows(node) && node->last < node->commit)) {
         return 0;
     }

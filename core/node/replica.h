@@ -1,12 +1,13 @@
 /* Replica: the part of a node that is one of a group (PROTOCOL sections 4, 6, 9, 10).
  *
  * What the files replica*.c share with the rest of core/node.  Invariants, beside N1..N4 of node.h:
- *   C1  node->last is X, the execution index; the log's end L is hl_wal_last().  A leader has X =
- * L. C2  a node that does not lead executes nothing: its keyspace's `expiry` is never
+ *   C1  node->last is X, the execution index; the log's end L is hl_wal_last().  X = L as soon as a
+ *       leader executes; before, it `inherits`.
+ *   C2  a node that does not lead executes nothing: its keyspace's `expiry` is never
  *       HL_EXPIRY_DELETE.
- *   C3  `proposed` is what raft knows of the log; it is behind L only within an iteration of a
- * leader. C4  X > commit on a node that does not lead only for the tail of its own former term. C5
- * `configs` ascend; the newest is in force whether it is committed or not.
+ *   C3  `proposed` is what raft knows of the log; it is behind L only in an iteration of a leader.
+ *   C4  X > commit on a node that does not lead only for what it applied while it was elected.
+ *   C5  `configs` ascend; the newest is in force whether it is committed or not.
  */
 #ifndef HL_NODE_REPLICA_H
 #define HL_NODE_REPLICA_H
@@ -46,6 +47,7 @@ struct hl_cluster {
     bool leads;      /* this node executes: it leads and hands over to nobody */
     bool prove;      /* reads need a proof of leadership: it is not the only voter */
     bool rebuilding; /* the state is made anew while raft runs */
+    bool inherits;   /* elected, and not all of the log is applied: nothing is executed yet */
     bool handing;    /* leadership is being given away: nothing is executed meanwhile */
     hl_peer hand_to;
     uint64_t hand_until_us;
@@ -85,8 +87,11 @@ struct hl_cluster {
     struct hl_transfers *transfers; /* snapshots being sent, or NULL */
     struct hl_install *install;     /* the one being received, or NULL */
     bool install_due;               /* hl_install_tick() has something to do */
-    uint32_t sizes[HL_SIZES_RING];  /* of entry i at i % HL_SIZES_RING, for L - HL_SIZES_RING < i */
-    hl_index sizes_from;            /* the first one noted */
+    uint64_t install_syncs;         /* asked for of world->file_sync() */
+    uint64_t installs_refused, install_said_us;
+    struct hl_errmsg install_trouble; /* why the last one was refused; "" once one is installed */
+    uint32_t sizes[HL_SIZES_RING]; /* of entry i at i % HL_SIZES_RING, for L - HL_SIZES_RING < i */
+    hl_index sizes_from;           /* the first one noted */
 };
 
 /* --- replica_config.c: members ---------------------------------------------------------------- */
@@ -220,8 +225,8 @@ void hl_replica_forget_reader(struct hl_node *node, struct hl_session *session);
 /* Apply committed entries for about `budget_us`.  True when there is nothing more to apply. */
 bool hl_replica_apply(struct hl_node *node, uint64_t budget_us);
 
-/* Apply everything up to the log's end: before leading. */
-void hl_replica_apply_all(struct hl_node *node);
+/* The same with everything up to the log's end: before leading. */
+bool hl_replica_apply_log(struct hl_node *node, uint64_t budget_us);
 
 /* Entries from `index` on, which were executed, are gone: make the state anew from the snapshot and
  * the log, in slices by hl_replica_rebuild(). */

@@ -109,7 +109,22 @@ void hl_session_unblock(struct hl_node *node, struct hl_session *session)
     hl_session_tell_resume(node, session);
 }
 
+static void write_outcome(struct hl_writer *out, const void *arg)
+{
+    if (arg == NULL) {
+        hl_write_ok(out);
+    } else {
+        hl_write_error(out, arg);
+    }
+}
+
 void hl_sessions_answer(struct hl_node *node, const void *owner, const char *error)
+{
+    hl_sessions_answer_with(node, owner, write_outcome, error);
+}
+
+void hl_sessions_answer_with(struct hl_node *node, const void *owner,
+                             void (*write)(struct hl_writer *out, const void *arg), const void *arg)
 {
     HL_LIST_EACH(it, &node->sessions)
     {
@@ -117,11 +132,7 @@ void hl_sessions_answer(struct hl_node *node, const void *owner, const char *err
         if ((session->flags & HL_SESSION_BLOCKED) == 0 || session->blocked.owner != owner) {
             continue;
         }
-        if (error == NULL) {
-            hl_write_ok(&session->writer);
-        } else {
-            hl_write_error(&session->writer, error);
-        }
+        write(&session->writer, arg);
         hl_session_gate(node, session, 0);
         hl_session_tell_output(node, session);
         hl_session_unblock(node, session);

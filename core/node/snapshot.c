@@ -493,10 +493,11 @@ static hl_err inspect_table(struct hl_node *node, struct hl_snapshot_loader *l,
     if (end == NULL) {
         return HL_ECORRUPT;
     }
-    for (size_t i = 0; i < node->table_count; i++) {
-        if (strcmp(node->tables[i].name, name) != 0) {
-            continue;
-        }
+    bool known = node == NULL;
+    for (size_t i = 0; !known && i < node->table_count; i++) {
+        known = strcmp(node->tables[i].name, name) == 0;
+    }
+    if (known) {
         struct hl_slice contents = {.ptr = end + 1, .len = len - (size_t)(end + 1 - name)};
         return strcmp(name, "cluster") == 0 ? hl_replica_config_parse(contents, config, msg)
                                             : HL_OK;

@@ -11,6 +11,7 @@
 #define WINDOW_SIZE (4u * HL_SNAP_CHUNK_MAX) /* bytes sent and not confirmed */
 #define RETRY_US 500000                      /* without a confirmation: send again */
 #define GIVE_UP_US 30000000
+#define REFUSED_US 2000000 /* after a refusal, before it is offered again */
 
 struct transfer {
     hl_peer to;
@@ -20,6 +21,7 @@ struct transfer {
     uint64_t size, sent, confirmed;
     uint64_t heard_us, retry_us; /* last confirmation; last time that anything was sent */
     bool failed;
+    uint64_t offer_us; /* a failed one is offered again then */
 };
 
 struct hl_transfers {
@@ -154,7 +156,8 @@ void hl_transfer_reply(struct hl_node *node, const struct hl_wire_frame *frame)
     case HL_SNAP_REFUSED:
         hl_node_log(node, 3, "node %llx refuses the snapshot: %.*s",
                     (unsigned long long)frame->from, (int)reply.why.len, reply.why.ptr);
-        transfer->failed = true;
+        transfer->failed = true; /* its disk may have room later */
+        transfer->offer_us = node->mark_us + REFUSED_US;
         return;
     }
 }
@@ -174,6 +177,10 @@ void hl_transfers_tick(struct hl_node *node)
         struct transfer *transfer = &t->at[i];
         if (node->mark_us - transfer->heard_us > GIVE_UP_US) {
             transfer->failed = true;
+        }
+        if (transfer->failed && node->mark_us < transfer->offer_us) {
+            i++;
+            continue;
         }
         if (transfer->failed) {
             hl_peer to = transfer->to;
@@ -201,7 +208,7 @@ uint64_t hl_transfers_wake_us(const struct hl_node *node)
     const struct hl_transfers *t = node->cluster.transfers;
     uint64_t wake = UINT64_MAX;
     for (uint32_t i = 0; t != NULL && i < t->count; i++) {
-        uint64_t at = t->at[i].failed ? 0 : t->at[i].retry_us + RETRY_US;
+        uint64_t at = t->at[i].failed ? t->at[i].offer_us : t->at[i].retry_us + RETRY_US;
         wake = at < wake ? at : wake;
     }
     return wake;

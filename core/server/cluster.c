@@ -17,6 +17,8 @@
 #define LAST_REPLIES_US 300000 /* to tell the clients of others that this node leads no more */
 #define UNANSWERED_MS_MIN 1000
 #define UNANSWERED_MS_MAX 20000
+#define LEADERLESS_ELECTIONS 20                /* election time-outs before a line in the log */
+#define LEADERLESS_AGAIN_US (300 * 1000000ull) /* between two of them */
 
 struct hl_cluster_edge {
     struct hl_server *server;
@@ -28,7 +30,8 @@ struct hl_cluster_edge {
     uint64_t end_us;    /* ... at the latest */
     struct hl_tls_context *tls_server, *tls_client;
     uv_timer_t boot_timer, wake;
-    uint64_t wake_us; /* what `wake` is set to; UINT64_MAX: it is off */
+    uint64_t wake_us;                    /* what `wake` is set to; UINT64_MAX: it is off */
+    uint64_t leaderless_us, complain_us; /* since when nobody leads, 0: somebody does; next line */
 };
 
 /* --- addresses -------------------------------------------------------------------------------- */
@@ -399,10 +402,71 @@ void hl_cluster_ask(struct hl_server *server, const char *name, const char *addr
     hl_peers_ask(server->cluster->peers, name, address);
 }
 
+/* Who is missing, in words, for `out` of `size` bytes. */
+static void list_missing(const struct hl_cluster_edge *cluster, char *out, size_t size)
+{
+    const struct hl_node *node = cluster->server->node;
+    const struct hl_members *members = hl_node_members(node);
+    size_t at = 0;
+    out[0] = '\0';
+    for (uint32_t i = 0; i < members->count; i++) {
+        const struct hl_member *m = &members->at[i];
+        if (!m->voter || m->id == node->node_id ||
+            hl_peers_is_linked(cluster->peers, m->id, HL_PEER_RAFT)) {
+            continue;
+        }
+        int len =
+            snprintf(out + at, size - at, "%s%s (%s)", at == 0 ? "" : ", ", m->name, m->raft_addr);
+        if (len < 0 || (size_t)len >= size - at) {
+            return; /* as many as fit */
+        }
+        at += (size_t)len;
+    }
+}
+
+/* Without a majority nothing can be written: whoever reads the log must learn what to do. */
+static void complain(struct hl_cluster_edge *cluster, uint64_t now_us)
+{
+    const struct hl_server *server = cluster->server;
+    char missing[512];
+    char line[1024];
+    list_missing(cluster, missing, sizeof missing);
+    uint32_t voters = hl_members_voters(hl_node_members(server->node));
+    (void)snprintf(line, sizeof line,
+                   "no leader for %llu seconds: %u of %u voters must reach one another.  Not "
+                   "connected: %s.  Start those nodes again.  Only if a majority is lost for good: "
+                   "stop this node and see `helios recover --help`",
+                   (unsigned long long)((now_us - cluster->leaderless_us) / 1000000),
+                   voters / 2 + 1, voters, missing[0] != '\0' ? missing : "none");
+    log_line(cluster, 3, line);
+}
+
+static void look_for_leader(struct hl_cluster_edge *cluster)
+{
+    const struct hl_server *server = cluster->server;
+    uint64_t now_us = server->world.mono_us(cluster->server);
+    if (!cluster->begun || server->node->loading || hl_node_members(server->node)->count == 0 ||
+        hl_raft_leader(&server->node->raft) != 0) {
+        cluster->leaderless_us = 0;
+        return;
+    }
+    if (cluster->leaderless_us == 0) {
+        uint64_t election_us =
+            (uint64_t)hl_config_int(server->config, HL_CFG_RAFT_ELECTION_TIMEOUT) * 1000;
+        cluster->leaderless_us = now_us;
+        cluster->complain_us = now_us + LEADERLESS_ELECTIONS * election_us;
+    }
+    if (now_us >= cluster->complain_us) {
+        complain(cluster, now_us);
+        cluster->complain_us = now_us + LEADERLESS_AGAIN_US;
+    }
+}
+
 void hl_cluster_cron(struct hl_server *server)
 {
     if (server->cluster != NULL) {
         hl_orders_cron(server->orders);
+        look_for_leader(server->cluster);
     }
 }
 
@@ -411,6 +475,10 @@ void hl_cluster_cron(struct hl_server *server)
 void hl_cluster_info(struct hl_server *server, struct hl_buf *out)
 {
     if (server->cluster != NULL) {
+        uint64_t since_us = server->cluster->leaderless_us;
+        uint64_t now_us = server->world.mono_us(server);
+        hl_buf_printf(out, "raft_leaderless_seconds:%llu\r\n",
+                      (unsigned long long)(since_us == 0 ? 0 : (now_us - since_us) / 1000000));
         hl_peers_info(server->cluster->peers, out);
         struct hl_forward_stats stats = hl_forward_stats(server->node);
         hl_buf_printf(out,

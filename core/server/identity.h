@@ -11,6 +11,9 @@
  *
  * Sets server->barred when the log is not synced for each write and the machine was booted since:
  * entries that this node has acknowledged may be gone.  Errors as hl_wal_flush().
+ *
+ * For tests only: HELIOS_TEST_BOOT_ID (32 hexadecimal digits) in the environment is taken for the
+ * kernel's boot id, so that a restart looks like that of the machine.
  */
 HL_MUST_USE hl_err hl_identity_give(struct hl_server *server, struct hl_errmsg *msg);
 

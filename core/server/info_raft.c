@@ -75,9 +75,17 @@ void hl_info_raft(struct hl_server *server, struct hl_buf *out)
                   leader != NULL ? leader->name : "", leader != NULL ? leader->client_addr : "");
     hl_buf_printf(out,
                   "raft_commit_index:%llu\r\nraft_last_applied:%llu\r\nraft_last_log_index:%llu\r\n"
-                  "raft_voters:%u\r\nraft_learners:%u\r\n",
+                  "raft_snapshot_index:%llu\r\nraft_snapshot_term:%llu\r\n"
+                  "raft_log_first_index:%llu\r\n"
+                  "raft_voters:%u\r\nraft_learners:%u\r\nraft_barred:%d\r\n",
                   (unsigned long long)node->commit, (unsigned long long)node->last,
-                  (unsigned long long)hl_raft_last(&node->raft), voters, members->count - voters);
+                  (unsigned long long)hl_raft_last(&node->raft),
+                  (unsigned long long)node->snapshot_index, (unsigned long long)node->snapshot_term,
+                  node->wal == NULL ? 0ull : (unsigned long long)hl_wal_first(node->wal), voters,
+                  members->count - voters, hl_raft_barred(&node->raft));
+    hl_buf_printf(out, "raft_snapshots_refused:%llu\r\nraft_snapshot_trouble:%s\r\n",
+                  (unsigned long long)node->cluster.installs_refused,
+                  node->cluster.install_trouble.text);
     hl_buf_printf(out, "raft_feature_level:%u\r\nraft_feature_level_own:%u\r\n",
                   (unsigned)hl_level_now(node), (unsigned)hl_level_own(node));
     peers(node, members, out);

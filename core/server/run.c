@@ -214,7 +214,14 @@ static hl_err open_wal(struct hl_server *server, struct hl_errmsg *msg)
                (unsigned long long)findings.cut_size, findings.file,
                (unsigned long long)findings.offset, tail_held(options.sync));
     }
-    return hl_identity_give(server, msg);
+    err = hl_identity_give(server, msg);
+    if (err == HL_OK && server->barred) {
+        hl_run_log(server, 3,
+                   "the machine was booted since the last run and sync-mode is not 'every': what "
+                   "was acknowledged just before may be missing, so this node's vote counts only "
+                   "together with all others until a leader has brought it up to date");
+    }
+    return err;
 }
 
 /* --- the life --------------------------------------------------------------------------------- */
@@ -238,7 +245,11 @@ void hl_run_cron(struct hl_server *server)
 {
     server_log.role = role_letter(server);
     hl_saver_cron(server->saver);
+    bool barred = server->barred;
     hl_identity_cron(server);
+    if (barred && !server->barred) {
+        hl_run_log(server, 2, "this node is up to date again and votes as before");
+    }
     hl_cluster_cron(server);
     if (server->wal != NULL && server->node->wal != NULL &&
         hl_settings_sync(server->config) == HL_WAL_SYNC_INTERVAL &&

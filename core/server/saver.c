@@ -6,10 +6,12 @@
 #include "node/snapshot.h"
 #include "server/config.h"
 #include "server/disk_posix.h"
+#include "server/settings.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -17,6 +19,7 @@
 #define LOG_SIZE_MIN (64u << 20) /* bytes of log that make a snapshot by count worth a fork */
 #define QUIET_MS 60000           /* or this long since the last one */
 #define RETRY_MS 5000            /* after a failure */
+#define CONFIRM_MS 10000         /* that RAFT.SNAPSHOT waits for its label to commit */
 
 enum saver_state {
     IDLE,
@@ -30,7 +33,7 @@ struct hl_saver {
     pid_t child;
     int pipe; /* the child's last words */
     struct hl_snap_label label;
-    int64_t started_ms, last_ms, failed_ms;
+    int64_t started_ms, written_ms, last_ms, failed_ms;
     uint64_t changes_at_fork;
     bool scheduled;
 };
@@ -141,21 +144,48 @@ bool hl_saver_start(struct hl_saver *saver, struct hl_errmsg *msg)
     return true;
 }
 
+/* Those who gave RAFT.SNAPSHOT wait with this owner, those who gave SAVE with the saver itself. */
+static void *raft_waiters(struct hl_saver *saver)
+{
+    return &saver->label;
+}
+
 static void failed(struct hl_saver *saver, const char *why)
 {
+    char error[sizeof(struct hl_errmsg) + 32];
     struct hl_node *node = saver->server->node;
     saver->state = IDLE;
     saver->failed_ms = node->now_ms;
     node->stats.last_save_ok = false;
     node->stats.snapshots_failed++;
     hl_node_log(node, 3, "Background saving error: %s", why);
-    hl_sessions_answer(saver->server->node, saver, "ERR the snapshot failed, see the log");
+    hl_sessions_answer(node, saver, "ERR the snapshot failed, see the log");
+    (void)snprintf(error, sizeof error, "ERR the snapshot failed: %s", why);
+    hl_sessions_answer(node, raft_waiters(saver), error);
+}
+
+static void write_position(struct hl_writer *out, const void *arg)
+{
+    const hl_index *index_term = arg;
+    hl_write_map(out, 2);
+    hl_write_bulk_text(out, "index");
+    hl_write_int(out, (int64_t)index_term[0]);
+    hl_write_bulk_text(out, "term");
+    hl_write_int(out, (int64_t)index_term[1]);
 }
 
 static void publish(struct hl_saver *saver)
 {
     struct hl_node *node = saver->server->node;
     if (node->wal != NULL && saver->label.index > node->commit) {
+        if (saver->state != PUBLISHED_LATER) {
+            saver->written_ms = node->now_ms;
+        } else if (node->now_ms - saver->written_ms > CONFIRM_MS) {
+            hl_sessions_answer(
+                node, raft_waiters(saver),
+                "NOQUORUM the snapshot is written, but no majority has confirmed what "
+                "it holds; it is put in place when one does");
+        }
         saver->state = PUBLISHED_LATER; /* P2 */
         return;
     }
@@ -174,7 +204,9 @@ static void publish(struct hl_saver *saver)
     node->stats.changes_since_save -= saver->changes_at_fork;
     hl_node_log(node, 2, "Background saving terminated with success, log kept from entry %llu",
                 (unsigned long long)saver->label.index + 1);
-    hl_sessions_answer(saver->server->node, saver, NULL);
+    hl_sessions_answer(node, saver, NULL);
+    const hl_index at[] = {saver->label.index, saver->label.term};
+    hl_sessions_answer_with(node, raft_waiters(saver), write_position, at);
 }
 
 static void reap(struct hl_saver *saver)
@@ -209,6 +241,13 @@ static bool due(struct hl_saver *saver)
         return false;
     }
     bool large = node->wal != NULL && hl_wal_size_used(node->wal) >= LOG_SIZE_MIN;
+    const struct hl_config *cfg = saver->server->config;
+    if (saver->server->cluster != NULL && hl_settings_snapshots(cfg) &&
+        node->last - node->snapshot_index >=
+            (uint64_t)hl_config_int(cfg, HL_CFG_RAFT_SNAPSHOT_THRESHOLD) &&
+        (large || since_ms >= QUIET_MS)) {
+        return true;
+    }
     if (node->config.snapshot_interval_cmds != 0 &&
         changes >= (uint64_t)node->config.snapshot_interval_cmds &&
         (large || since_ms >= QUIET_MS)) {
@@ -288,6 +327,29 @@ static void cmd_save(struct hl_call *call)
     hl_session_block(call->node, call->session, &blocked);
 }
 
+/* Of this node, whatever the others do: the log before it can go. */
+static void cmd_raft_snapshot(struct hl_call *call)
+{
+    struct hl_saver *saver = saver_of(call);
+    struct hl_node *node = call->node;
+    struct hl_errmsg msg = {0};
+    if ((call->flags & HL_CALL_DENY_BLOCK) != 0) {
+        hl_reply_error(call, "ERR this command waits, which is not possible here");
+        return;
+    }
+    if (node->snapshot_index != 0 && node->last == node->snapshot_index) {
+        const hl_index at[] = {node->snapshot_index, node->snapshot_term};
+        write_position(call->out, at); /* nothing has happened since */
+        return;
+    }
+    if (!hl_saver_start(saver, &msg)) {
+        hl_reply_error(call, msg.text);
+        return;
+    }
+    struct hl_blocked blocked = {.owner = raft_waiters(saver), .end = end_wait};
+    hl_session_block(node, call->session, &blocked);
+}
+
 static void cmd_bgsave(struct hl_call *call)
 {
     struct hl_saver *saver = saver_of(call);
@@ -333,6 +395,11 @@ static void cmd_lastsave(struct hl_call *call)
         .args = (grammar)                                                                          \
     }
 #define FLAGS (HL_CMD_ADMIN | HL_CMD_NOSCRIPT)
+#define CLUSTER_ROW(cmd_name, fn, n, cmd_flags, cost, words)                                       \
+    {                                                                                              \
+        .name = (cmd_name), .run = (fn), .arity = (n), .flags = (cmd_flags), .group = "cluster",   \
+        .since = "0.1.0", .complexity = (cost), .summary = (words)                                 \
+    }
 
 const struct hl_command_row hl_commands_save[] = {
     ROW("save", cmd_save, 1, FLAGS | HL_CMD_NO_MULTI, 0, "1.0.0", "O(N) where N is the data",
@@ -344,5 +411,9 @@ const struct hl_command_row hl_commands_save[] = {
     ROW("lastsave", cmd_lastsave, 1, HL_CMD_LOADING | HL_CMD_STALE | HL_CMD_FAST,
         HL_ACL_ADMIN | HL_ACL_DANGEROUS, "1.0.0", "O(1)",
         "Answer the Unix time of the last snapshot.", NULL),
+    CLUSTER_ROW(
+        "raft.snapshot", cmd_raft_snapshot, 1, FLAGS | HL_CMD_NO_MULTI, "O(N) where N is the data",
+        "Make a snapshot of this node, after which the log before it goes; answer its index "
+        "and term."),
 };
 const size_t hl_commands_save_count = HL_ARRAY_LEN(hl_commands_save);

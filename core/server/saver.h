@@ -30,7 +30,7 @@ void hl_saver_cron(struct hl_saver *saver);
 /* Write and publish a snapshot in this process: at the end of a run without a log. */
 HL_MUST_USE hl_err hl_saver_save_now(struct hl_saver *saver, struct hl_errmsg *msg);
 
-/* SAVE, BGSAVE, BGREWRITEAOF, LASTSAVE. */
+/* SAVE, BGSAVE, BGREWRITEAOF, LASTSAVE, RAFT.SNAPSHOT. */
 extern const struct hl_command_row hl_commands_save[];
 extern const size_t hl_commands_save_count;
 

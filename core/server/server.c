@@ -1,6 +1,7 @@
 /* One node in the real world: clocks, entropy, the log thread, the loop's order of events. */
 #include "server/server.h"
 
+#include "kit/alloc.h"
 #include "kit/assert.h"
 #include "server/cluster.h"
 #include "server/config.h"
@@ -8,8 +9,11 @@
 #include "server/modules.h"
 #include "server/run.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
@@ -49,6 +53,50 @@ static void log_write(void *ctx, struct hl_wal_batch *batch)
     struct hl_server *server = ctx;
     hl_log_thread_write(server->log_thread, batch);
     server->node->log_resting = hl_log_thread_resting(server->log_thread);
+}
+
+/* One sync of a file on libuv's pool. */
+struct file_sync {
+    uv_work_t work;
+    struct hl_server *server;
+    uint64_t number;
+    int file; /* a descriptor of its own: the node may close the other meanwhile */
+    int error;
+};
+
+static void run_sync(uv_work_t *work)
+{
+    struct file_sync *sync = work->data;
+    sync->error = fdatasync(sync->file) == 0 ? 0 : errno;
+    (void)close(sync->file);
+}
+
+static void end_sync(uv_work_t *work, int status)
+{
+    struct file_sync *sync = work->data;
+    struct hl_server *server = sync->server;
+    if (status == 0 && !server->stopping) {
+        hl_server_enter(server);
+        hl_node_file_synced(server->node, sync->number, sync->error == 0 ? HL_OK : HL_EIO,
+                            strerror(sync->error));
+    }
+    hl_free(sync);
+}
+
+static bool file_sync(void *ctx, int file, uint64_t number)
+{
+    struct hl_server *server = ctx;
+    struct file_sync *sync = hl_calloc(1, sizeof *sync);
+    *sync = (struct file_sync){.server = server, .number = number};
+    sync->work.data = sync;
+    sync->file = fcntl(file, F_DUPFD_CLOEXEC, 0);
+    if (sync->file == -1) {
+        hl_free(sync);
+        return false;
+    }
+    int err = uv_queue_work(&server->loop, &sync->work, run_sync, end_sync);
+    HL_ASSERT(err == 0); /* it fails without a function to run only */
+    return true;
 }
 
 static size_t memory_used(void *ctx)
@@ -91,6 +139,7 @@ void hl_server_init_world(struct hl_server *server)
         .send = hl_cluster_send,
         .reaches = hl_cluster_reaches,
         .peers = hl_cluster_peers,
+        .file_sync = file_sync,
     };
 }
 

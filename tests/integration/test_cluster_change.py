@@ -156,14 +156,6 @@ class Change(unittest.TestCase):
             self.assertLess(time.monotonic(), until, cluster.describe())
             time.sleep(0.02)
 
-    def await_info(self, node, what, wanted):
-        """Until the fields of INFO are as `wanted` says."""
-        until = time.monotonic() + CHANGE_S_MAX
-        while not wanted(node.info()):
-            self.assertLess(time.monotonic(), until, f"{node.id}: {what}\n{node.info()}"
-                                                     f"\n{node.log()[-3000:]}")
-            time.sleep(0.01)
-
     def test_a_deposed_leader_with_a_long_log_makes_its_state_anew(self):
         with Cluster(3, *ELECTION) as cluster:
             leader = cluster.await_leader()
@@ -179,17 +171,17 @@ class Change(unittest.TestCase):
             for node in others:
                 node.kill()
             conn.send("SET", "lost", 1)  # nobody else will have it
-            self.await_info(leader, "takes the write",
+            cluster.await_info(leader, "takes the write",
                             lambda info: int(info["raft_last_log_index"]) > last)
             leader.pause()
             for node in others:
                 node.start()
-            self.await_info(others[0], "a leader", lambda info: info.get("raft_leader") in
+            cluster.await_info(others[0], "a leader", lambda info: info.get("raft_leader") in
                             [node.id for node in others])
             change_to(others, "SET", "k", "new")
             leader.resume()
             # Its own tail may be as long as what replaces it: the number alone says nothing.
-            self.await_info(leader, "has made its state anew",
+            cluster.await_info(leader, "has made its state anew",
                             lambda info: info.get("raft_state") == "Follower"
                             and "made anew up to entry" in leader.log()
                             and info["raft_last_applied"] == others[0].info()["raft_last_applied"])

@@ -190,6 +190,14 @@ class Cluster:
             time.sleep(STEP_S)
         raise RuntimeError("the nodes do not catch up\n" + self.describe())
 
+    def await_info(self, node, what, wanted, seconds=AGREE_S_MAX):
+        """Until the fields of a node's INFO are as `wanted` says."""
+        until = time.monotonic() + seconds
+        while not wanted(node.info()):
+            if time.monotonic() > until:
+                raise AssertionError(f"{node.id}: {what}\n{node.info()}\n{node.log()[-3000:]}")
+            time.sleep(STEP_S)
+
     def describe(self):
         """What each node says, and the end of its log: for messages."""
         lines = []
