@@ -68,6 +68,13 @@ static bool lists_the_same(struct hl_boot *boot, const struct hl_hello *hello)
     return hello->peer_count == boot->count; /* they are sorted and unlike each other there too */
 }
 
+bool hl_boot_is_new(const struct hl_wal *wal)
+{
+    const struct hl_wal_meta *meta = hl_wal_meta(wal);
+    bool promised = meta->term > 1 || meta->vote != 0;
+    return hl_wal_last(wal) == 0 && meta->base == 0 && !promised;
+}
+
 /* --- beginning -------------------------------------------------------------------------------- */
 
 static void decide(struct hl_boot *boot, enum hl_boot_decision decision)

@@ -20,6 +20,7 @@
 #define HL_NODE_BOOTSTRAP_H
 
 #include "node/wire.h"
+#include "wal/wal.h"
 
 #define HL_BOOT_ROUND_US 100000   /* between two rounds of questions */
 #define HL_BOOT_REPORT_US 5000000 /* between two lines that say the same */
@@ -82,6 +83,11 @@ struct hl_boot {
     uint32_t own_level, level; /* of this node; that all founders understand */
     unsigned char cluster_id[16];
 };
+
+/* True when the log holds nothing but an identity, which a node draws at its first start: it has
+ * promised nothing to anybody.  A founding that was broken off before its entry was written leaves
+ * term 1 without a vote. */
+bool hl_boot_is_new(const struct hl_wal *wal);
 
 /* Begin.  Some decisions are there at once.  HL_EINVAL when the list has no room for this node too,
  * or a text is malformed; `msg` says which. */

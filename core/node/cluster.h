@@ -33,7 +33,7 @@ enum hl_follower_writes {
 enum hl_consistency {
     HL_READ_LINEARIZABLE = 0, /* after the leader has confirmed its commit index */
     HL_READ_SESSION,          /* not older than what the connection wrote, or its token says */
-    HL_READ_BOUNDED,          /* the leader was heard of not longer ago than the bound */
+    HL_READ_BOUNDED,          /* not older than what a leader had committed so long ago */
     HL_READ_STALE,            /* what this node has applied */
 };
 

@@ -33,7 +33,7 @@ static void record(struct hl_call *call, struct hl_slice id, uint64_t seq, struc
 /* What the table says may not be committed yet: whoever is told waits for it. */
 static void look(struct hl_call *call, const struct hl_once *once)
 {
-    if (call->ks->gate_seen < once->index && !HL_MUTANT(22)) {
+    if (call->ks->gate_seen < once->index && !HL_MUTANT(EARLY_REPEAT)) {
         call->ks->gate_seen = once->index;
     }
 }
@@ -100,11 +100,11 @@ static void cmd_seq(struct hl_call *call)
         return;
     }
     look(call, once);
-    if ((uint64_t)seq < once->seq && !HL_MUTANT(6)) {
+    if ((uint64_t)seq < once->seq && !HL_MUTANT(NO_ONCE)) {
         hl_reply_error(call, "STALESEQ a later request of this session was executed already");
         return;
     }
-    if ((uint64_t)seq == once->seq && !HL_MUTANT(6)) {
+    if ((uint64_t)seq == once->seq && !HL_MUTANT(NO_ONCE)) {
         hl_buf_append_slice(call->out->out, hl_buf_view(&once->reply));
         return;
     }

@@ -76,8 +76,8 @@ static void redirect_reads(struct hl_node *node, struct hl_session *session)
     for (uint32_t i = session->mark_first; i < session->mark_count; i++) {
         struct hl_gate_mark *mark = &session->marks[i];
         bool waits = mark->gate > node->commit || mark->read > node->cluster.read_done;
-        bool undone = HL_MUTANT(25); /* a definite error for an unknown outcome */
-        if (!waits || (mark->first != 0 && !undone)) {
+        bool undone = HL_MUTANT(FALSE_UNDONE);
+        if (!waits || (mark->first != 0 && !undone) || HL_MUTANT(READS_STAY)) {
             continue;
         }
         if (mark->first == 0 && mark->read == 0) {
@@ -91,6 +91,17 @@ static void redirect_reads(struct hl_node *node, struct hl_session *session)
         }
         set_free(mark);
     }
+}
+
+/* What its reads saw and were not told must not hold back what it asks for next. */
+static void forget_undone(struct hl_node *node, struct hl_session *session)
+{
+    hl_index parked = node->commit;
+    for (uint32_t i = session->mark_first; i < session->mark_count; i++) {
+        const struct hl_gate_mark *mark = &session->marks[i];
+        parked = mark->first != 0 && mark->gate > parked ? mark->gate : parked;
+    }
+    session->last_gate = session->last_gate < parked ? session->last_gate : parked;
 }
 
 static void end_blocked(struct hl_node *node)
@@ -120,6 +131,7 @@ void hl_replica_depose(struct hl_node *node)
     HL_LIST_EACH(it, &node->waiting)
     {
         redirect_reads(node, HL_LIST_ENTRY(it, struct hl_session, waiting));
+        forget_undone(node, HL_LIST_ENTRY(it, struct hl_session, waiting));
     }
     hl_forward_deposed(node);
     if (node->blocked_count != 0) {
@@ -142,7 +154,7 @@ enum hl_parked hl_parked_fate(struct hl_node *node, struct hl_session *session, 
     if (first > node->commit) {
         return HL_PARKED_WAITS;
     }
-    if (mark->first == 0) {
+    if (mark->first == 0 || HL_MUTANT(PARKED_BLINDLY)) {
         return HL_PARKED_HOLDS;
     }
     if (!hl_replica_term_at(node, first, &term)) {
@@ -153,6 +165,7 @@ enum hl_parked hl_parked_fate(struct hl_node *node, struct hl_session *session, 
             return HL_PARKED_UNKNOWN;
         }
         set_free(mark);
+        forget_undone(node, session);
         return HL_PARKED_UNDONE;
     }
     if (mark->gate > node->commit) {

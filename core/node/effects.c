@@ -35,7 +35,7 @@ void hl_unit_effect(struct hl_node *node, int db, int argc, const struct hl_slic
 {
     HL_ASSERT(node->unit.open);
     node->stats.changes_since_save++;
-    if (HL_MUTANT(14) && node->unit.verbatim) {
+    if (HL_MUTANT(VERBATIM) && node->unit.verbatim) {
         return;
     }
     if (node->wal == NULL || node->ks.expiry != HL_EXPIRY_DELETE) {
@@ -80,7 +80,7 @@ uint64_t hl_unit_end(struct hl_node *node)
     if (node->hooks.settle != NULL) {
         node->hooks.settle(node->hooks.ctx);
     }
-    uint64_t gate = HL_MUTANT(2) ? 0 : node->ks.gate_seen; /* 2: a dirty key is not waited for */
+    uint64_t gate = HL_MUTANT(DIRTY_READ) ? 0 : node->ks.gate_seen;
     bool changed = node->unit.body != NULL;
     if (changed) {
         HL_ASSERT(node->cluster.leads || node->cluster.handing); /* C2: refused before they run */

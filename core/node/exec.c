@@ -88,11 +88,11 @@ bool hl_node_call(struct hl_node *node, struct hl_session *session, struct hl_co
     int db = session->db;
     size_t start = out->out->len;
     cmd->calls++;
-    if (HL_MUTANT(14)) {
+    if (HL_MUTANT(VERBATIM)) {
         node->unit.verbatim = (flags & HL_CALL_REPLICATED) == 0;
     }
     cmd->run(&call);
-    if (HL_MUTANT(14) && call.effects_own) {
+    if (HL_MUTANT(VERBATIM) && call.effects_own) {
         call.effects_own = !node->unit.verbatim;
         node->unit.verbatim = false;
     }
@@ -161,7 +161,7 @@ static void run_unit(struct hl_node *node, struct hl_session *session, struct hl
         0) {
         drop_reply_if_asked(session, start);
     }
-    session->last_gate = gate;
+    session->last_gate = gate > session->last_gate ? gate : session->last_gate;
     struct hl_gate_mark need = {.gate = gate};
     if (node->unit.made) {
         need.first = gate; /* that its own entry commits is a proof of leadership */

@@ -72,7 +72,7 @@ struct hl_forward_reply {
     uint64_t seq; /* answered up to here; REFUSED: from here on */
     uint64_t offset;
     struct hl_slice once; /* id of the client session */
-    hl_index index;       /* of the newest entry that the guest's requests made or waited for */
+    hl_index index;       /* the bytes tell of nothing later */
     int db;
     uint32_t flags; /* HL_FORWARD_* */
     struct hl_slice bytes;

@@ -7,6 +7,7 @@
 #include "kit/alloc.h"
 #include "kit/assert.h"
 #include "node/forward_internal.h"
+#include "raft/mutant.h"
 
 struct hl_line {
     struct hl_list_node all; /* in forwarding->all_lines */
@@ -423,7 +424,9 @@ void hl_forward_leader_changed(struct hl_node *node)
         line->held = false;
         bool orphaned = line->leader != 0 && line->leader != leader;
         line->orphaned_ms = orphaned && line->sent_count != 0 ? node->now_ms : 0;
-        if (orphaned && line->sent_count == 0 && leader != 0) {
+        if (HL_MUTANT(RESENT) && orphaned) {
+            take_refusal(node, line, 1);
+        } else if (orphaned && line->sent_count == 0 && leader != 0) {
             move(node, line);
         } else {
             send_waiting(node, line);

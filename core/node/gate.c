@@ -60,7 +60,7 @@ void hl_session_hold(struct hl_node *node, struct hl_session *session,
 {
     bool waiting = session->mark_count > session->mark_first;
     bool free = need->gate <= node->commit && need->read <= node->cluster.read_done;
-    if (!waiting && (free || HL_MUTANT(1))) { /* 1: a reply before its entry commits */
+    if (!waiting && (free || HL_MUTANT(EARLY_REPLY))) {
         session->open = session->out.len;
         return;
     }

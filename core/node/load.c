@@ -9,6 +9,7 @@
 #include "kit/assert.h"
 #include "node/node_internal.h"
 #include "node/snapshot.h"
+#include "raft/mutant.h"
 
 #define SLICE_ENTRIES 256 /* applied between two looks at the clock */
 
@@ -315,7 +316,7 @@ static void wipe(struct hl_node *node)
     if (node->hooks.flushed != NULL) {
         node->hooks.flushed(node->hooks.ctx, -1, true);
     }
-    for (size_t i = 0; i < node->genesis_count; i++) {
+    for (size_t i = 0; i < node->genesis_count && !HL_MUTANT(REBUILD_KEEPS); i++) {
         const struct hl_state_table *table = &node->tables[i];
         struct hl_errmsg msg = {{0}};
         if (table->load(table->ctx, hl_buf_view(&node->genesis[i]), &msg) != HL_OK) {

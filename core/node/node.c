@@ -246,7 +246,7 @@ void hl_log_kick(struct hl_node *node)
 void hl_node_log_done(struct hl_node *node, hl_err err, const char *why)
 {
     HL_ASSERT(node->batch_count > 0);
-    if (HL_MUTANT(12) && err == HL_EIO) { /* a failed fsync is ignored */
+    if (HL_MUTANT(SYNC_IGNORED) && err == HL_EIO) {
         err = HL_OK;
     }
     hl_wal_batch_done(node->wal, &node->batches[node->batch_oldest], err);

@@ -135,7 +135,7 @@ struct hl_unit {
     struct hl_buf *body; /* of the entry being built in the log's pending batch, or NULL */
     size_t body_start;   /* where it starts in there */
     uint32_t effects;
-    bool verbatim; /* mutant 14: the command is recorded instead of its effects */
+    bool verbatim; /* a planted fault: the command is recorded instead of its effects */
     bool made;     /* the unit that ended last made an entry */
     bool admin;    /* it changed users or shared settings (admin.h) */
     bool muted;    /* effects go to hooks.effect_muted instead of the entry (RM_Call without "!") */

@@ -411,7 +411,7 @@ void hl_monitor_feed(struct hl_node *node, struct hl_session *session, struct hl
         }
         hl_buf_append_slice(&monitor->out, hl_buf_view(&line));
         /* 21: a push leaves before what it tells commits */
-        struct hl_gate_mark need = {.gate = HL_MUTANT(21) ? 0 : node->last};
+        struct hl_gate_mark need = {.gate = HL_MUTANT(EARLY_PUSH) ? 0 : node->last};
         hl_session_reply_done(node, monitor, &need);
     }
     hl_buf_fini(&line);

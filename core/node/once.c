@@ -161,7 +161,7 @@ void hl_once_save(void *ctx, struct hl_buf *out)
 {
     struct hl_node *node = ctx;
     hl_buf_append_le32(out, TABLE_VERSION);
-    if (HL_MUTANT(10)) { /* missing from snapshots */
+    if (HL_MUTANT(UNSAVED_ONCE)) {
         return;
     }
     HL_LIST_EACH(it, &node->once.used)

@@ -39,7 +39,7 @@ static void truncate(struct hl_node *node, hl_index from)
     if (node->last < from) {
         return;
     }
-    if (HL_MUTANT(3)) { /* no rollback after truncation */
+    if (HL_MUTANT(NO_ROLLBACK)) {
         node->last = from - 1;
         return;
     }
@@ -130,7 +130,8 @@ static void append_noop(struct hl_node *node, hl_term term)
         hl_replica_config_push(node, noop.index, &members);
     }
     c->proposed = noop.index;
-    node->mingate = HL_MUTANT(4) ? 0 : noop.index; /* C3 of PROTOCOL: it gates the inherited log */
+    /* C3 of PROTOCOL: it gates the inherited log. */
+    node->mingate = HL_MUTANT(NO_MINGATE) ? 0 : noop.index;
 }
 
 /* All of the log is applied: execute. */
@@ -141,6 +142,7 @@ static void lead(struct hl_node *node)
     if (node->now_us > node->log_time_us) {
         node->log_time_us = node->now_us; /* G1 */
     }
+    node->ks.now_ms = node->log_time_us / 1000; /* the log will say that what follows ran then */
     c->inherits = false;
     c->leads = true;
     hl_admin_lead(node);
@@ -169,7 +171,7 @@ static void inherit(struct hl_node *node)
     if (c->rebuilding && !hl_replica_rebuild(node, REBUILD_SLICE_US)) {
         return;
     }
-    if (HL_MUTANT(20)) { /* a new leader executes before it has applied its whole log */
+    if (HL_MUTANT(LEADS_UNAPPLIED)) {
         node->last = hl_wal_last(node->wal);
     }
     if (hl_replica_apply_log(node, APPLY_SLICE_US)) {
@@ -208,7 +210,8 @@ static void pop_backlog(struct hl_node *node)
 static bool settle_reads(struct hl_node *node)
 {
     struct hl_cluster *c = &node->cluster;
-    if (c->read_proved == c->read_done || node->commit < c->read_index) {
+    bool behind = node->commit < c->read_index && !HL_MUTANT(READ_BEHIND);
+    if (c->read_proved == c->read_done || behind) {
         return false;
     }
     c->read_done = c->read_proved;
@@ -486,8 +489,29 @@ static bool follows(const struct hl_node *node)
 static uint64_t readers_due(const struct hl_node *node)
 {
     const struct hl_cluster *c = &node->cluster;
-    return c->read_done + c->read_failed + node->last + (node->last > node->commit) +
-           hl_raft_contact_us(&node->raft);
+    return c->read_done + c->read_failed + node->last + (node->last > node->commit) + c->fresh_us;
+}
+
+/* A leader's word says how fresh the state is once it holds all that was committed then: what the
+ * message says, and something of the leader's own term, before which it does not know itself. */
+static void settle_contact(struct hl_node *node)
+{
+    struct hl_cluster *c = &node->cluster;
+    hl_index commit = 0;
+    uint64_t at_us = hl_raft_contact_us(&node->raft, &commit);
+    bool outdated = c->contact.at_us == 0 || c->contact.term < c->term;
+    if (at_us != c->contact_seen_us && outdated && c->leader != 0) {
+        c->contact_seen_us = at_us;
+        c->contact.at_us = at_us;
+        c->contact.commit = commit;
+        c->contact.term = c->term;
+    }
+    hl_term term = 0;
+    if (c->contact.at_us != 0 && node->last >= c->contact.commit &&
+        hl_replica_term_at(node, node->last, &term) && term == c->contact.term) {
+        c->fresh_us = c->contact.at_us;
+        c->contact.at_us = 0;
+    }
 }
 
 enum hl_consistency hl_session_consistency(const struct hl_node *node,
@@ -500,7 +524,9 @@ enum hl_consistency hl_session_consistency(const struct hl_node *node,
 /* Is what this node has applied fresh enough for the session, without asking the leader? */
 static bool is_fresh(const struct hl_node *node, const struct hl_session *session)
 {
-    uint64_t contact_us = hl_raft_contact_us(&node->raft);
+    hl_index ignored = 0;
+    uint64_t fresh_us =
+        HL_MUTANT(ANY_CONTACT) ? hl_raft_contact_us(&node->raft, &ignored) : node->cluster.fresh_us;
     uint64_t bound_us =
         session->own_consistency ? session->read_bound_us : node->config.cluster.read_bound_us;
     uint64_t token =
@@ -509,10 +535,9 @@ static bool is_fresh(const struct hl_node *node, const struct hl_session *sessio
     case HL_READ_STALE:
         return true;
     case HL_READ_SESSION:
-        return node->last >= token || HL_MUTANT(23); /* 23: the token is ignored */
+        return node->last >= token || HL_MUTANT(NO_TOKEN);
     case HL_READ_BOUNDED:
-        return contact_us != 0 && node->mark_us - contact_us <= bound_us &&
-               node->last == node->commit;
+        return fresh_us != 0 && node->mark_us - fresh_us <= bound_us;
     case HL_READ_LINEARIZABLE:
         break;
     }
@@ -538,10 +563,10 @@ bool hl_replica_postpones(struct hl_node *node, struct hl_session *session,
     if (session->read_id == 0 || session->read_id <= c->read_failed) {
         session->read_id = ask ? hl_replica_read(node) : UINT64_MAX;
     }
+    bool reached = node->last >= c->read_index || HL_MUTANT(READ_BEHIND);
     bool confirmed =
-        ask ? session->read_id <= c->read_done && node->last >= c->read_index && !c->inherits
-            : is_fresh(node, session);
-    bool clean = node->last <= node->commit || c->handing || HL_MUTANT(18);
+        ask ? session->read_id <= c->read_done && reached && !c->inherits : is_fresh(node, session);
+    bool clean = node->last <= node->commit || c->handing || HL_MUTANT(SHOWS_TAIL);
     if (!confirmed || !clean) {
         return node->mark_us - session->read_since_us < READ_WAIT_US;
     }
@@ -569,6 +594,7 @@ void hl_replica_end(struct hl_node *node)
     if (follows(node) && node->last < node->commit) {
         (void)hl_replica_apply(node, APPLY_SLICE_US);
     }
+    settle_contact(node);
     if (c->readers != 0 && c->readers_due != readers_due(node)) {
         c->readers_due = readers_due(node);
         hl_resume_postponed(node);

@@ -73,6 +73,14 @@ struct hl_cluster {
     uint32_t readers; /* sessions that wait for a proof before they read */
 
     struct hl_levels levels;
+    struct {
+        uint64_t at_us; /* 0: none waits */
+        hl_index commit;
+        hl_term term;
+    } contact;                /* a leader's word that this node's state has yet to come up to */
+    uint64_t contact_seen_us; /* the newest that was taken notice of */
+    uint64_t fresh_us; /* the state holds all that was committed when a leader said so then */
+
     uint64_t epoch;         /* raised when state is discarded */
     uint64_t park_until_us; /* when those who wait for an earlier term are let go */
     struct hl_backlog backlog[HL_BACKLOG_RING];

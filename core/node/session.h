@@ -124,9 +124,9 @@ struct hl_session {
     uint64_t last_cmd_epoch;
     size_t last_name_len;             /* 0: its name alone does not find it again */
     char last_name[HL_LAST_NAME_MAX]; /* as the client spelled it */
-    uint64_t last_gate;               /* index of the last entry this session's commands made */
-    uint64_t told;   /* the newest change of users that an answer rested on (admin.h, M3) */
-    uint64_t doomed; /* its user is gone: it ends when this entry commits; 0: it has one (M2) */
+    uint64_t last_gate; /* the newest entry that its commands made or waited for, unless undone */
+    uint64_t told;      /* the newest change of users that an answer rested on (admin.h, M3) */
+    uint64_t doomed;    /* its user is gone: it ends when this entry commits; 0: it has one (M2) */
 
     uint64_t read_id;       /* its next request waits for this proof; 0: for none */
     uint64_t read_since_us; /* how long */

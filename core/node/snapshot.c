@@ -26,6 +26,10 @@ struct hl_snap_label hl_snapshot_label(const struct hl_node *node)
         .log_time_us = node->log_time_us,
     };
     memcpy(label.cluster_id, node->cluster_id, sizeof label.cluster_id);
+    if (HL_MUTANT(WRONG_LABEL) && hl_replica_term_at(node, node->commit, &term)) {
+        label.index = node->commit;
+        label.term = term;
+    }
     return label;
 }
 
@@ -156,8 +160,7 @@ hl_err hl_snapshot_write(struct hl_node *node, const struct hl_disk *disk, const
 hl_err hl_snapshot_publish(struct hl_node *node, const struct hl_disk *disk, const char *dir,
                            const struct hl_snap_label *label, struct hl_errmsg *msg)
 {
-    if (node->wal != NULL &&
-        !HL_MUTANT(11)) { /* 11: a snapshot of uncommitted state is published */
+    if (node->wal != NULL && !HL_MUTANT(EARLY_SNAPSHOT)) {
         HL_ASSERT(label->index <= node->commit); /* P2 */
         hl_term term = 0;
         if (label->index < node->snapshot_index || !hl_replica_term_at(node, label->index, &term) ||

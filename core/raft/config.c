@@ -205,10 +205,10 @@ hl_err hl_raft_may_config(const struct hl_raft *raft, const struct hl_raft_confi
     }
     hl_index index;
     const struct hl_raft_config *now = hl_raft_config(raft, &index);
-    if (raft->commit < raft->noop && !HL_MUTANT(HL_MUTANT_CONFIG_EARLY)) {
+    if (raft->commit < raft->noop && !HL_MUTANT(CONFIG_EARLY)) {
         return HL_EBUSY; /* F1 */
     }
-    if (raft->commit < index && !HL_MUTANT(HL_MUTANT_TWO_CONFIGS)) {
+    if (raft->commit < index && !HL_MUTANT(TWO_CONFIGS)) {
         return HL_EBUSY; /* F1 */
     }
     return hl_raft_config_follows(now, config) ? HL_OK : HL_EINVAL;

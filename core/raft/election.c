@@ -104,7 +104,7 @@ static bool has_majority(const struct hl_raft *raft)
 {
     uint32_t grants = 0;
     for (uint32_t i = 0; i < raft->granted_count; i++) {
-        bool barred = raft->granted[i].barred && !HL_MUTANT(HL_MUTANT_BARRED_VOTE);
+        bool barred = raft->granted[i].barred && !HL_MUTANT(BARRED_VOTE);
         grants += !barred && hl_raft_has_voter(raft, raft->granted[i].voter);
     }
     return grants > hl_raft_voter_count(raft) / 2;
@@ -115,7 +115,7 @@ static bool is_unanimous(const struct hl_raft *raft)
     HL_ASSERT(raft->config_count != 0);
     const struct hl_raft_config *config;
     for (uint32_t i = 0; config_in_force(raft, i, &config); i++) {
-        if (i > 0 && HL_MUTANT(HL_MUTANT_NEWEST_ONLY)) {
+        if (i > 0 && HL_MUTANT(NEWEST_ONLY)) {
             break;
         }
         for (uint32_t m = 0; m < config->count; m++) {
@@ -231,7 +231,7 @@ static bool is_up_to_date(const struct hl_raft *raft, const struct hl_raft_msg *
 /* E2: it leads, or has answered a leader so lately that the leader may count on it. */
 static bool is_sticky(const struct hl_raft *raft)
 {
-    if (HL_MUTANT(HL_MUTANT_NO_STICKINESS)) {
+    if (HL_MUTANT(NO_STICKINESS)) {
         return false;
     }
     return raft->role == HL_RAFT_LEADER ||
@@ -247,13 +247,13 @@ void hl_raft_on_pre_vote(struct hl_raft *raft, const struct hl_raft_msg *msg)
     reply->barred = raft->barred;
     /* A refusal carries our term: a server with the longer log and the lower term must learn the
      * higher one, or neither it nor anybody else could ever win. */
-    reply->term = granted || HL_MUTANT(HL_MUTANT_SILENT_REJECT) ? msg->term : raft->term;
+    reply->term = granted || HL_MUTANT(SILENT_REJECT) ? msg->term : raft->term;
 }
 
 void hl_raft_on_pre_vote_reply(struct hl_raft *raft, const struct hl_raft_msg *msg)
 {
     if (msg->reject) {
-        if (msg->term > raft->term && !HL_MUTANT(HL_MUTANT_SILENT_REJECT)) {
+        if (msg->term > raft->term && !HL_MUTANT(SILENT_REJECT)) {
             hl_raft_become_follower(raft, msg->term, 0);
         }
         if (raft->role == HL_RAFT_PRE_CANDIDATE) {

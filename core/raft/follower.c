@@ -7,7 +7,7 @@
 /* What this leader's log and our disk have in common. */
 static hl_index durable_match(const struct hl_raft *raft)
 {
-    if (HL_MUTANT(HL_MUTANT_EARLY_ACK)) {
+    if (HL_MUTANT(EARLY_ACK)) {
         return raft->matched;
     }
     return raft->durable < raft->matched ? raft->durable : raft->matched;
@@ -116,6 +116,7 @@ static void hear_leader(struct hl_raft *raft, const struct hl_raft_msg *msg)
     }
     raft->heard_us = raft->now_us;
     raft->contact_us = raft->now_us;
+    raft->contact_commit = msg->commit;
     raft->promised = true;
     if (msg->round > raft->seen_round) {
         raft->seen_round = msg->round;
@@ -172,7 +173,7 @@ static void append(struct hl_raft *raft, const struct hl_raft_msg *msg, hl_index
 
 static void take_commit(struct hl_raft *raft, const struct hl_raft_msg *msg)
 {
-    hl_index bound = HL_MUTANT(HL_MUTANT_COMMIT_BY_LAST) ? raft->log.last : msg->last;
+    hl_index bound = HL_MUTANT(COMMIT_BY_LAST) ? raft->log.last : msg->last;
     hl_index commit = msg->commit < bound ? msg->commit : bound;
     if (commit > raft->commit) {
         raft->commit = commit;

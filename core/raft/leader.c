@@ -255,7 +255,7 @@ static void start_probe(struct hl_raft_peer *peer, hl_index next)
 void hl_raft_note_barred(struct hl_raft_peer *peer, const struct hl_raft_msg *msg)
 {
     if (msg->barred && (!peer->barred || msg->type == HL_RAFT_READ) &&
-        !HL_MUTANT(HL_MUTANT_FORMER_MATCH)) {
+        !HL_MUTANT(FORMER_MATCH)) {
         peer->match = 0; /* of a former start; the next acknowledgement says what is there now */
     }
     peer->barred = msg->barred;

@@ -57,8 +57,9 @@ bool hl_raft_barred(const struct hl_raft *raft)
     return raft->barred;
 }
 
-uint64_t hl_raft_contact_us(const struct hl_raft *raft)
+uint64_t hl_raft_contact_us(const struct hl_raft *raft, hl_index *commit)
 {
+    *commit = raft->contact_commit;
     return raft->contact_us;
 }
 

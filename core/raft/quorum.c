@@ -39,7 +39,7 @@ static uint64_t of_self(const struct hl_raft *raft, enum quantity quantity)
 {
     switch (quantity) {
     case MATCH:
-        return HL_MUTANT(HL_MUTANT_EARLY_ACK) ? raft->log.last : raft->durable;
+        return HL_MUTANT(EARLY_ACK) ? raft->log.last : raft->durable;
     case ROUND:
         return raft->round;
     case HEARD:
@@ -82,7 +82,7 @@ void hl_raft_advance_commit(struct hl_raft *raft)
 {
     hl_index reached = of_majority(raft, MATCH);
     /* R3: entries of older terms commit only along with one of ours; ours start at the no-op. */
-    bool ours = reached >= raft->noop || HL_MUTANT(HL_MUTANT_PREVIOUS_TERM);
+    bool ours = reached >= raft->noop || HL_MUTANT(PREVIOUS_TERM);
     if (reached <= raft->commit || !ours) {
         return;
     }
@@ -135,7 +135,7 @@ bool hl_raft_lease_valid(const struct hl_raft *raft, uint64_t now_us)
     /* A voter's clock may run fast and ours slow: what it promised is shorter for us. */
     uint64_t drift = raft->drift_ppm < MILLION ? raft->drift_ppm : MILLION;
     uint64_t length_us = raft->election_us * (MILLION - drift) / (MILLION + drift);
-    if (HL_MUTANT(HL_MUTANT_LONG_LEASE)) {
+    if (HL_MUTANT(LONG_LEASE)) {
         length_us *= 4;
     }
     return now_us + LEASE_MARGIN_US < sent_us + length_us;

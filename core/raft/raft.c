@@ -25,7 +25,7 @@ struct hl_raft_msg *hl_raft_send(struct hl_raft *raft, enum hl_raft_msg_type typ
 
 bool hl_raft_is_saved(const struct hl_raft *raft)
 {
-    if (HL_MUTANT(HL_MUTANT_EARLY_VOTE)) {
+    if (HL_MUTANT(EARLY_VOTE)) {
         return true;
     }
     return raft->saved_term == raft->term && raft->saved_vote == raft->vote;
@@ -114,7 +114,7 @@ void hl_raft_init(struct hl_raft *raft, const struct hl_raft_start *start)
     raft->barred = start->barred && !hl_raft_is_sole_voter(raft);
     raft->barred_until = start->barred_until;
     raft->heard_us = start->now_us;
-    raft->promised = !HL_MUTANT(HL_MUTANT_RESTART_VOTES); /* E2: as if it had just answered */
+    raft->promised = !HL_MUTANT(RESTART_VOTES); /* E2: as if it had just answered */
     hl_raft_reset_election(raft);
     raft->checked_term = raft->term;
     raft->checked_vote = raft->vote;
@@ -275,7 +275,7 @@ static hl_err on_propose(struct hl_raft *raft, uint32_t count)
 static void on_durable(struct hl_raft *raft, hl_index index, hl_term term)
 {
     hl_term here = 0;
-    if (HL_MUTANT(HL_MUTANT_DURABLE_ABA)) {
+    if (HL_MUTANT(DURABLE_ABA)) {
         index = index < raft->log.last ? index : raft->log.last;
     } else if (!hl_terms_at(&raft->log, index, &here) || here != term) {
         return; /* those entries were truncated while they were on their way to the disk */

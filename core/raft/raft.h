@@ -334,6 +334,7 @@ struct hl_raft {
     uint64_t heard_us;       /* from a leader, or started: the promise E2 counts from here */
     bool promised;           /* heard_us is set */
     uint64_t contact_us;     /* last APPEND of a leader; 0: none yet */
+    hl_index contact_commit; /* and the commit index that it named */
     uint64_t not_before_us;  /* no campaign before: resigned */
     uint32_t drift_ppm;
     bool lease, lease_given_up, started;
@@ -478,8 +479,9 @@ bool hl_raft_lease_valid(const struct hl_raft *raft, uint64_t now_us);
 /* Is this server still barred from voting and acknowledging? */
 bool hl_raft_barred(const struct hl_raft *raft);
 
-/* When the last message of a leader arrived, or 0: what bounds the staleness of a follower. */
-uint64_t hl_raft_contact_us(const struct hl_raft *raft);
+/* When the last message of a leader arrived, or 0, and the commit index that it named: a follower
+ * that has applied so much is as fresh as that message. */
+uint64_t hl_raft_contact_us(const struct hl_raft *raft, hl_index *commit);
 
 /* A leader's view of another member. */
 struct hl_raft_peer_status {

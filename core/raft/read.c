@@ -20,7 +20,7 @@ static bool knows_commit(const struct hl_raft *raft)
 static bool is_proven(const struct hl_raft *raft)
 {
     return hl_raft_is_sole_voter(raft) || hl_raft_lease_valid(raft, raft->now_us) ||
-           HL_MUTANT(HL_MUTANT_UNPROVEN_READ);
+           HL_MUTANT(UNPROVEN_READ);
 }
 
 static void confirm_local(struct hl_raft *raft, uint64_t id, hl_index index)

@@ -141,7 +141,7 @@ static hl_err init_boot(struct hl_cluster_edge *cluster, struct hl_errmsg *msg)
         .raft_addr = hl_config_raft_address(cfg),
         .client_addr = cluster->server->options.client_addr,
         .level = hl_level_own(cluster->server->node),
-        .has_state = !hl_identity_is_new(cluster->server->wal),
+        .has_state = !hl_boot_is_new(cluster->server->wal),
         .alone = hl_config_bool(cfg, HL_CFG_RAFT_BOOTSTRAP),
         .join = hl_config_bool(cfg, HL_CFG_RAFT_JOIN),
     };
@@ -180,7 +180,7 @@ static void give_self(void *ctx, struct hl_peers_self *out)
     *out = (struct hl_peers_self){
         .id = node->node_id,
         .incarnation = hl_wal_meta(cluster->server->wal)->incarnation,
-        .empty = hl_identity_is_new(cluster->server->wal),
+        .empty = hl_boot_is_new(cluster->server->wal),
         .loading = cluster->begun && node->loading,
         .waiting = joins,
         .name = boot->self.name,

@@ -2,6 +2,7 @@
 
 #include "kit/assert.h"
 #include "kit/base64.h"
+#include "node/bootstrap.h"
 #include "server/settings.h"
 
 #include <stdio.h>
@@ -49,19 +50,12 @@ static void draw(void *out, size_t len)
     HL_ASSERT(got == (ssize_t)len);
 }
 
-bool hl_identity_is_new(const struct hl_wal *wal)
-{
-    const struct hl_wal_meta *meta = hl_wal_meta(wal);
-    bool promised = meta->term > 1 || meta->vote != 0;
-    return hl_wal_last(wal) == 0 && meta->base == 0 && !promised;
-}
-
 hl_err hl_identity_give(struct hl_server *server, struct hl_errmsg *msg)
 {
     struct hl_wal *wal = server->wal;
     const struct hl_wal_meta *meta = hl_wal_meta(wal);
     bool raft = hl_config_bool(server->config, HL_CFG_RAFT);
-    bool empty = hl_identity_is_new(wal);
+    bool empty = hl_boot_is_new(wal);
     unsigned char cluster_id[ID_SIZE];
     unsigned char boot_id[ID_SIZE];
     uint64_t node_id = meta->node_id;

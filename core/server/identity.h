@@ -17,11 +17,6 @@
  */
 HL_MUST_USE hl_err hl_identity_give(struct hl_server *server, struct hl_errmsg *msg);
 
-/* True when the log holds nothing but an identity, which a node draws at its first start: it has
- * promised nothing to anybody.  A founding that was broken off before its entry was written leaves
- * term 1 without a vote. */
-bool hl_identity_is_new(const struct hl_wal *wal);
-
 /* Note today's boot id once a leader has brought a barred node up to date. */
 void hl_identity_cron(struct hl_server *server);
 

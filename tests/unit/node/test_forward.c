@@ -91,6 +91,33 @@ Test(forward, the_database_goes_along)
     member_say(f, a, "GET k", "$5\r\nthree\r\n");
 }
 
+Test(forward, a_client_session_is_known_to_what_is_sent_right_behind)
+{
+    struct member *f = follower_of(group_lead(&g));
+    struct hl_session *a = member_client(f);
+    cr_assert(member_run(f, a, "CLIENT SESSION me"));
+    cr_assert(member_run(f, a, "SEQ 1 APPEND k x"));
+    cr_assert(member_run(f, a, "SEQ 2 APPEND k y"));
+    expect_after(a, 40, ":0\r\n:1\r\n:2\r\n");
+    member_say(f, a, "SEQ 2 APPEND k y", ":2\r\n");
+}
+
+/* A read that the leader answered is seen by the session's next one, which this node answers. */
+Test(forward, a_session_does_not_go_back_after_a_forwarded_read)
+{
+    struct member *leader = group_lead(&g);
+    struct member *f = follower_of(leader);
+    struct hl_session *a = member_client(f), *b = member_client(leader);
+    member_say(leader, b, "SET k old", "+OK\r\n");
+    group_run(&g, 20);
+    member_say(f, a, "CLIENT CONSISTENCY SESSION", "+OK\r\n");
+    member_say(leader, b, "SET k new", "+OK\r\n");
+    cr_assert(member_run(f, a, "WATCH k"));
+    cr_assert(member_run(f, a, "GET k"));
+    expect_after(a, 40, "+OK\r\n$3\r\nnew\r\n");
+    cr_assert_geq(a->last_gate, leader->node->last, "the reply said how far it went");
+}
+
 Test(forward, a_transaction_is_one)
 {
     struct member *f = follower_of(group_lead(&g));

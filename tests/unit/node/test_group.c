@@ -593,6 +593,76 @@ Test(group, a_connection_chooses_how_fresh_its_reads_are)
     member_say(follower, b, "CLIENT CONSISTENCY bounded", "-ERR syntax error\r\n");
 }
 
+/* A token covers what was written, whatever was asked after that. */
+Test(group, a_token_covers_what_the_connection_wrote_and_nobody_has_yet)
+{
+    struct member *leader = group_lead(&g);
+    struct hl_session *a = member_client(leader);
+    group_run(&g, 20);
+    other_than(leader, 1)->cut = other_than(leader, 2)->cut = true;
+    (void)member_run(leader, a, "SET k v");
+    hl_index written = leader->node->last;
+    (void)member_run(leader, a, "PING");
+    (void)member_run(leader, a, "CLIENT TOKEN");
+    other_than(leader, 1)->cut = other_than(leader, 2)->cut = false;
+    group_run(&g, 20);
+    char want[64];
+    snprintf(want, sizeof want, "+OK\r\n+PONG\r\n:%llu\r\n", (unsigned long long)written);
+    struct hl_slice out = hl_session_output(a);
+    cr_assert(hl_slice_equal(out, hl_slice_of(want)), "'%.*s'", (int)out.len, out.ptr);
+}
+
+/* Heartbeats alone do not make fresh: what they say is committed must be here. */
+Test(group, a_bounded_read_waits_on_a_node_that_is_catching_up)
+{
+    struct member *leader = group_lead(&g);
+    struct member *follower = other_than(leader, 1);
+    struct hl_session *a = member_client(leader);
+    struct hl_session *b = member_client(follower);
+    member_say(leader, a, "SET k old", "+OK\r\n");
+    group_run(&g, 20);
+    member_say(follower, b, "CLIENT CONSISTENCY BOUNDED 100", "+OK\r\n");
+    member_say(follower, b, "GET k", "$3\r\nold\r\n");
+    follower->cut = true;
+    member_say(leader, a, "SET k new", "+OK\r\n");
+    group_run(&g, 60);
+    follower->cut = false;
+    hl_index ignored = 0;
+    uint64_t before_us = hl_raft_contact_us(&follower->node->raft, &ignored);
+    while (hl_raft_contact_us(&follower->node->raft, &ignored) == before_us) {
+        group_step(&g);
+    }
+    cr_assert_lt(follower->node->last, leader->node->commit, "it has yet to catch up");
+    cr_assert_not(member_run(follower, b, "GET k"), "it has heard of the leader, and knows less");
+    member_say(follower, b, "GET k", "$3\r\nnew\r\n");
+}
+
+/* A node that begins to lead and executes in one iteration: the time that its entries carry is the
+ * time that it executed at. */
+Test(group, what_a_new_leader_executes_at_once_is_the_same_elsewhere)
+{
+    struct member *first = group_lead(&g);
+    struct hl_session *a = member_client(first);
+    member_say(first, a, "SET k v", "+OK\r\n");
+    group_run(&g, 20);
+    first->cut = true;
+    for (int i = 0; i < STEPS_MAX && hl_node_leader(other_than(first, 1)->node) != NULL; i++) {
+        group_step(&g);
+    }
+    struct hl_session *clients[3] = {NULL};
+    for (int i = 1; i < 3; i++) {
+        struct member *m = other_than(first, i);
+        clients[m->at] = member_client(m);
+        (void)member_run(m, clients[m->at], i == 1 ? "CLIENT SESSION one" : "CLIENT SESSION two");
+    }
+    struct member *second = group_lead(&g);
+    cr_assert_neq(second->at, first->at);
+    group_run(&g, 40);
+    cr_assert(has_output(clients[second->at]));
+    first->cut = false;
+    group_expect_equal(&g);
+}
+
 /* A process that was stopped finds clients' requests first and the time that has passed after
  * them, in one iteration. */
 Test(group, a_leader_that_is_deposed_within_an_iteration_has_proposed_what_it_executed)

@@ -8,6 +8,7 @@
 #include "support/fake_disk.h"
 
 #include "kit/alloc.h"
+#include "node/bootstrap.h"
 
 static struct fake_disk *fake;
 static struct hl_disk disk;
@@ -95,7 +96,7 @@ Test(identity, a_node_alone_draws_a_cluster_id_and_keeps_it_when_it_becomes_one_
     stop();
     start(WORDS("--raft"));
     cr_assert_eq(memcmp(cluster_id, hl_wal_meta(server->wal)->cluster_id, sizeof cluster_id), 0);
-    cr_assert_not(hl_identity_is_new(server->wal));
+    cr_assert_not(hl_boot_is_new(server->wal));
     stop();
 }
 
@@ -111,14 +112,14 @@ Test(identity, a_founding_that_was_broken_off_is_forgotten_and_a_vote_is_not)
     cr_assert_eq(hl_wal_flush(server->wal, &msg), HL_OK);
     stop();
     start(WORDS("--raft"));
-    cr_assert(hl_identity_is_new(server->wal));
+    cr_assert(hl_boot_is_new(server->wal));
     cr_assert_not(has_cluster());
     hl_wal_set_identity(server->wal, cluster_id, id, 2, cluster_id);
     hl_wal_set_hard_state(server->wal, 1, 77);
     cr_assert_eq(hl_wal_flush(server->wal, &msg), HL_OK);
     stop();
     start(WORDS("--raft"));
-    cr_assert_not(hl_identity_is_new(server->wal), "it has promised something");
+    cr_assert_not(hl_boot_is_new(server->wal), "it has promised something");
     cr_assert(has_cluster());
     stop();
 }
