@@ -607,6 +607,11 @@ static void crash(struct sim_machine *machine, enum fake_crash how)
     }
 }
 
+static hl_index durable(const struct sim_machine *machine)
+{
+    return hl_raft_durable(machine->raft);
+}
+
 static bool propose_config(struct sim_machine *machine, uint32_t voters)
 {
     struct sim_bare *bare = bare_of(machine);
@@ -765,6 +770,7 @@ const struct sim_engine sim_engine = {.cluster = true,
                                       .end = end,
                                       .crash = crash,
                                       .receive = receive,
+                                      .durable = durable,
                                       .propose_config = propose_config,
                                       .transfer = transfer,
                                       .fini = fini,

@@ -5,6 +5,7 @@
 #include "kit/assert.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #define MONO_START_US 1000000
 
@@ -70,6 +71,7 @@ static void on_start(struct sim *sim, struct sim_event *event)
         return;
     }
     machine->up = true;
+    machine->up_since_us = sim->now_us;
     machine->tick_at_us = SIM_NEVER;
     sim_trace(sim, "m%lld: starts", machine->id, 0, 0, 0);
     sim_engine.start(machine);
@@ -154,6 +156,29 @@ uint32_t sim_machine_voters(const struct sim_machine *machine)
         voters |= at < 0 ? 0 : 1u << at;
     }
     return voters;
+}
+
+int sim_machine_was(const struct sim *sim, hl_peer id)
+{
+    for (int i = 0; i < sim->profile.machines; i++) {
+        const struct sim_machine *machine = &sim->machines[i];
+        for (int j = 0; j < machine->former_count; j++) {
+            if (machine->formers[j] == id) {
+                return i;
+            }
+        }
+    }
+    return -1;
+}
+
+int sim_machine_named(const struct sim *sim, const char *name)
+{
+    for (int i = 0; i < sim->profile.machines; i++) {
+        if (strcmp(sim->machines[i].name, name) == 0) {
+            return i;
+        }
+    }
+    return -1;
 }
 
 int sim_machine_of(const struct sim *sim, hl_peer id)

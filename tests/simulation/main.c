@@ -107,6 +107,7 @@ static void run_seed(const struct options *options, uint64_t seed, int out)
     hl_raft_mutant = options->mutant;
 #endif
     sim->verbose = options->verbose;
+    sim->script.back = -1;
     hl_rng_seed(&sim->rng, seed);
     const int signals[] = {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGALRM};
     for (size_t i = 0; i < HL_ARRAY_LEN(signals); i++) {
@@ -181,11 +182,12 @@ static bool end_job(struct job *jobs, int count, struct sim_stats *sum, struct j
 static void print_stats(const struct sim_stats *s, const struct options *options, double seconds)
 {
     printf("%llu seeds from %llu, %.1f s, %.1f a second: %llu events, %llu operations answered, "
-           "%llu refused, %llu of unknown outcome\n",
+           "%llu refused, %llu of unknown outcome; %llu session and %llu bounded reads judged\n",
            (unsigned long long)options->count, (unsigned long long)options->first, seconds,
            (double)options->count / seconds, (unsigned long long)s->events,
            (unsigned long long)s->ops, (unsigned long long)s->failed,
-           (unsigned long long)s->unknown);
+           (unsigned long long)s->unknown, (unsigned long long)s->session_reads,
+           (unsigned long long)s->bounded_reads);
     printf(
         "%llu entries committed, %llu states compared, %llu crashes (%llu in the middle of I/O), "
         "%llu pauses, %llu failed syncs, %llu full and %llu slow disks, %llu snapshots\n",
@@ -194,6 +196,10 @@ static void print_stats(const struct sim_stats *s, const struct options *options
         (unsigned long long)s->pauses, (unsigned long long)s->sync_failures,
         (unsigned long long)s->full_disks, (unsigned long long)s->slow_disks,
         (unsigned long long)s->snapshots);
+    printf("%llu disks lost, %llu starts under an old name refused, %llu machines replaced, %llu "
+           "frames for others dropped\n",
+           (unsigned long long)s->lost_disks, (unsigned long long)s->refused_starts,
+           (unsigned long long)s->replaced, (unsigned long long)s->foreign);
     printf("%llu messages (%llu lost), %llu partitions, %llu elections, %llu rollbacks, "
            "%llu installs, %llu transfers, %llu configurations; %llu histories too hard to judge\n",
            (unsigned long long)s->messages, (unsigned long long)s->dropped,

@@ -28,7 +28,9 @@ NODE = {
     1: (0, "B1", "a reply leaves before its entry commits"),
     2: (0, "B", "a read of a name that is not committed leaves"),
     3: (3, "C", "no rollback after a truncation"),
+    4: (0, "C3", "inherited entries are not gated"),
     6: (0, "B", "a request that is sent again runs again"),
+    10: (0, "C1|B5", "snapshots lack the table of sessions"),
     11: (0, "C|D|A", "a snapshot of what is not committed is published"),
     12: (0, "A|start|B|C", "a failed sync is ignored"),
     14: (0, "C", "a command instead of its effect"),
@@ -36,7 +38,16 @@ NODE = {
     20: (0, "C|G1", "a new leader executes before it has applied its log"),
     21: (0, "B3", "a push leaves before what it tells commits"),
     22: (0, "B", "a request sent again is answered before the first one commits"),
+    23: (9, "B|E3", "a session's token is ignored"),
     25: (0, "B", "an error that promises that nothing was done, for what may be done"),
+    28: (9, "E3", "any word of a leader makes a node fresh for bounded reads"),
+    29: (0, "B|replies", "a forwarded request that arrives twice runs twice"),
+    30: (0, "B", "what was sent to one leader is sent to the next as well"),
+    31: (0, "B", "a parked reply leaves at its index, whatever the term there"),
+    32: (0, "B2", "reads that wait on a deposed leader are answered"),
+    33: (0, "B2", "a follower reads before it has what the leader named"),
+    34: (0, "C1", "tables outlive the state that is made anew"),
+    35: (0, "B|C|D", "a snapshot is labelled with the commit index"),
 }
 
 

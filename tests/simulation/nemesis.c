@@ -35,6 +35,7 @@ static void pause_machine(struct sim *sim)
     struct sim_machine *machine = any_machine(sim);
     int64_t pause_us = 50 * SIM_MS + sim_below(sim, 600 * SIM_MS);
     machine->paused_until_us = sim->now_us + pause_us;
+    sim->pause_us = pause_us > sim->pause_us ? pause_us : sim->pause_us;
     sim->stats.pauses++;
     sim_trace(sim, "m%lld: pauses for %lld us", machine->id, pause_us, 0, 0);
 }
@@ -119,6 +120,14 @@ static void transfer(struct sim *sim)
     }
 }
 
+static void lose_disk(struct sim *sim)
+{
+    struct sim_machine *machine = any_machine(sim);
+    if (sim_engine.lose_disk != NULL) {
+        sim_engine.lose_disk(machine);
+    }
+}
+
 static void on_nemesis(struct sim *sim, struct sim_event *event)
 {
     (void)event;
@@ -134,7 +143,7 @@ static void on_nemesis(struct sim *sim, struct sim_event *event)
         {p->full_ppm, fill_disk},    {p->slow_disk_ppm, slow_disk},
         {p->jump_ppm, jump_clock},   {p->sync_fail_ppm, fail_sync},
         {p->cut_ppm, split},         {p->config_ppm, sim_script_config},
-        {p->transfer_ppm, transfer},
+        {p->transfer_ppm, transfer}, {p->lose_disk_ppm, lose_disk},
     };
     for (size_t i = 0; i < sizeof acts / sizeof acts[0]; i++) {
         if (sim_chance(sim, acts[i].ppm)) {

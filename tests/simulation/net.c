@@ -22,9 +22,12 @@ static void on_frame(struct sim *sim, struct sim_event *event)
         later->b = event->b;
         later->c = event->c;
         later->data = event->data;
+        later->sent_us = event->sent_us;
         event->data = NULL;
         return;
     }
+    int64_t late_us = sim->now_us - event->sent_us;
+    sim->lateness_us = late_us > sim->lateness_us ? late_us : sim->lateness_us;
     struct hl_slice frame = {.ptr = event->data, .len = (size_t)event->c};
     sim_engine.receive(machine, &sim->machines[event->b], frame);
 }
@@ -45,6 +48,7 @@ static void send_once(struct sim *sim, int from, int to, struct hl_slice frame)
     event->a = to;
     event->b = from;
     event->c = (int64_t)frame.len;
+    event->sent_us = sim->now_us;
     event->data = hl_malloc(frame.len);
     memcpy(event->data, frame.ptr, frame.len);
 }

@@ -113,7 +113,7 @@ static void note_promises(struct sim_machine *machine)
 {
     const struct hl_raft *raft = machine->raft;
     hl_term term = 0;
-    hl_index durable = hl_raft_durable(raft);
+    hl_index durable = sim_engine.durable(machine);
     if (hl_raft_term_at(raft, durable, &term)) {
         machine->promised = durable;
         machine->promised_term = term;

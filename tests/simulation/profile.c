@@ -2,6 +2,8 @@
  * are alike and rare combinations get their own seeds. */
 #include "sim.h"
 
+#define SPECULATION_SIZE (1u << 20)
+
 /* A rate up to `most`, or none, by the toss of a coin. */
 static int rate(struct sim *sim, int most)
 {
@@ -38,7 +40,14 @@ static void draw_cluster(struct sim *sim)
     p->batch = sim_chance(sim, 600000) ? 8 : 1 + (int)sim_below(sim, 2);
     p->config_ppm = rate(sim, 120000);
     p->transfer_ppm = rate(sim, 60000);
+    p->lose_disk_ppm = sim_chance(sim, 400000) ? (int)sim_below(sim, 40000) : 0;
+    p->misroute_ppm = rate(sim, 10000);
     p->stale = sim_chance(sim, 200000);
+    p->session_ppm = p->stale ? 0 : rate(sim, 600000);
+    p->bounded_ppm = p->stale ? 0 : rate(sim, 300000);
+    p->bound_ms = 20 + (int)sim_below(sim, 400);
+    p->speculation_size =
+        sim_chance(sim, 300000) ? 2048 + (size_t)sim_below(sim, 16384) : SPECULATION_SIZE;
     p->monitor = sim_chance(sim, 300000);
 }
 
@@ -63,6 +72,7 @@ static void bend_to_script(struct sim *sim)
 {
     struct sim_profile *p = &sim->profile;
     bool exact = false;
+    p->lose_disk_ppm = p->script == SIM_SCRIPT_NONE ? p->lose_disk_ppm : 0;
     switch (p->script) {
     case SIM_SCRIPT_NONE:
     case SIM_SCRIPTS:
@@ -89,6 +99,15 @@ static void bend_to_script(struct sim *sim)
     case SIM_SCRIPT_LONG_LOG:
         exact = true;
         break;
+    case SIM_SCRIPT_LAG:
+        calm(p);
+        p->stale = p->eager = false;
+        p->session_ppm = p->bounded_ppm = 400000;
+        p->bound_ms = 20 + (int)sim_below(sim, 60);
+        p->pause_ppm = 0;
+        p->batch = sim_chance(sim, 500000) ? 1 : p->batch;
+        p->snapshot_entries = 20 + (int)sim_below(sim, 100);
+        return;
     case SIM_SCRIPT_CONFIGS:
         p->voters = 15;
         p->eager = sim_chance(sim, 500000);
@@ -136,7 +155,8 @@ void sim_profile_draw(struct sim *sim)
         .bursty = sim_chance(sim, 400000),
         .snapshot_entries = 20 + (int)sim_below(sim, 400),
         .segment_size = 64 * 1024,
-        .keys = 1 + (int)sim_below(sim, 4),
+        .keys = 1 + (int)sim_below(sim, SIM_KEYS_MAX),
+        .speculation_size = SPECULATION_SIZE,
         .flights = sim_chance(sim, 600000) ? 1 : 2 + (int)sim_below(sim, HL_WAL_FLIGHTS_MAX - 1),
     };
     if (sim_chance(sim, 200000)) {

@@ -412,6 +412,38 @@ void sim_script_candidate(struct sim_machine *machine)
     later(sim, 500 * SIM_MS + sim_below(sim, 500 * SIM_MS), on_heal, 0);
 }
 
+/* --- one misses much ----------------------------------------------------------------------------
+ */
+
+static void on_asked_enough(struct sim *sim, struct sim_event *event)
+{
+    (void)event;
+    sim->script.back = NONE;
+    sim->script.stage = 0;
+}
+
+static void on_back(struct sim *sim, struct sim_event *event)
+{
+    if (sim->chaos) {
+        sim_net_heal(sim);
+        sim->script.back = (int)event->a;
+    }
+    later(sim, 60 * SIM_MS, on_asked_enough, 0);
+}
+
+static void start_lag(struct sim *sim)
+{
+    int leader = sim_leader(sim);
+    int lags = leader == NONE ? NONE : other_than(sim, bit(leader));
+    if (lags == NONE) {
+        return;
+    }
+    sim_net_heal(sim);
+    sim_net_split(sim, bit(lags), SIM_CUT_BOTH);
+    sim->script.stage = 1;
+    later(sim, 200 * SIM_MS + sim_below(sim, 1000 * SIM_MS), on_back, lags);
+}
+
 /* --- which, and when ---------------------------------------------------------------------------
  */
 
@@ -449,6 +481,9 @@ void sim_script_poll(struct sim *sim)
     case SIM_SCRIPT_LONG_LOG:
         start_long_log(sim);
         return;
+    case SIM_SCRIPT_LAG:
+        start_lag(sim);
+        return;
     case SIM_SCRIPTS:
         return;
     }
@@ -466,6 +501,7 @@ void sim_script_leader(struct sim_machine *machine)
     case SIM_SCRIPT_LEASE_RESTART:
     case SIM_SCRIPT_SHRINK:
     case SIM_SCRIPT_LONG_LOG:
+    case SIM_SCRIPT_LAG:
     case SIM_SCRIPTS:
         break;
     case SIM_SCRIPT_SHORT_REIGNS:

@@ -16,6 +16,8 @@
  * Two programs are made of these.  helios-simulate runs whole nodes:
  *
  *     whole.c     a machine with a node, its log on a disk in memory
+ *     boot.c      how it begins: who founds, who joins, who stops
+ *     operator.c  who replaces machines that lost their disks
  *     state.c     what is asserted of it beyond the log
  *     client.c    connections of clients and what travels on them
  *     workload.c  what clients ask, what they are told, the history of it
@@ -31,6 +33,7 @@
 #include "base/rng.h"
 #include "check.h"
 #include "history.h"
+#include "node/bootstrap.h"
 #include "node/node.h"
 #include "node/snapshot.h"
 #include "resp/reader.h"
@@ -40,6 +43,7 @@
 
 #define SIM_MACHINES_MAX 7
 #define SIM_CLIENTS_MAX 12
+#define SIM_KEYS_MAX 4
 #define SIM_TRACE_MAX 4096
 #define SIM_MS 1000 /* microseconds */
 #define SIM_NEVER INT64_MAX
@@ -59,7 +63,8 @@ struct sim_event {
     int machine;   /* which it happens to; -1: none */
     uint64_t life; /* of that machine: the event is lost when the process has ended since */
     int64_t a, b, c;
-    void *data; /* freed with the event */
+    int64_t sent_us; /* of a frame */
+    void *data;      /* freed with the event */
 };
 
 enum sim_script {
@@ -72,6 +77,7 @@ enum sim_script {
     SIM_SCRIPT_CONFIGS,       /* two changes of one configuration */
     SIM_SCRIPT_SHRINK,        /* a leader that is cut off removes the others */
     SIM_SCRIPT_LONG_LOG,      /* the longer log has the lower term, and both are needed */
+    SIM_SCRIPT_LAG, /* one after the other misses much and is asked as soon as it is back */
     SIM_SCRIPTS,
 };
 
@@ -87,18 +93,23 @@ struct sim_profile {
     int machines;
     uint32_t voters; /* at first: a bit for each machine */
     enum sim_script script;
-    bool stale;        /* followers answer reads without asking the leader */
-    bool monitor;      /* the first client watches what others do */
-    bool ordered;      /* links keep the order of frames */
-    bool lease, eager; /* eager: new leaders change the configuration at once */
-    int batch;         /* entries in one message at most */
-    int flights;       /* batches that the log may have in flight at once */
+    bool stale;                   /* followers answer reads without asking the leader */
+    int session_ppm, bounded_ppm; /* of the clients: CLIENT CONSISTENCY SESSION, BOUNDED */
+    int bound_ms;
+    size_t speculation_size; /* uncommitted bytes that a leader may have */
+    bool monitor;            /* the first client watches what others do */
+    bool ordered;            /* links keep the order of frames */
+    bool lease, eager;       /* eager: new leaders change the configuration at once */
+    int batch;               /* entries in one message at most */
+    int flights;             /* batches that the log may have in flight at once */
     int config_ppm, transfer_ppm;
     int clients;
     int64_t chaos_end_us, end_us;    /* faults until the first, everything done by the second */
     int drop_ppm, dup_ppm, slow_ppm; /* of a message */
     int64_t delay_min_us, delay_mean_us, client_delay_us;
     int64_t disk_mean_us; /* of a batch */
+    int lose_disk_ppm;
+    int misroute_ppm; /* of a frame: another machine gets it too */
     int nemesis_period_us;
     int crash_ppm, pause_ppm, cut_ppm, sync_fail_ppm, full_ppm, slow_disk_ppm, jump_ppm;
     int power_ppm; /* of a crash: at some coming I/O, not between two */
@@ -124,6 +135,15 @@ struct sim_flight {
     char why[320];
 };
 
+/* What the operator has to see to. */
+enum sim_trouble {
+    SIM_TROUBLE_NONE,
+    SIM_TROUBLE_EMPTIED,  /* its disk is another, and it was started as before */
+    SIM_TROUBLE_REPLACED, /* it was started to join, and the group has to be told */
+};
+
+#define SIM_FORMER_MAX 8
+
 /* One computer. */
 struct sim_machine {
     struct sim *sim;
@@ -139,6 +159,15 @@ struct sim_machine {
     struct sim_flight flights[HL_WAL_FLIGHTS_MAX]; /* oldest first */
     int flight_count;
     uint64_t flight_seq;
+    struct hl_boot boot;
+    bool begun, joins, refused; /* the node loads or runs; --join; bootstrap has stopped it */
+    int64_t boot_round;         /* counts starts: late answers belong to earlier ones */
+    enum sim_trouble trouble;
+    int64_t trouble_us; /* since when */
+    hl_peer former;     /* its id before it lost its disk */
+    bool was_voter;
+    hl_peer formers[SIM_FORMER_MAX]; /* all of them */
+    int former_count;
     bool up;
     bool buried; /* down for the rest of the run */
     uint64_t life;
@@ -153,7 +182,12 @@ struct sim_machine {
     uint64_t snapshot_epoch;
     char name[8];
     hl_index snapshot_done;
+    int64_t up_since_us;
+    struct hl_buf touched; /* names that the running unit has changed: see state.c */
     /* The oracle's: */
+    hl_index base_seen; /* label of the snapshot that it had at the last look */
+    hl_term reign;      /* the term that it led at the last look, and the first entry of it */
+    hl_index reign_first;
     hl_index seen_commit, seen_index, commit_before, promised;
     hl_term seen_term, promised_term, led_term;
     uint64_t seen_epoch;
@@ -186,9 +220,22 @@ struct sim_request {
 
 #define SIM_INBOX_MAX 16
 
+/* How fresh the reads of a client have to be. */
+enum sim_mode {
+    SIM_MODE_DEFAULT, /* as its server has it */
+    SIM_MODE_SESSION, /* it takes its token wherever it goes */
+    SIM_MODE_BOUNDED,
+};
+
 /* One client: a connection, and one operation at a time. */
 struct sim_client {
     int id;
+    enum sim_mode mode;
+    bool tokenless;             /* it could not get a token once: its reads prove nothing more */
+    uint64_t token;             /* the newest */
+    bool moded;                 /* the connection was told of the mode */
+    int prelude;                /* replies still to come that belong to no operation */
+    int64_t asked_us;           /* when its operation was sent */
     int target;                 /* machine */
     struct hl_session *session; /* at the machine, while connected */
     bool connected;
@@ -227,7 +274,8 @@ struct sim_client {
 struct sim_stats {
     uint64_t events, ops, unknown, failed, messages, dropped, crashes, power_cuts, pauses, cuts,
         sync_failures, full_disks, slow_disks, snapshots, entries, digests, elections, rollbacks,
-        installs, transfers, configs, gave_up, steps_us;
+        installs, transfers, configs, gave_up, session_reads, bounded_reads, lost_disks,
+        refused_starts, replaced, foreign, steps_us;
 };
 
 struct sim_trace_line {
@@ -242,6 +290,12 @@ struct sim_truth {
     hl_term by;    /* term of the leader that committed it, or that its first follower knew */
     uint64_t body; /* hash */
     int64_t log_time_us;
+};
+
+/* An element of a list that a client was told is there. */
+struct sim_acked {
+    int64_t at_us;
+    uint32_t element;
 };
 
 struct sim {
@@ -268,16 +322,24 @@ struct sim {
     int finals; /* final reads: what was handed out so far */
     int finals_done;
     uint32_t next_element;
+    struct {
+        struct sim_acked *at;
+        size_t count, cap;
+    } acked[SIM_KEYS_MAX]; /* of each list that bounded reads look at */
+    int64_t lateness_us;   /* that a frame had at most, on its way and at a paused machine */
+    int64_t pause_us;      /* the longest */
     int64_t next_value;
     struct history history;
     struct sim_stats stats;
-    struct sim_truth *truth; /* by index */
+    struct sim_truth *truth;      /* by index */
+    unsigned char cluster_id[16]; /* of whoever committed first */
     hl_index truth_count, committed;
     hl_term committed_by;         /* the highest term in which anything was committed */
     hl_index answered;            /* bare: the highest position that a client was told of */
     int leader_of[SIM_TERMS_MAX]; /* machine + 1 */
     struct {
         int stage, first, second, third, partner;
+        int back; /* a machine that has just come back: clients like to ask it; -1: none */
         int64_t until_us;
     } script;
     struct sim_digest *digests;
@@ -294,8 +356,10 @@ struct sim_engine {
     void (*crash)(struct sim_machine *machine, enum fake_crash how); /* what its disk keeps */
     void (*receive)(struct sim_machine *machine, struct sim_machine *from, struct hl_slice frame);
     void (*arm)(struct sim_machine *machine, int operations); /* the power goes then; may be NULL */
+    hl_index (*durable)(const struct sim_machine *machine);   /* what its disk holds of its log */
     bool (*propose_config)(struct sim_machine *machine, uint32_t voters); /* when it leads */
     void (*transfer)(struct sim_machine *machine);
+    void (*lose_disk)(struct sim_machine *machine); /* if it may; may be NULL */
     void (*fini)(struct sim_machine *machine);
     void (*clients)(struct sim *sim); /* start them */
     void (*finish)(struct sim *sim);  /* from now on what was begun is completed */
@@ -384,6 +448,12 @@ uint32_t sim_machine_voters(const struct sim_machine *machine);
 /* The machine of this id, or -1. */
 int sim_machine_of(const struct sim *sim, hl_peer id);
 
+/* The machine that had this id before it lost its disk, or -1. */
+int sim_machine_was(const struct sim *sim, hl_peer id);
+
+/* The machine of this name, or -1. */
+int sim_machine_named(const struct sim *sim, const char *name);
+
 /* --- net.c --- */
 
 /* Send a frame; it is copied. */
@@ -424,6 +494,28 @@ bool sim_machine_begin(struct sim_machine *machine);
 /* End it: looks at the machine, and what may leave leaves. */
 void sim_machine_end(struct sim_machine *machine);
 
+/* How it begins was decided: load what its disk has, and run. */
+void sim_machine_load(struct sim_machine *machine);
+
+/* Give a machine that is down an empty disk, and the id that it will draw. */
+void sim_machine_wipe(struct sim_machine *machine);
+
+/* --- boot.c --- */
+
+/* The process is there, its log is open: found, join, go on or stop. */
+void sim_boot_begin(struct sim_machine *machine);
+
+/* --- operator.c --- */
+
+/* Look after the machines from now on. */
+void sim_operator_start(struct sim *sim);
+
+/* Has the operator something to do? */
+bool sim_operator_busy(const struct sim *sim);
+
+/* The machine's disk is gone, if that may be now. */
+void sim_operator_lose_disk(struct sim_machine *machine);
+
 /* --- state.c --- */
 
 /* Look at a machine after an iteration of its loop. */
@@ -431,6 +523,12 @@ void sim_state_look(struct sim_machine *machine);
 
 /* Its process is there again. */
 void sim_state_recovered(struct sim_machine *machine);
+
+/* See what every unit of its node changes (C5): the node was just made. */
+void sim_state_watch(struct sim_machine *machine);
+
+/* In the end: is its log as short as the policy of snapshots makes it (H2)? */
+bool sim_state_is_short(const struct sim_machine *machine);
 
 /* Release everything. */
 void sim_state_fini(struct sim *sim);

@@ -8,6 +8,7 @@
 
 #include "kit/alloc.h"
 #include "kit/assert.h"
+#include "raft/mutant.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -16,11 +17,9 @@
 #define DATABASES 2
 #define CRON_US 100000
 #define LOAD_BUDGET_US 1000000
-#define PUT_US 60                /* to write a batch, without the sync */
-#define MUTANT_EARLY_SNAPSHOT 11 /* the part of it that the saver plays */
+#define PUT_US 60 /* to write a batch, without the sync */
 
-static const unsigned char cluster_id[16] = "simulated";
-static const unsigned char nobody[16];
+static const unsigned char alone_id[16] = "alone";
 static const unsigned char boot_id[16] = "boot";
 
 /* --- the world -------------------------------------------------------------------------------- */
@@ -271,14 +270,14 @@ static void publish(struct sim_machine *machine)
         machine->snapshot.index = 0; /* what it holds was undone */
         return;
     }
-    if (machine->snapshot.index > node->commit && machine->sim->mutant != MUTANT_EARLY_SNAPSHOT) {
+    if (machine->snapshot.index > node->commit && !HL_MUTANT(EARLY_SNAPSHOT)) {
         return;
     }
     hl_err err = hl_snapshot_publish(node, &machine->disk, "d", &machine->snapshot, &msg);
     sim_trace(machine->sim, "m%lld: snapshot %lld published, result %lld", machine->id,
               (int64_t)machine->snapshot.index, err, 0);
     if (err == HL_OK) {
-        machine->snapshot_done = machine->snapshot.index;
+        machine->snapshot_done = machine->base_seen = machine->snapshot.index;
         machine->sim->stats.snapshots++;
     }
     machine->snapshot.index = 0;
@@ -323,10 +322,15 @@ static void send_frame(void *ctx, hl_peer to, enum hl_peer_class peer_class, str
     struct sim *sim = machine->sim;
     int at = sim_machine_of(sim, to);
     (void)peer_class;
-    if (at < 0 || at == machine->id) {
+    at = at < 0 ? sim_machine_was(sim, to) : at; /* its address is still in use */
+    if (at < 0 || (at == machine->id && to == machine->peer)) {
         sim_fail(sim, "F2 identity", "machine %d sends to nobody", machine->id);
     }
     sim_net_send(machine, &sim->machines[at], frame);
+    if (sim_chance(sim, sim->profile.misroute_ppm)) {
+        int other = (int)sim_below(sim, sim->profile.machines);
+        sim_net_send(machine, &sim->machines[other], frame);
+    }
     if (sim->cut[machine->id][at] && sim_chance(sim, 100000)) {
         struct sim_event *event = sim_after(sim, 1 * SIM_MS, machine->id, on_lost);
         event->a = (int64_t)to;
@@ -380,7 +384,7 @@ static void create_node(struct sim_machine *machine)
         .hz = 10,
         .active_expire = true,
         .active_expire_effort = 1,
-        .speculation_max = 1 << 20,
+        .speculation_max = profile->speculation_size,
         .multi_queue_max = 1 << 20,
         .cluster = {.name = machine->name,
                     .raft_addr = machine->name,
@@ -393,49 +397,26 @@ static void create_node(struct sim_machine *machine)
                     .follower_reads = profile->stale ? HL_READ_STALE : HL_READ_LINEARIZABLE}};
     machine->node = hl_node_create(&machine->world, machine->wal, &config);
     machine->node->ks.limits = (struct hl_encoding_limits){128, 64};
+    sim_state_watch(machine);
     hl_node_load_from(machine->node, &machine->disk, "d");
 }
 
-/* A founder with nothing on its disk founds the group, with all others: they all say the same. */
-static void begin_group(struct sim_machine *machine)
+/* Its disk is known to be its own from the first start on. */
+static hl_err identify(struct sim_machine *machine, struct hl_errmsg *msg)
 {
-    struct sim *sim = machine->sim;
     const struct hl_wal_meta *meta = hl_wal_meta(machine->wal);
-    bool founder = (sim->profile.voters >> machine->id & 1) != 0;
-    if (!founder) {
-        hl_node_join(machine->node);
-    } else if (sim->profile.machines > 1 && hl_wal_last(machine->wal) == 0 && meta->term == 0) {
-        struct hl_members members = {0};
-        for (int i = 0; i < sim->profile.machines; i++) {
-            struct hl_slice name = hl_slice_of(sim->machines[i].name);
-            if ((sim->profile.voters >> i & 1) != 0) {
-                hl_err err =
-                    hl_members_put(&members, sim->machines[i].peer, true, name, name, name);
-                HL_ASSERT(err == HL_OK);
-            }
-        }
-        hl_node_bootstrap(machine->node, cluster_id, &members, HL_FEATURE_LEVEL);
-    }
-}
-
-/* Loading may meet the loss of power too: then it is tried again. */
-static hl_err load(struct sim_machine *machine, struct hl_errmsg *msg)
-{
-    struct sim *sim = machine->sim;
-    const struct hl_wal_meta *meta = hl_wal_meta(machine->wal);
-    bool founder = (sim->profile.voters >> machine->id & 1) != 0;
+    const struct sim *sim = machine->sim;
     unsigned char cluster[16];
-    memcpy(cluster, meta->node_id == 0 ? (founder ? cluster_id : nobody) : meta->cluster_id,
-           sizeof cluster);
+    memcpy(cluster, meta->cluster_id, sizeof cluster);
+    if (sim->profile.machines == 1) {
+        memcpy(cluster, alone_id, sizeof cluster);
+    } else if (hl_boot_is_new(machine->wal)) {
+        memset(cluster, 0, sizeof cluster); /* one that was noted and never begun */
+    }
+    HL_ASSERT(meta->node_id == 0 || meta->node_id == machine->peer);
     hl_wal_set_identity(machine->wal, cluster, machine->peer, meta->incarnation + 1, boot_id);
     hl_wal_set_overlap(machine->wal, (unsigned)sim->profile.flights);
-    create_node(machine);
-    begin_group(machine);
-    hl_err err = HL_ENOENT;
-    while (err == HL_ENOENT) {
-        err = hl_node_load_step(machine->node, LOAD_BUDGET_US, msg);
-    }
-    return err;
+    return sim->profile.machines == 1 ? HL_OK : hl_wal_flush(machine->wal, msg);
 }
 
 /* What a dead process leaves in our memory. */
@@ -448,24 +429,28 @@ static void bury(struct sim_machine *machine)
     hl_wal_close(machine->wal);
 }
 
-static void start(struct sim_machine *machine)
+static bool started(struct sim_machine *machine, hl_err err, const struct hl_errmsg *msg)
 {
-    struct sim *sim = machine->sim;
-    make_disk(machine);
-    struct hl_wal_options options = {
-        .dir = "d", .segment_size = sim->profile.segment_size, .salt = sim->seed};
-    struct hl_errmsg msg = {{0}};
-    machine->snapshot.index = 0;
-    hl_err err = hl_wal_open(&machine->wal, &machine->disk, &options, NULL, &msg);
-    if (err == HL_OK) {
-        err = load(machine, &msg);
-    }
-    sim_trace(sim, "m%lld: starts, result %lld", machine->id, err, 0, 0);
+    sim_trace(machine->sim, "m%lld: starts, result %lld", machine->id, err, 0, 0);
     if (err != HL_OK && err != HL_EIO && err != HL_EFULL) {
-        sim_fail(sim, "start", "machine %d does not start: %s", machine->id, msg.text);
+        sim_fail(machine->sim, "start", "machine %d does not start: %s", machine->id, msg->text);
     }
     if (err != HL_OK) {
         sim_machine_crash_any(machine);
+    }
+    return err == HL_OK;
+}
+
+/* Loading may meet the loss of power too: then it is tried again. */
+void sim_machine_load(struct sim_machine *machine)
+{
+    struct sim *sim = machine->sim;
+    struct hl_errmsg msg = {{0}};
+    hl_err err = HL_ENOENT;
+    while (err == HL_ENOENT) {
+        err = hl_node_load_step(machine->node, LOAD_BUDGET_US, &msg);
+    }
+    if (!started(machine, err, &msg)) {
         return;
     }
     machine->raft = machine->node->cluster.live ? &machine->node->raft : NULL;
@@ -477,6 +462,46 @@ static void start(struct sim_machine *machine)
     }
 }
 
+static void start(struct sim_machine *machine)
+{
+    struct sim *sim = machine->sim;
+    make_disk(machine);
+    struct hl_wal_options options = {
+        .dir = "d", .segment_size = sim->profile.segment_size, .salt = sim->seed};
+    struct hl_errmsg msg = {{0}};
+    machine->snapshot.index = 0;
+    hl_err err = hl_wal_open(&machine->wal, &machine->disk, &options, NULL, &msg);
+    if (err == HL_OK) {
+        err = identify(machine, &msg);
+    }
+    if (!started(machine, err, &msg)) {
+        return;
+    }
+    create_node(machine);
+    if (sim->profile.machines == 1) {
+        machine->begun = true;
+        sim_machine_load(machine);
+    } else {
+        sim_boot_begin(machine);
+    }
+}
+
+void sim_machine_wipe(struct sim_machine *machine)
+{
+    HL_ASSERT(!machine->up);
+    fake_disk_destroy(machine->fake);
+    machine->fake = NULL;
+    make_disk(machine);
+    if (machine->former_count < SIM_FORMER_MAX) {
+        machine->formers[machine->former_count++] = machine->peer;
+    }
+    machine->former = machine->peer;
+    machine->was_voter = false;
+    machine->peer = hl_rng_next(&machine->entropy) | 1;
+    machine->promised = 0; /* to nobody, under its new name */
+    machine->snapshot_done = 0;
+}
+
 static void end(struct sim_machine *machine, bool abandon)
 {
     sim_clients_lost(machine, abandon);
@@ -485,6 +510,7 @@ static void end(struct sim_machine *machine, bool abandon)
     }
     machine->node = NULL;
     machine->wal = NULL;
+    machine->begun = false;
     machine->flight_count = 0;
 }
 
@@ -493,19 +519,65 @@ static void crash(struct sim_machine *machine, enum fake_crash how)
     fake_disk_crash(machine->fake, how, hl_rng_next(&machine->sim->rng));
 }
 
-static void receive(struct sim_machine *machine, struct sim_machine *from, struct hl_slice frame)
+/* F2: what is for another node, of another cluster or of one that was removed changes nothing. */
+static void drop(struct sim_machine *machine, const struct hl_wire_frame *frame,
+                 struct hl_slice bytes)
 {
-    if (sim_machine_begin(machine)) {
-        hl_node_peer_message(machine->node, from->peer, frame);
-        sim_machine_end(machine);
+    struct hl_node *node = machine->node;
+    const struct hl_raft *raft = &node->raft;
+    uint64_t contact_us = raft->contact_us;
+    hl_index sum = raft->term + raft->vote + raft->commit + raft->log.last + raft->leader;
+    hl_node_peer_message(node, frame->from, bytes);
+    if (raft->contact_us != contact_us ||
+        raft->term + raft->vote + raft->commit + raft->log.last + raft->leader != sum) {
+        sim_fail(machine->sim, "F2 identity", "machine %d accepts a frame for node %llx",
+                 machine->id, (unsigned long long)frame->to);
     }
+    machine->sim->stats.foreign++;
+}
+
+static void receive(struct sim_machine *machine, struct sim_machine *from, struct hl_slice bytes)
+{
+    struct hl_wire_frame frame;
+    hl_err err = hl_wire_decode(bytes, &frame, NULL);
+    HL_ASSERT(err == HL_OK);
+    if (!machine->begun) {
+        if (frame.to == machine->peer) {
+            hl_boot_was_called(&machine->boot);
+        }
+        return; /* it is sent again */
+    }
+    (void)from;
+    if (!sim_machine_begin(machine)) {
+        return;
+    }
+    const struct hl_node *node = machine->node;
+    bool foreign = node->cluster.live &&
+                   (frame.to != machine->peer ||
+                    memcmp(frame.cluster_id, node->cluster_id, sizeof frame.cluster_id) != 0);
+    bool adopts = frame.to == machine->peer && node->cluster.joins;
+    if (foreign && !adopts) {
+        drop(machine, &frame, bytes);
+    } else {
+        hl_node_peer_message(machine->node, frame.from, bytes);
+    }
+    sim_machine_end(machine);
+}
+
+/* A founder's first entry is on its way to the disk when raft counts it already; what it says to
+ * others waits for its term to be stored, and so for that entry. */
+static hl_index durable(const struct sim_machine *machine)
+{
+    hl_index raft = hl_raft_durable(machine->raft);
+    hl_index wal = hl_wal_durable(machine->wal);
+    return raft < wal ? raft : wal;
 }
 
 static bool propose_config(struct sim_machine *machine, uint32_t voters)
 {
     struct sim *sim = machine->sim;
     uint32_t changed = voters ^ sim_machine_voters(machine);
-    if (__builtin_popcount(changed) != 1 || !sim_machine_begin(machine)) {
+    if (__builtin_popcount(changed) != 1 || sim_operator_busy(sim) || !sim_machine_begin(machine)) {
         return false;
     }
     hl_err err = HL_EBUSY;
@@ -557,7 +629,7 @@ static void arm(struct sim_machine *machine, int operations)
 static bool done(const struct sim *sim)
 {
     int leader = sim_leader(sim);
-    if (!sim_workload_done(sim) || leader < 0) {
+    if (!sim_workload_done(sim) || leader < 0 || sim_operator_busy(sim)) {
         return false;
     }
     const struct hl_node *first = sim->machines[leader].node;
@@ -566,7 +638,7 @@ static bool done(const struct sim *sim)
         const struct sim_machine *machine = &sim->machines[i];
         if ((voters >> i & 1) != 0 && !machine->buried &&
             (!machine->up || machine->node->commit != first->last ||
-             machine->node->last != first->last)) {
+             machine->node->last != first->last || !sim_state_is_short(machine))) {
             return false;
         }
     }
@@ -582,6 +654,12 @@ static void judge(struct sim *sim)
     sim->stats.gave_up += result.gave_up;
 }
 
+static void begin(struct sim *sim)
+{
+    sim_clients_start(sim);
+    sim_operator_start(sim);
+}
+
 static void fini_all(struct sim *sim)
 {
     sim_clients_fini(sim);
@@ -594,10 +672,12 @@ const struct sim_engine sim_engine = {.cluster = true,
                                       .crash = crash,
                                       .receive = receive,
                                       .arm = arm,
+                                      .durable = durable,
                                       .propose_config = propose_config,
                                       .transfer = transfer,
+                                      .lose_disk = sim_operator_lose_disk,
                                       .fini = fini,
-                                      .clients = sim_clients_start,
+                                      .clients = begin,
                                       .finish = sim_workload_finish,
                                       .done = done,
                                       .judge = judge,

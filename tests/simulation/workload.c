@@ -89,6 +89,29 @@ static void say_noise(struct sim *sim, struct sim_client *client)
     }
 }
 
+/* Its connection has to know how fresh its reads are to be. */
+static void say_mode(struct sim *sim, struct sim_client *client)
+{
+    if (client->mode == SIM_MODE_DEFAULT || client->moded) {
+        return;
+    }
+    client->moded = true;
+    client->prelude++;
+    if (client->mode == SIM_MODE_SESSION) {
+        say(sim, client, "CLIENT CONSISTENCY SESSION %llu", (unsigned long long)client->token);
+    } else {
+        say(sim, client, "CLIENT CONSISTENCY BOUNDED %d", sim->profile.bound_ms);
+    }
+}
+
+/* What it was shown so far goes with it. */
+static void say_token(struct sim *sim, struct sim_client *client)
+{
+    if (client->mode == SIM_MODE_SESSION) {
+        say(sim, client, "CLIENT TOKEN");
+    }
+}
+
 static void say_operation(struct sim *sim, struct sim_client *client)
 {
     int key = client->key;
@@ -198,6 +221,7 @@ void sim_workload_begin(struct sim *sim, struct sim_client *client)
         return;
     }
     client->waiting = 0;
+    client->prelude = 0;
     client->stage = 0;
     client->refused = client->in_doubt = false;
     client->got.is_nil = false;
@@ -206,12 +230,15 @@ void sim_workload_begin(struct sim *sim, struct sim_client *client)
         client->element = ++sim->next_element;
         client->value = client->op == SIM_OP_ADD ? 1 + sim_below(sim, 9) : ++sim->next_value;
         client->invoked = ++sim->stamp;
+        client->asked_us = sim->now_us;
         client->seq += client->op == SIM_OP_ONCE;
     }
     client->again = false;
     sim_trace(sim, "c%lld: asks m%lld, operation %lld of key %lld", client->id, client->target,
               client->op, client->key);
+    say_mode(sim, client);
     say_operation(sim, client);
+    say_token(sim, client);
 }
 
 /* --- the history
@@ -234,7 +261,58 @@ static struct history_op op_of(struct sim *sim, const struct sim_client *client,
 /* In the end everything works, and the leader's answers are the truth. */
 static bool may_be_stale(const struct sim *sim, const struct sim_client *client)
 {
-    return sim->profile.stale && !(sim->finishing && client->target == sim_leader(sim));
+    bool weak = sim->profile.stale || client->mode != SIM_MODE_DEFAULT;
+    return weak && !(sim->finishing && client->target == sim_leader(sim));
+}
+
+/* What the client's reads of lists promise. */
+static enum history_kind list_kind(const struct sim *sim, const struct sim_client *client)
+{
+    if (!may_be_stale(sim, client)) {
+        return HISTORY_LIST;
+    }
+    return client->mode == SIM_MODE_SESSION && !client->tokenless ? HISTORY_SESSION_LIST
+                                                                  : HISTORY_STALE_LIST;
+}
+
+static void note_acked(struct sim *sim, const struct sim_client *client)
+{
+    size_t count = sim->acked[client->key].count;
+    if (count == sim->acked[client->key].cap) {
+        size_t cap = count == 0 ? 256 : count * 2;
+        sim->acked[client->key].at =
+            hl_realloc(sim->acked[client->key].at, cap * sizeof(struct sim_acked));
+        sim->acked[client->key].cap = cap;
+    }
+    sim->acked[client->key].at[count] =
+        (struct sim_acked){.at_us = sim->now_us, .element = client->element};
+    sim->acked[client->key].count++;
+}
+
+/* E3, bounded: what was answered longer ago than the bound is there.  The word of a leader counts
+ * from when it arrived, and a leader learns within an election timeout that it is none any more. */
+static void check_bounded(struct sim *sim, const struct sim_client *client)
+{
+    int64_t bound_us = sim->profile.bound_ms * (int64_t)SIM_MS + SIM_ELECTION_US;
+    bound_us += 2 * bound_us * sim->profile.clock_ppm / 1000000;
+    int64_t since_us =
+        client->asked_us - bound_us - sim->lateness_us - sim->pause_us - 2 * SIM_HEARTBEAT_US;
+    bool *there = hl_calloc(sim->next_element + 1, sizeof *there);
+    for (size_t i = 0; i < client->got.count; i++) {
+        there[client->got.elements[i]] = true;
+    }
+    for (size_t i = 0; i < sim->acked[client->key].count; i++) {
+        const struct sim_acked *acked = &sim->acked[client->key].at[i];
+        if (acked->at_us < since_us && !there[acked->element]) {
+            sim_fail(sim, "E3 bounded read",
+                     "client %d, list l%d: element %u was answered %lld ms before it was asked "
+                     "for, the bound is %d ms",
+                     client->id, client->key, acked->element,
+                     (long long)(client->asked_us - acked->at_us) / SIM_MS, sim->profile.bound_ms);
+        }
+    }
+    hl_free(there);
+    sim->stats.bounded_reads++;
 }
 
 static void note_register(struct sim *sim, struct sim_client *client, enum history_kind kind,
@@ -263,8 +341,8 @@ static void note_append(struct sim *sim, struct sim_client *client, enum history
 static void note_list(struct sim *sim, struct sim_client *client, const char *name,
                       const char *suffix, uint32_t **elements, size_t count)
 {
-    bool stale = may_be_stale(sim, client);
-    enum history_kind kind = stale ? HISTORY_STALE_LIST : HISTORY_LIST;
+    enum history_kind kind = list_kind(sim, client);
+    sim->stats.session_reads += kind == HISTORY_SESSION_LIST;
     struct history_op op = op_of(sim, client, kind, HISTORY_OK, name);
     (void)snprintf(op.key, sizeof op.key, "%s%d%s", name, client->key, suffix);
     op.elements = *elements;
@@ -322,6 +400,9 @@ static void note(struct sim *sim, struct sim_client *client, enum history_outcom
         return;
     case SIM_OP_APPEND:
     case SIM_OP_ONCE:
+        if (ok) {
+            note_acked(sim, client);
+        }
         note_append(sim, client, outcome, "l", "", client->got.integer);
         return;
     case SIM_OP_PAIR:
@@ -329,6 +410,9 @@ static void note(struct sim *sim, struct sim_client *client, enum history_outcom
         note_append(sim, client, outcome, "p", "b", client->got.integer2);
         return;
     case SIM_OP_LIST:
+        if (ok && client->mode == SIM_MODE_BOUNDED) {
+            check_bounded(sim, client);
+        }
         if (ok) {
             note_list(sim, client, "l", "", &client->got.elements, client->got.count);
         }
@@ -429,6 +513,7 @@ static void go_on_with_cas(struct sim *sim, struct sim_client *client)
     say(sim, client, "MULTI");
     say(sim, client, "SET r%d %lld", client->key, (long long)client->value);
     say(sim, client, "EXEC");
+    say_token(sim, client);
 }
 
 static void finish(struct sim *sim, struct sim_client *client, enum history_outcome outcome)
@@ -457,7 +542,15 @@ bool sim_workload_reply(struct sim *sim, struct sim_client *client, const struct
         fprintf(stderr, "  %10.3f ms  c%d is told: %.*s\n", (double)sim->now_us / 1000, client->id,
                 (int)(reply->raw.len < 200 ? reply->raw.len : 200), reply->raw.ptr);
     }
-    if (reply->type == HL_REPLY_ERROR) {
+    if (client->prelude > 0) {
+        client->prelude--;
+        return false; /* a server that refuses it answers with its own mode, which is stricter */
+    }
+    if (client->mode == SIM_MODE_SESSION && client->waiting == 0) {
+        client->tokenless |= reply->type != HL_REPLY_INTEGER;
+        uint64_t token = (uint64_t)reply->integer;
+        client->token = token > client->token ? token : client->token;
+    } else if (reply->type == HL_REPLY_ERROR) {
         client->refused = true;
         take_error(sim, client, reply->text);
     } else {
