@@ -100,6 +100,16 @@ bool hl_node_leads(const struct hl_node *node);
 /* True when this node is, or may become, one of several: cluster clients are told so. */
 bool hl_node_is_cluster(const struct hl_node *node);
 
+/* The committed entry that names the members; 0 when the newest that does is not known to be. */
+hl_index hl_node_members_index(const struct hl_node *node);
+
+/* A node of the same cluster says that this one is no member as of committed entry `index`: unless
+ * this node knows better, it votes and campaigns no more, and notes so for good (PROTOCOL 10). */
+void hl_node_told_removed(struct hl_node *node, hl_index index);
+
+/* True once this node knows that it was removed. */
+bool hl_node_is_removed(const struct hl_node *node);
+
 /* The leader as far as this node knows, or NULL; valid until the next call. */
 const struct hl_member *hl_node_leader(const struct hl_node *node);
 

@@ -236,6 +236,7 @@ static void committed(struct hl_node *node, hl_index commit)
         HL_ASSERT(!c->leads || node->commit <= node->last); /* N1 */
         pop_backlog(node);
         note_committed_members(node);
+        c->retires |= hl_replica_config_removes(node);
         hl_replica_config_drop_old(node);
     }
     bool proved = settle_reads(node);
@@ -291,13 +292,13 @@ static void carry_out(struct hl_node *node, const struct hl_raft_ready *ready,
     if (ready->append_noop) {
         begin_leading(node, ready->term);
     }
-    if (c->inherits) {
-        c->leader = 0; /* nobody who takes requests yet */
+    if (c->inherits || c->removed) {
+        c->leader = 0; /* nobody who takes requests, as yet or for this node */
     }
     if (ready->config_changed) {
         hl_replica_config_changed(node);
     }
-    for (uint32_t i = 0; i < ready->message_count; i++) {
+    for (uint32_t i = 0; i < ready->message_count && !c->removed; i++) {
         hl_replica_send_message(node, &ready->messages[i]);
     }
     take_reads(node, ready);
@@ -587,6 +588,10 @@ void hl_replica_end(struct hl_node *node)
     struct hl_cluster *c = &node->cluster;
     hl_admin_seed(node);
     hl_replica_propose(node);
+    if (c->retires) {
+        c->retires = false;
+        hl_replica_retire(node);
+    }
     ask_for_proof(node);
     if (c->handing) {
         go_on_handing_over(node);
@@ -648,7 +653,7 @@ void hl_node_tick(struct hl_node *node)
     hl_transfers_tick(node);
     hl_install_tick(node);
     /* While its state is made anew this node does not stand for election. */
-    if ((!c->rebuilding || c->inherits) && now_us(node) >= c->wake_us) {
+    if ((!c->rebuilding || c->inherits) && !c->removed && now_us(node) >= c->wake_us) {
         step(node, (struct hl_raft_event){.type = HL_RAFT_ON_TICK});
     }
     if (c->handing && !c->leads && now_us(node) > c->hand_until_us) {
@@ -667,6 +672,9 @@ uint64_t hl_node_wake_us(const struct hl_node *node)
         return 0;
     }
     uint64_t wake = hl_transfers_wake_us(node);
+    if (c->removed) {
+        return wake;
+    }
     return wake < c->wake_us ? wake : c->wake_us;
 }
 

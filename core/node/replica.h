@@ -48,6 +48,8 @@ struct hl_cluster {
     bool prove;      /* reads need a proof of leadership: it is not the only voter */
     bool rebuilding; /* the state is made anew while raft runs */
     bool inherits;   /* elected, and not all of the log is applied: nothing is executed yet */
+    bool removed;    /* from the group: it sends nothing and takes nothing from others any more */
+    bool retires;    /* that was committed, and is carried out at the end of the iteration */
     bool handing;    /* leadership is being given away: nothing is executed meanwhile */
     hl_peer hand_to;
     uint64_t hand_until_us;
@@ -118,6 +120,12 @@ void hl_replica_config_drop_old(struct hl_node *node);
 
 /* The newest, or NULL. */
 const struct hl_config_at *hl_replica_config_newest(const struct hl_node *node);
+
+/* Is the newest configuration committed, without this node, which an earlier one had? */
+bool hl_replica_config_removes(const struct hl_node *node);
+
+/* This node was removed: write that down, and be silent from now on. */
+void hl_replica_retire(struct hl_node *node);
 
 /* Tell the edge who the members are. */
 void hl_replica_config_changed(struct hl_node *node);

@@ -3,6 +3,7 @@
 
 #include "kit/alloc.h"
 #include "kit/assert.h"
+#include "node/forward.h"
 #include "node/node_internal.h"
 #include "node/wire_raft.h"
 
@@ -131,6 +132,67 @@ bool hl_replica_is_sole(const struct hl_node *node)
     const struct hl_members *members = hl_node_members(node);
     const struct hl_member *self = hl_members_find(members, node->node_id);
     return self != NULL && self->voter && hl_members_voters(members) == 1;
+}
+
+hl_index hl_node_members_index(const struct hl_node *node)
+{
+    const struct hl_config_at *at = hl_replica_config_newest(node);
+    return at != NULL && at->index <= node->commit ? at->index : 0;
+}
+
+static bool names_us(const struct hl_node *node, const struct hl_config_at *at)
+{
+    return hl_members_find(&at->members, node->node_id) != NULL;
+}
+
+bool hl_replica_config_removes(const struct hl_node *node)
+{
+    const struct hl_cluster *c = &node->cluster;
+    const struct hl_config_at *newest = hl_replica_config_newest(node);
+    if (newest == NULL || newest->index > node->commit || names_us(node, newest)) {
+        return false;
+    }
+    for (uint32_t i = 0; i + 1 < c->config_count; i++) {
+        if (names_us(node, &c->configs[i])) {
+            return true;
+        }
+    }
+    return false; /* it waits for the entry that adds it */
+}
+
+void hl_replica_retire(struct hl_node *node)
+{
+    struct hl_cluster *c = &node->cluster;
+    HL_ASSERT(c->live);
+    if (c->removed) {
+        return;
+    }
+    hl_node_log(node, 3,
+                "this node was removed from its cluster: it takes no part any more, and will not "
+                "start again on this directory; to add it anew, empty the directory and start it "
+                "with --join");
+    struct hl_raft_event resign = {.type = HL_RAFT_ON_RESIGN,
+                                   .resign = {.not_before_us = HL_RAFT_NEVER}};
+    hl_err err = hl_replica_step(node, &resign, NULL);
+    HL_ASSERT(err == HL_OK);
+    hl_wal_note_removed(node->wal);
+    c->removed = true;
+    c->leader = 0;
+    hl_forward_leader_changed(node);
+    hl_resume_postponed(node);
+}
+
+void hl_node_told_removed(struct hl_node *node, hl_index index)
+{
+    const struct hl_config_at *newest = hl_replica_config_newest(node);
+    if (node->cluster.live && newest != NULL && index > newest->index && names_us(node, newest)) {
+        hl_replica_retire(node);
+    }
+}
+
+bool hl_node_is_removed(const struct hl_node *node)
+{
+    return node->cluster.removed;
 }
 
 bool hl_node_leads(const struct hl_node *node)

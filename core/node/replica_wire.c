@@ -211,7 +211,7 @@ void hl_node_peer_message(struct hl_node *node, hl_peer from, struct hl_slice by
 {
     struct hl_wire_frame frame;
     struct hl_errmsg msg = {{0}};
-    if (!node->cluster.live) {
+    if (!node->cluster.live || node->cluster.removed) {
         return;
     }
     if (hl_wire_decode(bytes, &frame, &msg) != HL_OK) {

@@ -23,11 +23,13 @@
  *
  *   HELLO       u8 flags (1: is a reply, 2: the directory is empty, 4: the receiver is a member),
  *               texts: name, Raft address, client address, why the receiver is refused; u16 count,
- *               then texts: the names of the founders as the sender was told them; u32 feature
- * level that the sender understands RAFT        a message of core/raft, see wire_raft.c; an APPEND
- * carries its entries SNAP_CHUNK  u64 label index, u64 label term, u64 size of the file, u64
- * offset, then bytes SNAP_REPLY  u64 label index, u64 label term, u64 next offset wanted, u8 enum
- * hl_snap_answer, text: why it was refused
+ *               then texts: the names of the founders as the sender was told them; u32 the
+ *               feature level that the sender understands; u64 the committed entry that names
+ *               the sender's members, 0 when it does not know
+ *   RAFT        a message of core/raft, see wire_raft.c; an APPEND carries its entries
+ *   SNAP_CHUNK  u64 label index, u64 label term, u64 size of the file, u64 offset, then bytes
+ *   SNAP_REPLY  u64 label index, u64 label term, u64 next offset wanted, u8 enum hl_snap_answer,
+ *               text: why it was refused
  *
  * Pure: decoding looks at nothing beyond the slice it is given, allocates nothing, and what it
  * returns are views into that slice.
@@ -78,6 +80,7 @@ struct hl_hello {
     struct hl_slice name, raft_addr, client_addr;
     struct hl_slice refusal; /* why there will be no connection; "" when there will */
     uint32_t level;          /* feature level that the sender understands */
+    hl_index members_index;  /* committed entry that tells whether the receiver is one; 0: none */
     uint32_t peer_count;
     struct hl_slice peers[HL_MEMBERS_MAX]; /* names of the founders, the sender's own too */
 };

@@ -188,6 +188,7 @@ static void give_self(void *ctx, struct hl_peers_self *out)
         .client_addr = boot->self.client_addr,
         .level = hl_level_own(node),
         .list_count = boot->count,
+        .members_index = cluster->begun && !node->loading ? hl_node_members_index(node) : 0,
     };
     memcpy(out->cluster_id, node->cluster_id, sizeof out->cluster_id);
     for (uint32_t i = 0; i < boot->count; i++) {
@@ -239,6 +240,20 @@ static void on_answer(void *ctx, const char *name, const struct hl_wire_frame *f
         hl_boot_answered(&cluster->boot, name, frame, hello);
     } else {
         hl_boot_unanswered(&cluster->boot, name, why);
+    }
+}
+
+static void on_greeted(void *ctx, hl_peer from, const struct hl_hello *hello)
+{
+    struct hl_cluster_edge *cluster = ctx;
+    hl_orders_announced(cluster->server->orders, from, hello);
+}
+
+static void on_told(void *ctx, const struct hl_hello *hello)
+{
+    struct hl_cluster_edge *cluster = ctx;
+    if (cluster->begun && !is_starting(cluster->server->node) && !hello->member) {
+        hl_node_told_removed(cluster->server->node, hello->members_index);
     }
 }
 
@@ -446,7 +461,7 @@ static void look_for_leader(struct hl_cluster_edge *cluster)
     const struct hl_server *server = cluster->server;
     uint64_t now_us = server->world.mono_us(cluster->server);
     if (!cluster->begun || server->node->loading || hl_node_members(server->node)->count == 0 ||
-        hl_raft_leader(&server->node->raft) != 0) {
+        hl_raft_leader(&server->node->raft) != 0 || hl_node_is_removed(server->node)) {
         cluster->leaderless_us = 0;
         return;
     }
@@ -503,6 +518,8 @@ static hl_err make_peers(struct hl_cluster_edge *cluster, struct hl_errmsg *msg)
         .answer = on_answer,
         .asked = on_asked,
         .level = on_level,
+        .greeted = on_greeted,
+        .told = on_told,
         .log = on_log,
     };
     struct hl_peers_options options = {

@@ -54,6 +54,13 @@ hl_err hl_identity_give(struct hl_server *server, struct hl_errmsg *msg)
 {
     struct hl_wal *wal = server->wal;
     const struct hl_wal_meta *meta = hl_wal_meta(wal);
+    if (meta->removed) {
+        return hl_fail(
+            msg, HL_EINVAL,
+            "this node was removed from its cluster, so its data may not be used again: "
+            "to add it anew, empty the directory and start it with --join; `helios dump` "
+            "shows what it holds");
+    }
     bool raft = hl_config_bool(server->config, HL_CFG_RAFT);
     bool empty = hl_boot_is_new(wal);
     unsigned char cluster_id[ID_SIZE];

@@ -10,7 +10,8 @@
  * and the rest is on disk before this returns, since others are told of it.
  *
  * Sets server->barred when the log is not synced for each write and the machine was booted since:
- * entries that this node has acknowledged may be gone.  Errors as hl_wal_flush().
+ * entries that this node has acknowledged may be gone.  HL_EINVAL when the node was removed from
+ * its cluster, else errors as hl_wal_flush().
  *
  * For tests only: HELIOS_TEST_BOOT_ID (32 hexadecimal digits) in the environment is taken for the
  * kernel's boot id, so that a restart looks like that of the machine.

@@ -4,6 +4,9 @@
 
 static const char *state_name(const struct hl_node *node)
 {
+    if (hl_node_is_removed(node)) {
+        return "Removed";
+    }
     switch (hl_raft_role(&node->raft)) {
     case HL_RAFT_LEADER:
         return "Leader";

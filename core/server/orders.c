@@ -18,8 +18,17 @@ enum order_state {
     ORDER_HANDING,    /* leadership to another node */
 };
 
+/* Where a node says that it is reached. */
+struct announced {
+    hl_peer id; /* 0: nothing */
+    char name[HL_MEMBER_NAME_MAX + 1];
+    char raft_addr[HL_MEMBER_ADDR_MAX + 1];
+    char client_addr[HL_MEMBER_ADDR_MAX + 1];
+};
+
 struct hl_orders {
     struct hl_server *server;
+    struct announced announced[HL_MEMBERS_MAX];
     enum order_state state;
     char name[HL_MEMBER_NAME_MAX + 1];
     char address[HL_MEMBER_ADDR_MAX + 1];
@@ -141,11 +150,109 @@ static const struct hl_member *find_named(const struct hl_members *members, cons
     return NULL;
 }
 
+/* --- addresses that changed ------------------------------------------------------------------- */
+
+static bool copy_text(struct hl_slice text, char *out, size_t size)
+{
+    if (text.len == 0 || text.len >= size) {
+        return false;
+    }
+    memcpy(out, text.ptr, text.len);
+    out[text.len] = '\0';
+    return true;
+}
+
+/* The place of `id` in the table, or a free one; NULL when it is full of others. */
+static struct announced *place_of(struct hl_orders *orders, hl_peer id)
+{
+    struct announced *free_place = NULL;
+    for (int i = 0; i < HL_MEMBERS_MAX; i++) {
+        if (orders->announced[i].id == id) {
+            return &orders->announced[i];
+        }
+        if (orders->announced[i].id == 0) {
+            free_place = &orders->announced[i];
+        }
+    }
+    return free_place;
+}
+
+void hl_orders_announced(struct hl_orders *orders, hl_peer from, const struct hl_hello *hello)
+{
+    struct announced *at = place_of(orders, from);
+    if (at == NULL || hl_members_find(hl_node_members(orders->server->node), from) == NULL) {
+        return;
+    }
+    struct announced news = {.id = from};
+    bool known = copy_text(hello->name, news.name, sizeof news.name) &&
+                 copy_text(hello->raft_addr, news.raft_addr, sizeof news.raft_addr) &&
+                 copy_text(hello->client_addr, news.client_addr, sizeof news.client_addr);
+    *at = known ? news : (struct announced){0};
+}
+
+/* Put what the node says of itself into the members; false when they say so already. */
+static bool update(struct hl_members *members, const struct announced *said)
+{
+    const struct hl_member *m = hl_members_find(members, said->id);
+    if (said->id == 0 || m == NULL || strcmp(m->name, said->name) != 0 ||
+        (strcmp(m->raft_addr, said->raft_addr) == 0 &&
+         strcmp(m->client_addr, said->client_addr) == 0)) {
+        return false;
+    }
+    return hl_members_put(members, said->id, m->voter, hl_slice_of(said->name),
+                          hl_slice_of(said->raft_addr), hl_slice_of(said->client_addr)) == HL_OK;
+}
+
+/* This node's own addresses may have changed, too. */
+static void announce_self(struct hl_orders *orders)
+{
+    struct hl_server *server = orders->server;
+    struct announced *at = place_of(orders, server->node->node_id);
+    if (at != NULL && server->options.client_addr[0] != '\0') {
+        at->id = server->node->node_id;
+        (void)snprintf(at->name, sizeof at->name, "%s",
+                       hl_config_text(server->config, HL_CFG_RAFT_NODE_ID));
+        (void)snprintf(at->raft_addr, sizeof at->raft_addr, "%s",
+                       hl_config_raft_address(server->config));
+        (void)snprintf(at->client_addr, sizeof at->client_addr, "%s", server->options.client_addr);
+    }
+}
+
+static bool may_change(struct hl_node *node, const struct hl_members *members)
+{
+    struct hl_raft_config config = hl_replica_config_of(members);
+    return hl_raft_may_config(&node->raft, &config) == HL_OK;
+}
+
+static void follow_addresses(struct hl_orders *orders)
+{
+    struct hl_node *node = orders->server->node;
+    announce_self(orders);
+    for (int i = 0; i < HL_MEMBERS_MAX; i++) {
+        const struct announced *said = &orders->announced[i];
+        struct hl_members members = *hl_node_members(node);
+        struct hl_errmsg msg = {0};
+        bool here = said->id == node->node_id || /* or what it said may be out of date */
+                    hl_cluster_reaches(orders->server, said->id, HL_PEER_RAFT);
+        if (here && update(&members, said) && may_change(node, &members) &&
+            change(orders, &members, &msg)) {
+            hl_node_log(node, 2, "node %s is at %s now, for clients at %s", said->name,
+                        said->raft_addr, said->client_addr);
+            return; /* one change at a time */
+        }
+    }
+}
+
+/* --- each cron -------------------------------------------------------------------------------- */
+
 void hl_orders_cron(struct hl_orders *orders)
 {
     struct hl_node *node = orders->server->node;
-    if (orders->state != ORDER_NONE || node->loading || !hl_node_leads(node) ||
-        !hl_config_bool(orders->server->config, HL_CFG_RAFT_AUTO_PROMOTE)) {
+    if (orders->state != ORDER_NONE || node->loading || !hl_node_leads(node)) {
+        return;
+    }
+    follow_addresses(orders);
+    if (!hl_config_bool(orders->server->config, HL_CFG_RAFT_AUTO_PROMOTE)) {
         return;
     }
     struct hl_members members = *hl_node_members(node);
@@ -156,9 +263,8 @@ void hl_orders_cron(struct hl_orders *orders)
             continue;
         }
         m->voter = true;
-        struct hl_raft_config config = hl_replica_config_of(&members);
         struct hl_errmsg msg = {0};
-        if (hl_raft_may_config(&node->raft, &config) == HL_OK && change(orders, &members, &msg)) {
+        if (may_change(node, &members) && change(orders, &members, &msg)) {
             hl_node_log(node, 2, "node %s has caught up and votes from now on", m->name);
         }
         return; /* one voter changes at a time */
@@ -188,6 +294,11 @@ static bool is_unfit(struct hl_orders *orders, const struct hl_wire_frame *frame
         (void)hl_fail(msg, HL_EINVAL,
                       "ERR the node at %.80s has data of its own; it must start with an empty "
                       "directory",
+                      orders->address);
+    } else if (!hello->empty && hl_members_find(hl_node_members(node), frame->from) == NULL) {
+        (void)hl_fail(msg, HL_EINVAL,
+                      "ERR the node at %.80s was a member of this cluster before: empty its "
+                      "directory, it is a new node then",
                       orders->address);
     } else if (hello->empty && hello->peer_count != 0) {
         (void)hl_fail(msg, HL_EINVAL,
@@ -275,16 +386,6 @@ static struct hl_orders *may_order(struct hl_call *call)
         return NULL;
     }
     return server->orders;
-}
-
-static bool copy_text(struct hl_slice text, char *out, size_t size)
-{
-    if (text.len == 0 || text.len >= size) {
-        return false;
-    }
-    memcpy(out, text.ptr, text.len);
-    out[text.len] = '\0';
-    return true;
 }
 
 static void cmd_add(struct hl_call *call)

@@ -32,4 +32,8 @@ bool hl_orders_answer(struct hl_orders *orders, const char *name, const struct h
 extern const struct hl_command_row hl_commands_raft[];
 extern const size_t hl_commands_raft_count;
 
+/* A node has connected and says where it is reached.  When it is a member that the leader's list
+ * has elsewhere, the leader makes an entry of it, so that all learn it and keep it. */
+void hl_orders_announced(struct hl_orders *orders, hl_peer from, const struct hl_hello *hello);
+
 #endif

@@ -59,6 +59,7 @@ void peers_make_hello(struct hl_peers *peers, const struct hl_peers_self *self, 
                              .client_addr = hl_slice_of(self->client_addr),
                              .refusal = hl_slice_of(busy ? "it is loading its data" : why),
                              .level = self->level,
+                             .members_index = self->members_index,
                              .peer_count = self->list_count};
     for (uint32_t i = 0; i < self->list_count; i++) {
         hello.peers[i] = hl_slice_of(self->list[i]);

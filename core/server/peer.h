@@ -31,10 +31,11 @@ struct hl_peers_self {
     unsigned char cluster_id[16]; /* all zero: of none yet */
     hl_peer id;
     uint64_t incarnation;
-    bool empty;     /* nothing is in its log */
-    bool loading;   /* it cannot say yet who its members are */
-    bool waiting;   /* without a cluster, it takes the one of whoever was told to add it */
-    uint32_t level; /* feature level that it understands (node/level.h) */
+    bool empty;             /* nothing is in its log */
+    bool loading;           /* it cannot say yet who its members are */
+    bool waiting;           /* without a cluster, it takes the one of whoever was told to add it */
+    uint32_t level;         /* feature level that it understands (node/level.h) */
+    hl_index members_index; /* the committed entry that names its members; 0: not known */
     const char *name, *raft_addr, *client_addr;
     uint32_t list_count; /* names of the founders, its own among them; 0: knows of none */
     const char *list[HL_MEMBERS_MAX];
@@ -57,6 +58,10 @@ struct hl_peers_hooks {
     void (*asked)(void *ctx, const struct hl_wire_frame *frame, const struct hl_hello *hello);
     /* A known node said which feature level it understands.  May be NULL. */
     void (*level)(void *ctx, hl_peer peer, uint32_t level);
+    /* A node has connected, and says this of itself.  May be NULL. */
+    void (*greeted)(void *ctx, hl_peer from, const struct hl_hello *hello);
+    /* A node that this one has connected to answered; of the same cluster.  May be NULL. */
+    void (*told)(void *ctx, const struct hl_hello *hello);
     void (*log)(void *ctx, int level, const char *line);
 };
 

@@ -148,6 +148,9 @@ static void on_hello(struct peer_link *link, const struct hl_wire_frame *frame)
     link->incarnation = frame->incarnation;
     link->body_max = HL_FRAME_BODY_MAX;
     link->owner = peer;
+    if (peers->hooks.greeted != NULL) {
+        peers->hooks.greeted(peers->hooks.ctx, frame->from, &hello);
+    }
     HL_ASSERT(peers->stranger_count > 0);
     peers->stranger_count--;
     take_place(peer, link);

@@ -143,6 +143,9 @@ static void on_hello(struct peer_line *line, struct peer_link *link,
               "connected to node %s at %s [%s]", line->name, line->address,
               peer_class_name(line->peer_class));
     line->trouble[0] = '\0';
+    if (line->peers->hooks.told != NULL) {
+        line->peers->hooks.told(line->peers->hooks.ctx, &hello);
+    }
 }
 
 static void on_frame(struct peer_link *link, const struct hl_wire_frame *frame,

@@ -149,6 +149,7 @@ void hl_wal_encode_meta(char *out, const struct hl_wal_meta *meta)
     hl_put_le64(out + 88, meta->salt);
     memcpy(out + 96, meta->boot_id, sizeof meta->boot_id);
     hl_put_le64(out + 112, meta->committed);
+    hl_put_le32(out + 120, meta->removed);
     end_block(out, HL_WAL_META_SIZE);
 }
 
@@ -169,7 +170,8 @@ hl_err hl_wal_decode_meta(const char *bytes, size_t len, struct hl_wal_meta *out
                                .base_term = hl_get_le64(bytes + 72),
                                .watermark = hl_get_le64(bytes + 80),
                                .salt = hl_get_le64(bytes + 88),
-                               .committed = hl_get_le64(bytes + 112)};
+                               .committed = hl_get_le64(bytes + 112),
+                               .removed = hl_get_le32(bytes + 120) != 0};
     memcpy(meta.cluster_id, bytes + 16, sizeof meta.cluster_id);
     memcpy(meta.boot_id, bytes + 96, sizeof meta.boot_id);
     *out = meta;

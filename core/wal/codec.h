@@ -54,6 +54,7 @@ struct hl_wal_meta {
     hl_index watermark;
     uint64_t salt;
     unsigned char boot_id[16];
+    bool removed;       /* from its cluster: nobody may use this log as a voter again */
     hl_index committed; /* up to here the log was known to be committed; at least that */
 };
 

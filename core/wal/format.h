@@ -32,7 +32,7 @@
  *    88  8  salt
  *    96 16  boot id of the kernel that wrote this
  *   112  8  an entry that was known to be committed, 0: none
- *   120  4  0
+ *   120  4  1: this node was removed from its cluster and never votes again; else 0
  *   124  4  CRC-32C of bytes 0..123
  *
  * Rules of validity

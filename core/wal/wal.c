@@ -281,6 +281,13 @@ void hl_wal_note_committed(struct hl_wal *wal, hl_index index)
     }
 }
 
+void hl_wal_note_removed(struct hl_wal *wal)
+{
+    HL_ASSERT(wal->lock != -1);
+    wal->meta.removed = true;
+    hl_wal_pending(wal)->has_meta = true;
+}
+
 hl_err hl_wal_flush(struct hl_wal *wal, struct hl_errmsg *msg)
 {
     HL_ASSERT(wal->out == 0);

@@ -2,6 +2,7 @@
 Method: real processes on loopback.  Their disk forgets what was not synced when they are killed,
 and HELIOS_TEST_BOOT_ID makes a restart look like one of the machine."""
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -10,12 +11,13 @@ import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "../support"))
-from cluster import Cluster  # noqa: E402
+from cluster import DROPDISK, Cluster  # noqa: E402
 from resp_client import Client, Error  # noqa: E402
-from server import program  # noqa: E402
+from server import free_port, program  # noqa: E402
 
 TOOL = os.path.join(os.path.dirname(program()), "helios")
 CHANGE_S_MAX = 20
+MARK = "HELIOS_TEST_OWN_MOUNTS"
 
 ELECTION = ["--election-timeout", "500ms"]
 
@@ -38,6 +40,11 @@ def change(cluster, *words):
             if time.monotonic() > until:
                 raise AssertionError(f"{words}: {e}\n{cluster.describe()}") from None
             time.sleep(0.05)
+
+
+def mount(folder, mib, *options):
+    subprocess.run(["mount", "-t", "tmpfs", "-o", ",".join([*options, f"size={mib}m"]), "tmpfs",
+                    folder], check=True)
 
 
 def boot(nodes, number):
@@ -255,6 +262,145 @@ class Snapshots(unittest.TestCase):
                 ask(leader, "RAFT.SNAPSHOT", timeout=30)
             self.assertIn("NOQUORUM", str(refused.exception))
 
+    def lag(self, cluster, node, count, size):
+        """Let a node miss so much that the others have dropped it from their logs."""
+        leader = cluster.await_leader()
+        if leader is node:
+            ask(leader, "RAFT.TRANSFER")
+            leader = cluster.await_leader()
+        node.kill()
+        conn = Client(leader.port, 60)
+        self.addCleanup(conn.close)
+        for n in range(count):
+            conn("SET", f"big{n}", os.urandom(size // 2).hex())
+        for other in cluster.nodes:
+            if other is not node:
+                ask(other, "RAFT.SNAPSHOT", timeout=60)
+        return leader
+
+    def test_a_slow_disk_does_not_stop_a_node_that_receives_a_snapshot(self):
+        with Cluster(3, *ELECTION, "--log-segment-size", "1mb") as cluster:
+            slow = cluster.nodes[0]
+            leader = self.lag(cluster, slow, 400, 100000)
+            slow.env.update(LD_PRELOAD=DROPDISK, DISKSLOW_US="500000")
+            slow.start()
+            cluster.await_info(slow, "is sent a snapshot",
+                               lambda info: "receiving the snapshot" in slow.log())
+            # 40 MB are five syncs of half a second, whoever waits for them.
+            conn, longest = Client(slow.port, 60), 0.0
+            self.addCleanup(conn.close)
+            until = time.monotonic() + 1.8
+            while time.monotonic() < until:
+                begin = time.monotonic()
+                conn("PING")
+                longest = max(longest, time.monotonic() - begin)
+                time.sleep(0.005)
+            self.assertNotIn("is installed", slow.log())
+            self.assertLess(longest, 0.3, "the loop waited for the disk")
+            print(f"     longest PING beside syncs of 500 ms: {longest * 1000:.0f} ms")
+            cluster.await_info(slow, "has installed it",
+                               lambda info: "is installed" in slow.log())
+            cluster.await_equal(60)
+            self.assertEqual(ask(slow, "GET", "big399"), ask(leader, "GET", "big399"))
+
+    def test_a_snapshot_that_does_not_fit_is_refused_until_it_does(self):
+        with Cluster(3, *ELECTION, "--log-segment-size", "1mb") as cluster:
+            small = cluster.nodes[0]
+            cluster.await_leader()
+            ask(cluster.await_leader(), "SET", "before", 1)
+            cluster.await_equal()
+            ask(small, "RAFT.SNAPSHOT")
+            leader = self.lag(cluster, small, 300, 100000)
+            kept = small.dir + ".kept"
+            os.rename(small.dir, kept)
+            self.addCleanup(shutil.rmtree, kept, True)
+            os.mkdir(small.dir)
+            mount(small.dir, 8)
+            self.addCleanup(subprocess.run, ["umount", "-l", small.dir], check=False)
+            for name in os.listdir(kept):
+                shutil.copy(os.path.join(kept, name), small.dir)
+            small.start()
+            cluster.await_info(small, "refuses it again and again",
+                               lambda info: int(info.get("raft_snapshots_refused", 0)) >= 2)
+            self.assertIn("No space", small.info()["raft_snapshot_trouble"])
+            self.assertEqual(small.log().count("is refused"), 1, "it says so once")
+            conn = Client(small.port, 10)
+            self.addCleanup(conn.close)
+            conn("CLIENT", "CONSISTENCY", "stale")
+            self.assertEqual(conn("GET", "before"), "1")
+            mount(small.dir, 200, "remount")
+            cluster.await_equal(60)
+            self.assertEqual(ask(small, "GET", "big299"), ask(leader, "GET", "big299"))
+            self.assertEqual(small.info()["raft_snapshot_trouble"], "")
+
+
+class Members(unittest.TestCase):
+    """What members are told of one another after a change."""
+
+    def test_a_removed_node_learns_it_and_never_starts_again(self):
+        with Cluster(3, *ELECTION) as cluster:
+            leader = cluster.await_leader()
+            away, present = (node for node in cluster.nodes if node is not leader)
+            away.kill()
+            change(cluster, "RAFT.REMOVE", away.id)
+            away.start()
+            cluster.await_info(away, "learns that it was removed",
+                               lambda info: info.get("raft_state") == "Removed")
+            self.assertIn("was removed from its cluster", away.log())
+            self.assertEqual(away.stop(), 0)
+            away.spawn()
+            self.assertEqual(away.process.wait(20), 1)
+            self.assertIn("empty the directory and start it with --join", away.log())
+            cluster.nodes.remove(away)
+            change(cluster, "RAFT.REMOVE", leader.id)  # from two to one, and the leader goes
+            cluster.nodes.remove(leader)
+            cluster.await_info(leader, "learns that it was removed",
+                               lambda info: info.get("raft_state") == "Removed")
+            self.assertEqual(ask(present, "SET", "k", "v"), "OK")
+            leader.close()
+            away.wipe()
+            away.how, away.peers = ["--join"], ""
+            away.start()
+            cluster.nodes.append(away)
+            change(cluster, "RAFT.ADD", away.id, away.raft_address)
+            cluster.await_equal()
+            self.assertEqual(ask(away, "GET", "k"), "v")
+
+    def test_a_node_with_data_of_this_cluster_is_not_added_again(self):
+        with Cluster(3, *ELECTION) as cluster:
+            leader = cluster.await_leader()
+            gone = next(node for node in cluster.nodes if node is not leader)
+            gone.pause()
+            change(type("rest", (), {"await_leader": lambda: leader}), "RAFT.REMOVE", gone.id)
+            gone.resume()
+            with self.assertRaises(Error) as refused:
+                ask(leader, "RAFT.ADD", gone.id, gone.raft_address)
+            self.assertIn("empty its directory", str(refused.exception))
+
+    def test_a_node_that_moved_is_found_by_clients_and_members(self):
+        with Cluster(3, *ELECTION, "--follower-writes", "redirect") as cluster:
+            leader = cluster.await_leader()
+            moved = next(node for node in cluster.nodes if node is not leader)
+            moved.kill()
+            moved.port, moved.raft_port = free_port(), free_port()
+            moved.start()
+            cluster.await_caught_up(moved)
+            for node in cluster.nodes:
+                cluster.await_info(node, "knows the new address", lambda info: node is moved or any(
+                    f"addr={moved.raft_address}," in value for name, value in info.items()
+                    if name.startswith("raft_peer")))
+            self.assertEqual(ask(leader, "RAFT.TRANSFER", moved.id), "OK")
+            self.assertIs(cluster.await_leader(), moved)
+            other = next(node for node in cluster.nodes if node is not moved)
+            with self.assertRaises(Error) as sent:
+                ask(other, "SET", "k", "v")
+            self.assertTrue(str(sent.exception).endswith(f"127.0.0.1:{moved.port}"),
+                            str(sent.exception))
+
 
 if __name__ == "__main__":
+    if MARK not in os.environ:  # small disks are mounted where nobody else sees them
+        user = [] if os.geteuid() == 0 else ["--map-root-user"]
+        os.environ[MARK] = "1"
+        os.execvp("unshare", ["unshare", "--mount", *user, sys.executable, *sys.argv])
     unittest.main()

@@ -85,7 +85,8 @@ Test(wire, another_version_is_refused_naming_both)
 
 Test(wire, a_hello_is_read_as_it_was_written_and_refused_when_cut)
 {
-    struct hl_hello hello = {.reply = true,
+    struct hl_hello hello = {.members_index = 77,
+                             .reply = true,
                              .empty = true,
                              .name = hl_slice_of("node-1"),
                              .raft_addr = hl_slice_of("10.0.0.1:7000"),
@@ -97,7 +98,7 @@ Test(wire, a_hello_is_read_as_it_was_written_and_refused_when_cut)
     hl_hello_encode(&hello, &body);
     struct hl_hello read;
     cr_assert(hl_hello_decode(hl_buf_view(&body), &read));
-    cr_assert(read.reply && read.empty && !read.member);
+    cr_assert(read.reply && read.empty && !read.member && read.members_index == 77);
     cr_assert(hl_slice_equal(read.refusal, hello.refusal));
     cr_assert(hl_slice_equal(read.name, hello.name));
     cr_assert(hl_slice_equal(read.raft_addr, hello.raft_addr));
