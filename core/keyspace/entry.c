@@ -162,6 +162,13 @@ void *hl_entry_module_value(const struct hl_entry *entry)
     return value;
 }
 
+void hl_entry_module_set(struct hl_entry *entry, void *type, void *value)
+{
+    HL_ASSERT(entry->kind == HL_KIND_MODULE);
+    memcpy(hl_entry_value(entry), &type, sizeof type);
+    memcpy(hl_entry_value(entry) + sizeof value, &value, sizeof value);
+}
+
 void *hl_entry_module_swap(struct hl_entry *entry, void *value)
 {
     void *old = hl_entry_module_value(entry);

@@ -322,6 +322,10 @@ void *hl_entry_module_type(const struct hl_entry *entry);
 /* The module value itself; the entry keeps it. */
 void *hl_entry_module_value(const struct hl_entry *entry);
 
+/* Put a value of another type in place of the module value, which is not ended: for a module that
+ * is swapped. */
+void hl_entry_module_set(struct hl_entry *entry, void *type, void *value);
+
 /* Put `value`, of the same type, in place of the module value; returns the old one, which the
  * caller owns. */
 void *hl_entry_module_swap(struct hl_entry *entry, void *value);

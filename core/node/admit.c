@@ -172,6 +172,14 @@ static unsigned slot_of(const struct hl_command *cmd, int argc, const struct hl_
 static bool leader_ok(struct hl_node *node, struct hl_session *session,
                       const struct hl_command *cmd, int argc, const struct hl_slice *argv)
 {
+    const struct hl_stop *stop = hl_node_stopped(node);
+    if (stop != NULL && hl_reveals(cmd) && !hl_admit_writes(node, session, cmd)) {
+        hl_write_error_printf(&session->writer,
+                              "MASTERDOWN this server has stopped applying the log at entry %llu, "
+                              "ask another one. The reason: %s",
+                              (unsigned long long)stop->index, stop->why);
+        return false;
+    }
     if (session->read_id != 0) { /* it has waited for too long: hl_replica_postpones() */
         hl_replica_forget_reader(node, session);
         return refuse(session, "NOQUORUM no leader confirms that this server is up to date; try "

@@ -21,6 +21,7 @@
 #include "node/wire.h"
 
 struct hl_node;
+struct hl_stop;
 
 /* What happens to a write that a client sends to a node which does not lead. */
 enum hl_follower_writes {
@@ -109,6 +110,9 @@ void hl_node_told_removed(struct hl_node *node, hl_index index);
 
 /* True once this node knows that it was removed. */
 bool hl_node_is_removed(const struct hl_node *node);
+
+/* Why this node applies no more entries, or NULL; valid until the next call. */
+const struct hl_stop *hl_node_stopped(const struct hl_node *node);
 
 /* The leader as far as this node knows, or NULL; valid until the next call. */
 const struct hl_member *hl_node_leader(const struct hl_node *node);

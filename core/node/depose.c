@@ -7,6 +7,7 @@
  * nothing.
  */
 #include "kit/assert.h"
+#include "node/barrier.h"
 #include "node/forward.h"
 #include "node/node_internal.h"
 #include "raft/mutant.h"
@@ -134,6 +135,7 @@ void hl_replica_depose(struct hl_node *node)
         forget_undone(node, HL_LIST_ENTRY(it, struct hl_session, waiting));
     }
     hl_forward_deposed(node);
+    hl_barrier_deposed(node);
     if (node->blocked_count != 0) {
         end_blocked(node);
     }

@@ -5,6 +5,7 @@
 #include "command/args.h"
 #include "kit/assert.h"
 #include "node/admit.h"
+#include "node/barrier.h"
 #include "node/forward.h"
 #include "node/node_internal.h"
 #include "raft/mutant.h"
@@ -270,6 +271,10 @@ enum hl_exec_result hl_node_execute(struct hl_node *node, struct hl_session *ses
         return HL_EXEC_POSTPONE;
     }
     if (cmd != NULL && hl_admit_crowded(node, session, cmd)) {
+        session->flags |= HL_SESSION_POSTPONED;
+        return HL_EXEC_POSTPONE;
+    }
+    if (cmd != NULL && node->barrier != NULL && hl_barrier_holds(node, session, cmd)) {
         session->flags |= HL_SESSION_POSTPONED;
         return HL_EXEC_POSTPONE;
     }

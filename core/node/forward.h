@@ -10,7 +10,8 @@
  * Messages (bodies of HL_FRAME_FORWARD and HL_FRAME_FORWARD_REPLY; little-endian; texts are u16
  * length and bytes):
  *
- *   to the leader     u8 1 REQUEST, u64 handle, u64 seq, u32 database, u8 protocol, u8 disturbed,
+ *   to the leader     u8 1 REQUEST, u64 handle, u64 seq, u32 database, u8 protocol, u8 flags (1
+ *                     disturbed, 4 local),
  *                     text user, text client, text client session, u32 argc, argc times u32 length
  * and bytes u8 2 END, u64 handle: the client has gone to the client     u8 1 REPLY, u64 handle, u64
  * answered, u64 offset, u64 index, u32 database, u8 flags, text client session, bytes to the end:
@@ -61,6 +62,7 @@ struct hl_forward_msg {
     int proto;
     struct hl_slice user, client;
     struct hl_slice once; /* id of the client session (once.h), or empty */
+    bool local;           /* the client is on the machine of its node, which says so */
     bool disturbed;       /* what the session watched at another leader may have changed */
     int argc;
     const struct hl_slice *argv;

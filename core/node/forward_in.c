@@ -316,6 +316,8 @@ static void take_request(struct hl_node *node, hl_peer from, const struct hl_for
     guest->taken = msg->seq;
     node->forwarding->stats.received++;
     struct hl_session *session = guest->session;
+    session->flags = msg->local ? session->flags | HL_SESSION_LOCAL
+                                : session->flags & ~(uint32_t)HL_SESSION_LOCAL;
     if (msg->disturbed) {
         session->flags |= HL_SESSION_DIRTY_CAS;
     }

@@ -217,6 +217,7 @@ static bool send_request(struct hl_node *node, struct hl_line *line, struct hl_f
         .user = hl_slice_of(hl_session_user_name(session)),
         .client = hl_slice_of(session->addr),
         .once = {.ptr = session->once_id, .len = session->once_id_len},
+        .local = (session->flags & HL_SESSION_LOCAL) != 0,
         .disturbed = line->disturbed,
         .argc = request->argc,
         .argv = request->argv,

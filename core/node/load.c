@@ -2,7 +2,8 @@
  * or with a received snapshot; a slice at a time.
  *
  * Applying is deterministic (PROTOCOL section 2): effects run as commands marked replicated,
- * without expiry, rights or limits, and an effect that answers with an error stops the node (N4).
+ * without expiry, rights or limits; at an effect that answers with an error the node stops (N4,
+ * stopped.c), and one that is alone in its group does not start.
  */
 #include "command/effect.h"
 #include "kit/alloc.h"
@@ -21,7 +22,9 @@ struct hl_loader {
     struct hl_node *node;
     struct hl_errmsg *msg;
     hl_err err;
-    int left; /* entries of the running slice */
+    bool begun;      /* a part of the entry that failed was applied */
+    bool log_failed; /* it could not be read */
+    int left;        /* entries of the running slice */
 };
 
 static struct hl_loader *loader_of(struct hl_node *node)
@@ -65,13 +68,16 @@ static hl_err apply_effect(struct hl_node *node, const struct hl_wal_entry *entr
     }
     hl_buf_clear(&loader->scratch);
     loader->session->db = effect->db;
+    /* Orders (MODULE, ACL) change nothing when they fail; of others that cannot be told. */
+    loader->begun = loader->begun || (cmd->flags & HL_CMD_LOGGED) == 0;
     if (!hl_node_call(node, loader->session, cmd, effect->argc, effect->argv,
                       &loader->session->writer,
                       HL_CALL_REPLICATED | HL_CALL_NESTED | HL_CALL_DENY_BLOCK)) {
+        bool busy = loader->scratch.len > 6 && memcmp(loader->scratch.ptr, "-BUSY ", 6) == 0;
         return hl_fail(
-            msg, HL_ECORRUPT, "entry %llu cannot be applied: %.*s answered %.*s",
+            msg, busy ? HL_EBUSY : HL_ECORRUPT, "entry %llu cannot be applied: %.*s answered %.*s",
             (unsigned long long)entry->index, (int)effect->argv[0].len, effect->argv[0].ptr,
-            loader->scratch.len < 100 ? (int)loader->scratch.len : 100, loader->scratch.ptr);
+            loader->scratch.len < 220 ? (int)loader->scratch.len : 220, loader->scratch.ptr);
     }
     return HL_OK;
 }
@@ -98,6 +104,7 @@ hl_err hl_node_apply(struct hl_node *node, const struct hl_wal_entry *entry, str
     hl_unit_begin(node);
     node->ks.gate_index = 0;
     node->applying = true;
+    loader_of(node)->begun = false;
     struct hl_effect_reader effect = {.body = entry->body};
     hl_err err = HL_OK;
     while ((err = hl_effect_next(&effect)) == HL_OK) {
@@ -145,6 +152,7 @@ static hl_err replay(struct hl_node *node, hl_index target, uint64_t budget_us,
         loader->msg = msg;
         loader->err = HL_OK;
         hl_err err = hl_wal_read(node->wal, node->last + 1, target, on_entry, loader, msg);
+        loader->log_failed = err != HL_OK && loader->err == HL_OK;
         err = err != HL_OK ? err : loader->err;
         if (err != HL_OK) {
             return err == HL_ENOENT ? HL_ECORRUPT : err;
@@ -279,27 +287,49 @@ hl_err hl_node_load_step(struct hl_node *node, int64_t budget_us, struct hl_errm
 
 /* --- while raft runs -------------------------------------------------------------------------- */
 
-static bool apply_up_to(struct hl_node *node, hl_index target, uint64_t budget_us)
+/* replay() of what is in the log; an entry that cannot be applied is noted (N4). */
+static hl_err replay_or_stop(struct hl_node *node, hl_index target, uint64_t budget_us)
 {
     struct hl_errmsg msg = {{0}};
     hl_err err = replay(node, target, budget_us, &msg);
-    if (err == HL_ENOENT) {
-        return false;
+    if (node->cluster.stop.index != 0 && node->last >= node->cluster.stop.index) {
+        hl_stop_passed(node);
     }
-    if (err != HL_OK) { /* N4 */
+    if (loader_of(node)->log_failed) { /* that is the disk's affair, not the entry's */
         node->world->fatal(node->world->ctx, msg.text);
     }
-    return true;
+    if (err != HL_OK && err != HL_ENOENT) {
+        hl_stop_note(node, err, loader_of(node)->begun, msg.text);
+    }
+    return err;
 }
+
+static void make_anew(struct hl_node *node);
 
 bool hl_replica_apply(struct hl_node *node, uint64_t budget_us)
 {
-    return apply_up_to(node, node->commit, budget_us);
+    if (!hl_stop_may_try(node)) {
+        return true;
+    }
+    if (node->cluster.stop.begun) { /* hl_replica_rebuild() tries again */
+        make_anew(node);
+        return false;
+    }
+    return replay_or_stop(node, node->commit, budget_us) != HL_ENOENT;
 }
 
-bool hl_replica_apply_log(struct hl_node *node, uint64_t budget_us)
+enum hl_applied hl_replica_apply_log(struct hl_node *node, uint64_t budget_us)
 {
-    return apply_up_to(node, hl_wal_last(node->wal), budget_us);
+    if (node->cluster.stop.index != 0 && !node->cluster.stop.told && !hl_stop_may_try(node)) {
+        return HL_APPLIED_SOME;
+    }
+    hl_err err = node->cluster.stop.told ? HL_EINVAL
+                                         : replay_or_stop(node, hl_wal_last(node->wal), budget_us);
+    if (node->cluster.stop.told) {
+        node->cluster.resign_due = true;
+        return HL_APPLIED_STOPPED;
+    }
+    return err == HL_OK ? HL_APPLIED_ALL : HL_APPLIED_SOME;
 }
 
 /* Empty the state, as a full synchronisation of a replica does. */
@@ -325,12 +355,9 @@ static void wipe(struct hl_node *node)
     }
 }
 
-void hl_replica_discard(struct hl_node *node)
+static void make_anew(struct hl_node *node)
 {
     HL_ASSERT(!node->unit.open && !node->cluster.leads);
-    hl_node_log(node, 3,
-                "entries that were executed here are not part of the log any more: the "
-                "state is made anew");
     node->cluster.epoch++;
     if (node->hooks.discarded != NULL) {
         node->hooks.discarded(node->hooks.ctx);
@@ -352,6 +379,14 @@ void hl_replica_discard(struct hl_node *node)
     }
 }
 
+void hl_replica_discard(struct hl_node *node)
+{
+    hl_node_log(node, 3,
+                "entries that were executed here are not part of the log any more: the "
+                "state is made anew");
+    make_anew(node);
+}
+
 bool hl_replica_rebuild(struct hl_node *node, uint64_t budget_us)
 {
     HL_ASSERT(node->cluster.rebuilding);
@@ -360,14 +395,12 @@ bool hl_replica_rebuild(struct hl_node *node, uint64_t budget_us)
     if (!loader_of(node)->snapshot_done) {
         err = load_base(node, budget_us, &msg);
     }
-    if (err == HL_OK) {
-        err = replay(node, node->commit, budget_us, &msg);
+    if (err != HL_OK && err != HL_ENOENT) {
+        node->world->fatal(node->world->ctx, msg.text);
     }
+    err = err == HL_OK ? replay_or_stop(node, node->commit, budget_us) : err;
     if (err == HL_ENOENT) {
         return false;
-    }
-    if (err != HL_OK) {
-        node->world->fatal(node->world->ctx, msg.text);
     }
     node->cluster.rebuilding = false;
     hl_admin_rebuilt(node);

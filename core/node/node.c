@@ -4,6 +4,7 @@
 #include "kit/alloc.h"
 #include "kit/assert.h"
 #include "node/acl.h"
+#include "node/barrier.h"
 #include "node/forward.h"
 #include "node/node_internal.h"
 #include "node/observe.h"
@@ -164,6 +165,7 @@ void hl_node_destroy(struct hl_node *node)
         return;
     }
     hl_load_fini(node); /* loading may have been broken off */
+    hl_barrier_fini(node);
     hl_forward_fini(node);
     HL_ASSERT(hl_list_empty(&node->sessions));
     hl_snapshot_load_fini(node);
@@ -211,6 +213,7 @@ void hl_node_begin(struct hl_node *node)
 void hl_node_end(struct hl_node *node)
 {
     HL_ASSERT(!node->unit.open);
+    hl_barrier_look(node);
     hl_forward_pump(node);
     if (node->wal == NULL || node->log_state == HL_LOG_BROKEN) {
         return;

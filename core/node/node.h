@@ -13,7 +13,8 @@
  *       log's end.
  *   N2  one execution unit makes at most one entry, and units never overlap.
  *   N3  bytes of a unit leave only when commit has reached its gate (gate.c).
- *   N4  an effect that cannot be applied is fatal: the node stops rather than diverge.
+ *   N4  an entry that cannot be applied is never skipped: the node stops there (stopped.c) rather
+ *       than diverge, and when it is alone in its group it does not start.
  */
 #ifndef HL_NODE_NODE_H
 #define HL_NODE_NODE_H
@@ -38,6 +39,7 @@ struct hl_latency;
 struct hl_watch_table;
 struct hl_error_counts;
 struct hl_forwarding;
+struct hl_barrier;
 
 /* What the node asks of the machine, or of the simulator.  All functions are called on the loop
  * thread, and all are required but those that say so. */
@@ -170,6 +172,10 @@ struct hl_node_hooks {
     /* What was executed after the commit index is undone. */
     void (*discarded)(void *ctx);
     void (*cron)(void *ctx);
+    /* Could this node carry out the order that the question describes (barrier.h)?  HL_OK after
+     * appending the answer, HL_EBUSY: not at the moment; any other error: no.  `why` says why. */
+    hl_err (*asked)(void *ctx, struct hl_slice question, struct hl_buf *answer,
+                    struct hl_errmsg *why);
     void (*list_modules)(void *ctx, struct hl_writer *out); /* one array, as MODULE LIST */
     /* Append modules' INFO sections: the named one ("module" or "module_section"), or all. */
     void (*info)(void *ctx, const struct hl_slice *section, struct hl_buf *out);
@@ -234,6 +240,7 @@ struct hl_node {
     struct hl_acl *acl;
     struct hl_watch_table *watched;
     struct hl_forwarding *forwarding;
+    struct hl_barrier *barrier; /* while an order is being carried out, or NULL */
 
     int64_t pause_until_ms;
     bool pause_all; /* false: writes only */

@@ -4,6 +4,7 @@
 #include "kit/alloc.h"
 #include "kit/assert.h"
 #include "node/admit.h"
+#include "node/barrier.h"
 #include "node/forward.h"
 #include "node/node_internal.h"
 #include "node/wire_raft.h"
@@ -36,6 +37,9 @@ static void truncate(struct hl_node *node, hl_index from)
     hl_replica_config_drop_from(node, from);
     node->cluster.sizes_from = node->cluster.sizes_from > from ? from : node->cluster.sizes_from;
     node->cluster.proposed = hl_wal_last(node->wal);
+    if (node->cluster.stop.index >= from) {
+        hl_stop_passed(node);
+    }
     if (node->last < from) {
         return;
     }
@@ -174,8 +178,13 @@ static void inherit(struct hl_node *node)
     if (HL_MUTANT(LEADS_UNAPPLIED)) {
         node->last = hl_wal_last(node->wal);
     }
-    if (hl_replica_apply_log(node, APPLY_SLICE_US)) {
+    switch (hl_replica_apply_log(node, APPLY_SLICE_US)) {
+    case HL_APPLIED_ALL:
         lead(node);
+        return;
+    case HL_APPLIED_SOME:
+    case HL_APPLIED_STOPPED: /* nobody executes behind the no-op: the iteration ends by resigning */
+        return;
     }
 }
 
@@ -556,6 +565,10 @@ bool hl_replica_postpones(struct hl_node *node, struct hl_session *session,
         hl_replica_forget_reader(node, session);
         return c->handing && hl_admit_writes(node, session, cmd);
     }
+    if (c->stop.told) { /* hl_admit() says so */
+        hl_replica_forget_reader(node, session);
+        return false;
+    }
     if (session->read_id == 0) {
         session->read_since_us = node->mark_us;
         c->readers++;
@@ -600,6 +613,7 @@ void hl_replica_end(struct hl_node *node)
         (void)hl_replica_apply(node, APPLY_SLICE_US);
     }
     settle_contact(node);
+    hl_stop_resign(node);
     if (c->readers != 0 && c->readers_due != readers_due(node)) {
         c->readers_due = readers_due(node);
         hl_resume_postponed(node);
@@ -667,13 +681,18 @@ uint64_t hl_node_wake_us(const struct hl_node *node)
     if (!c->live) {
         return UINT64_MAX;
     }
-    if (c->rebuilding || c->inherits || (c->install_due && node->batch_count == 0) ||
-        (follows(node) && node->last < node->commit)) {
+    if (c->rebuilding || c->resign_due || (c->install_due && node->batch_count == 0)) {
         return 0;
     }
     uint64_t wake = hl_transfers_wake_us(node);
     if (c->removed) {
         return wake;
+    }
+    uint64_t barrier_us = hl_barrier_wake_us(node);
+    wake = barrier_us < wake ? barrier_us : wake;
+    if (c->inherits || (follows(node) && node->last < node->commit)) {
+        uint64_t retry_us = hl_stop_wake_us(node);
+        wake = retry_us < wake ? retry_us : wake;
     }
     return wake < c->wake_us ? wake : c->wake_us;
 }

@@ -41,6 +41,15 @@ struct hl_backlog {
     uint64_t at_us;
 };
 
+/* The entry that this node cannot apply (stopped.c). */
+struct hl_stop {
+    hl_index index; /* 0: there is none */
+    bool told;      /* it has stopped; otherwise the entry only waits for something busy */
+    bool begun;     /* a part of the entry was applied: only making the state anew can go on */
+    uint64_t since_us, retry_us, wait_us;
+    char why[320]; /* one line */
+};
+
 struct hl_cluster {
     bool joins;      /* hl_node_join() */
     bool live;       /* raft runs */
@@ -82,6 +91,8 @@ struct hl_cluster {
     } contact;                /* a leader's word that this node's state has yet to come up to */
     uint64_t contact_seen_us; /* the newest that was taken notice of */
     uint64_t fresh_us; /* the state holds all that was committed when a leader said so then */
+    struct hl_stop stop;
+    bool resign_due; /* raft must hear whether this node may lead */
 
     uint64_t epoch;         /* raised when state is discarded */
     uint64_t park_until_us; /* when those who wait for an earlier term are let go */
@@ -238,11 +249,17 @@ void hl_replica_forget_reader(struct hl_node *node, struct hl_session *session);
 
 /* --- load.c: state that follows the log ------------------------------------------------------- */
 
+enum hl_applied {
+    HL_APPLIED_ALL,     /* there is nothing more */
+    HL_APPLIED_SOME,    /* go on */
+    HL_APPLIED_STOPPED, /* an entry cannot be applied: this node must not lead */
+};
+
 /* Apply committed entries for about `budget_us`.  True when there is nothing more to apply. */
 bool hl_replica_apply(struct hl_node *node, uint64_t budget_us);
 
 /* The same with everything up to the log's end: before leading. */
-bool hl_replica_apply_log(struct hl_node *node, uint64_t budget_us);
+HL_MUST_USE enum hl_applied hl_replica_apply_log(struct hl_node *node, uint64_t budget_us);
 
 /* Entries from `index` on, which were executed, are gone: make the state anew from the snapshot and
  * the log, in slices by hl_replica_rebuild(). */
@@ -250,6 +267,23 @@ void hl_replica_discard(struct hl_node *node);
 
 /* The next slice of making the state anew; true when it is done. */
 bool hl_replica_rebuild(struct hl_node *node, uint64_t budget_us);
+
+/* --- stopped.c: an entry that cannot be applied ----------------------------------------------- */
+
+/* The entry behind X cannot be applied now, for the reason `why`; `begun` when a part of it was. */
+void hl_stop_note(struct hl_node *node, hl_err err, bool begun, const char *why);
+
+/* False while it is too early to try that entry again. */
+bool hl_stop_may_try(const struct hl_node *node);
+
+/* When to try it again; 0: at once. */
+uint64_t hl_stop_wake_us(const struct hl_node *node);
+
+/* The entry was applied, or is gone. */
+void hl_stop_passed(struct hl_node *node);
+
+/* Tell raft whether this node may lead, when that has changed. */
+void hl_stop_resign(struct hl_node *node);
 
 /* --- transfer.c, install.c: snapshots to and from peers ----------------------------------------
  */

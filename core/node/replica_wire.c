@@ -3,6 +3,7 @@
 
 #include "kit/alloc.h"
 #include "kit/assert.h"
+#include "node/barrier.h"
 #include "node/forward.h"
 #include "node/node_internal.h"
 #include "node/wire_raft.h"
@@ -159,9 +160,13 @@ static bool is_for_us(struct hl_node *node, hl_peer from, const struct hl_wire_f
     return waits;
 }
 
-/* What would move the log or make this node a leader waits while the state is made anew. */
+/* What would move the log or make this node a leader waits while the state is made anew, and
+ * leadership is nothing for one that cannot apply the log. */
 static bool waits_for_state(const struct hl_node *node, const struct hl_raft_msg *message)
 {
+    if (node->cluster.stop.told && message->type == HL_RAFT_TIMEOUT_NOW) {
+        return true;
+    }
     return node->cluster.rebuilding &&
            (message->type == HL_RAFT_TIMEOUT_NOW ||
             (node->cluster.install != NULL && message->type == HL_RAFT_APPEND &&
@@ -234,6 +239,10 @@ void hl_node_peer_message(struct hl_node *node, hl_peer from, struct hl_slice by
     case HL_FRAME_FORWARD:
     case HL_FRAME_FORWARD_REPLY:
         hl_forward_on_frame(node, from, frame.type, frame.body);
+        return;
+    case HL_FRAME_QUESTION:
+    case HL_FRAME_ANSWER:
+        hl_barrier_on_frame(node, &frame);
         return;
     case HL_FRAME_HELLO:
         return;

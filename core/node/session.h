@@ -49,6 +49,8 @@ struct hl_user;
     (1u << 20) /* runs what another node forwards for its client (forward.h)                       \
                 */
 
+#define HL_SESSION_LOCAL (1u << 21) /* its client is on the machine of the node it talks to */
+
 /* Sessions that are nobody's connection to this node. */
 #define HL_SESSION_HIDDEN (HL_SESSION_INTERNAL | HL_SESSION_GUEST)
 

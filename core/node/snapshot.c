@@ -140,6 +140,11 @@ hl_err hl_snapshot_write(struct hl_node *node, const struct hl_disk *disk, const
                          const struct hl_snap_label *label, uint64_t *keys, struct hl_errmsg *msg)
 {
     struct saver s = {.node = node, .msg = msg};
+    if (node->cluster.stop.begun) {
+        return hl_fail(msg, HL_EBUSY,
+                       "the state holds a part of entry %llu, which cannot be applied",
+                       (unsigned long long)node->cluster.stop.index);
+    }
     hl_err err = hl_snap_writer_open(&s.writer, disk, dir, label, msg);
     if (err != HL_OK) {
         return err;

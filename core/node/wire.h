@@ -61,6 +61,8 @@ enum hl_wire_type {
     HL_FRAME_SNAP_REPLY,
     HL_FRAME_FORWARD,       /* the body belongs to forwarding */
     HL_FRAME_FORWARD_REPLY, /* the same */
+    HL_FRAME_QUESTION,      /* the body belongs to barrier.h */
+    HL_FRAME_ANSWER,        /* the same */
 };
 
 struct hl_wire_frame {

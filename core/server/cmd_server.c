@@ -52,11 +52,8 @@ static void cmd_config_get(struct hl_call *call)
 /* Clients of this machine may do what `local` allows. */
 bool hl_server_session_is_local(const struct hl_session *session)
 {
-    if ((session->flags & HL_SESSION_GUEST) != 0) {
-        return false; /* its address is what another node says */
-    }
-    return (session->flags & HL_SESSION_UNIX) != 0 || strncmp(session->addr, "127.", 4) == 0 ||
-           strncmp(session->addr, "[::1]", 5) == 0;
+    /* Of a guest that is what another node says. */
+    return (session->flags & (HL_SESSION_GUEST | HL_SESSION_LOCAL)) == HL_SESSION_LOCAL;
 }
 
 static void cmd_config_set(struct hl_call *call)

@@ -433,6 +433,11 @@ static void on_ready(uv_poll_t *poll, int status, int events)
     }
 }
 
+static bool is_of_this_machine(const char *address)
+{
+    return strncmp(address, "127.", 4) == 0 || strncmp(address, "[::1]", 5) == 0;
+}
+
 void hl_conn_accept(struct hl_server *server, int fd, const struct hl_listener *listener)
 {
     struct hl_tls *tls = NULL;
@@ -454,6 +459,9 @@ void hl_conn_accept(struct hl_server *server, int fd, const struct hl_listener *
     conn->session->fd = fd;
     hl_socket_names(fd, local, conn->session->addr, conn->session->laddr,
                     sizeof conn->session->addr);
+    if (local || is_of_this_machine(conn->session->addr)) {
+        conn->session->flags |= HL_SESSION_LOCAL;
+    }
     hl_parser_init(&conn->parser, limits_of(conn));
     hl_list_append(&server->connections, &conn->all);
     server->connection_count++;

@@ -91,6 +91,10 @@ void hl_info_raft(struct hl_server *server, struct hl_buf *out)
                   node->cluster.install_trouble.text);
     hl_buf_printf(out, "raft_feature_level:%u\r\nraft_feature_level_own:%u\r\n",
                   (unsigned)hl_level_now(node), (unsigned)hl_level_own(node));
+    const struct hl_stop *stop = hl_node_stopped(node);
+    hl_buf_printf(out, "raft_apply_stopped:%llu%s%s\r\n",
+                  stop == NULL ? 0 : (unsigned long long)stop->index, stop == NULL ? "" : " ",
+                  stop == NULL ? "" : stop->why);
     peers(node, members, out);
     hl_cluster_info(server, out);
 }
