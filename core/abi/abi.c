@@ -1,4 +1,5 @@
 /* The module ABI as one thing: made on a node, driven by the loop. */
+#include "abi/agree.h"
 #include "abi/durable.h"
 #include "abi/unit.h"
 
@@ -51,6 +52,9 @@ static void on_swapped(void *ctx, int a, int b)
 
 static void on_loading(void *ctx, bool ended)
 {
+    if (ended) {
+        hl_durable_settle(ctx);
+    }
     hl_event_loading(ctx, ended);
 }
 
@@ -98,6 +102,7 @@ static void hang_in(struct hl_abi *abi)
     node->hooks.discarded = on_discarded;
     node->hooks.snapshot_loaded = on_snapshot_loaded;
     node->hooks.cron = on_cron;
+    node->hooks.asked = hl_agree_asked;
     node->hooks.info = on_info;
     node->hooks.info_modules = on_info_modules;
     node->hooks.unit_ended = on_unit_ended;

@@ -39,19 +39,17 @@ struct hl_abi_setting {
 };
 
 /*
- * Load a module, as `loadmodule` and MODULE LOAD do.
+ * Load a module, as `loadmodule` does.
  *
  * path      a file, or a bare name that is looked for in the module path.
  * argv      arguments for OnLoad, copied.
- * settings  of MODULE LOADEX, each of which the module must take; borrowed for the call.
  *
  * HL_OK, or with nothing of the module left and the reason in `msg`, for the log:
  *   HL_ENOENT   no such file          HL_EINVAL  not a module, or it refused to load
  *   HL_EBUSY    the name is taken     HL_EIO     the file cannot be copied or mapped
  */
 HL_MUST_USE hl_err hl_abi_load(struct hl_abi *abi, const char *path, const struct hl_slice *argv,
-                               int argc, const struct hl_abi_setting *settings, int setting_count,
-                               struct hl_errmsg *msg);
+                               int argc, struct hl_errmsg *msg);
 
 /* Unload a module.  HL_ENOENT or HL_EBUSY with the reason in the words of Redis; the module then
  * stays as it was. */

@@ -456,6 +456,23 @@ enum hl_auth_answer hl_acl_authenticate(void *ctx, struct hl_call *call, struct 
     return answer;
 }
 
+bool hl_acl_has_users(const struct hl_module *module)
+{
+    HL_LIST_EACH(u, &module->abi->users)
+    {
+        if (HL_LIST_ENTRY(u, RedisModuleUser, node)->module == module) {
+            return true;
+        }
+    }
+    HL_LIST_EACH(c, &module->abi->user_changes)
+    {
+        if (HL_LIST_ENTRY(c, struct changed, node)->module == module) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void hl_acl_drop(struct hl_module *module)
 {
     struct hl_abi *abi = module->abi;

@@ -47,18 +47,22 @@ static void save_type(struct hl_abi *abi, RedisModuleType *type, int when, struc
     hl_buf_fini(&bytes);
 }
 
+void hl_aux_save(struct hl_module *module, struct hl_buf *out)
+{
+    HL_LIST_EACH(t, &module->types)
+    {
+        RedisModuleType *type = HL_LIST_ENTRY(t, RedisModuleType, node);
+        save_type(module->abi, type, REDISMODULE_AUX_BEFORE_RDB, out);
+        save_type(module->abi, type, REDISMODULE_AUX_AFTER_RDB, out);
+    }
+}
+
 static void save_table(void *ctx, struct hl_buf *out)
 {
     struct hl_abi *abi = ctx;
     HL_LIST_EACH(m, &abi->modules)
     {
-        struct hl_module *module = HL_LIST_ENTRY(m, struct hl_module, node);
-        HL_LIST_EACH(t, &module->types)
-        {
-            RedisModuleType *type = HL_LIST_ENTRY(t, RedisModuleType, node);
-            save_type(abi, type, REDISMODULE_AUX_BEFORE_RDB, out);
-            save_type(abi, type, REDISMODULE_AUX_AFTER_RDB, out);
-        }
+        hl_aux_save(HL_LIST_ENTRY(m, struct hl_module, node), out);
     }
 }
 
@@ -77,48 +81,83 @@ static hl_err load_globals(RedisModuleType *type, int encver, int when, struct h
     return HL_OK;
 }
 
-/* Load now, or keep for later, one row of the table. */
-static hl_err load_row(struct hl_abi *abi, uint64_t id, int when, struct hl_slice bytes,
-                       struct hl_errmsg *msg)
+struct row {
+    uint64_t id;
+    int when;
+    struct hl_slice bytes;
+};
+
+/* Take the first row off the rest of the table. */
+static hl_err take_row(struct hl_slice *rest, struct row *out, struct hl_errmsg *msg)
 {
-    RedisModuleType *type = hl_type_by_id(abi, id);
-    if (type == NULL || type->methods.aux_load == NULL) {
-        return hl_fail(
-            msg, HL_EINVAL,
-            "the snapshot has globals of a module type %016llx that no loaded module has",
-            (unsigned long long)id);
+    size_t len = rest->len < HEADER_BYTES ? 0 : hl_get_le32(rest->ptr + 9);
+    if (rest->len < HEADER_BYTES || rest->len - HEADER_BYTES < len) {
+        return hl_fail(msg, HL_ECORRUPT, "the table of modules' globals is cut");
     }
-    int encver = (int)(id & 1023);
-    if (when == REDISMODULE_AUX_BEFORE_RDB) {
-        return load_globals(type, encver, when, bytes, msg);
+    *out = (struct row){.id = hl_get_le64(rest->ptr),
+                        .when = (unsigned char)rest->ptr[8],
+                        .bytes = {.ptr = rest->ptr + HEADER_BYTES, .len = len}};
+    *rest = (struct hl_slice){.ptr = rest->ptr + HEADER_BYTES + len,
+                              .len = rest->len - HEADER_BYTES - len};
+    return HL_OK;
+}
+
+static hl_err type_of_row(struct hl_abi *abi, const struct row *row, RedisModuleType **out,
+                          struct hl_errmsg *msg)
+{
+    *out = hl_type_by_id(abi, row->id);
+    if (*out == NULL || (*out)->methods.aux_load == NULL) {
+        return hl_fail(msg, HL_EINVAL,
+                       "there are globals of a module type %016llx that no loaded module has",
+                       (unsigned long long)row->id);
     }
+    return HL_OK;
+}
+
+static void keep_for_later(struct hl_abi *abi, RedisModuleType *type, const struct row *row)
+{
     struct later *later = hl_calloc(1, sizeof *later);
     later->type = type;
-    later->encver = encver;
-    hl_buf_append_slice(&later->bytes, bytes);
+    later->encver = (int)(row->id & HL_TYPE_ENCODING_MAX);
+    hl_buf_append_slice(&later->bytes, row->bytes);
     hl_list_append(&abi->aux_later, &later->node);
-    return HL_OK;
 }
 
 static hl_err load_table(void *ctx, struct hl_slice contents, struct hl_errmsg *msg)
 {
-    size_t at = 0;
-    while (at < contents.len) {
-        if (contents.len - at < HEADER_BYTES) {
-            return hl_fail(msg, HL_ECORRUPT, "the table of modules' globals is cut");
+    struct row row;
+    RedisModuleType *type = NULL;
+    while (contents.len != 0) {
+        hl_err err = take_row(&contents, &row, msg);
+        err = err == HL_OK ? type_of_row(ctx, &row, &type, msg) : err;
+        if (err == HL_OK && row.when != REDISMODULE_AUX_BEFORE_RDB) {
+            keep_for_later(ctx, type, &row);
+        } else if (err == HL_OK) {
+            err =
+                load_globals(type, (int)(row.id & HL_TYPE_ENCODING_MAX), row.when, row.bytes, msg);
         }
-        const char *p = contents.ptr + at;
-        size_t len = hl_get_le32(p + 9);
-        at += HEADER_BYTES;
-        if (contents.len - at < len) {
-            return hl_fail(msg, HL_ECORRUPT, "the table of modules' globals is cut");
-        }
-        hl_err err = load_row(ctx, hl_get_le64(p), (unsigned char)p[8],
-                              (struct hl_slice){.ptr = contents.ptr + at, .len = len}, msg);
         if (err != HL_OK) {
             return err;
         }
-        at += len;
+    }
+    return HL_OK;
+}
+
+hl_err hl_aux_load(struct hl_abi *abi, struct hl_slice rows, int when, struct hl_errmsg *msg)
+{
+    struct row row;
+    RedisModuleType *type = NULL;
+    while (rows.len != 0) {
+        hl_err err = take_row(&rows, &row, msg);
+        if (err == HL_OK && row.when == when) {
+            err = type_of_row(abi, &row, &type, msg);
+            err = err != HL_OK ? err
+                               : load_globals(type, (int)(row.id & HL_TYPE_ENCODING_MAX), when,
+                                              row.bytes, msg);
+        }
+        if (err != HL_OK) {
+            return err;
+        }
     }
     return HL_OK;
 }

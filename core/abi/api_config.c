@@ -451,6 +451,24 @@ int hl_rm_LoadDefaultConfigs(RedisModuleCtx *ctx)
     return load_all(ctx, true);
 }
 
+void hl_config_save(const struct hl_module *module, struct hl_words *out)
+{
+    HL_LIST_EACH(c, &module->abi->configs)
+    {
+        struct config *config = HL_LIST_ENTRY(c, struct config, node);
+        bool none = config->kind == REDISMODULE_CONFIG_TYPE_STRING &&
+                    config->get.string(config->name, config->privdata) == NULL;
+        if (config->module != module || none) {
+            continue;
+        }
+        struct hl_buf value = {0};
+        get_value(config, &value);
+        hl_words_add(out, hl_slice_of(config->full));
+        hl_words_add(out, hl_buf_view(&value));
+        hl_buf_fini(&value);
+    }
+}
+
 void hl_config_drop(struct hl_module *module)
 {
     const struct hl_abi_services *services = module->abi->services;

@@ -77,20 +77,32 @@ int hl_rm_IsSubEventSupported(RedisModuleEvent event, uint64_t subevent)
     return event.id < HL_ARRAY_LEN(subevents) && subevent < subevents[event.id];
 }
 
+static void fire(struct listener *listener, uint64_t subevent, void *data)
+{
+    RedisModuleCtx ctx;
+    hl_ctx_init(&ctx, listener->module->abi, listener->module);
+    hl_frame_begin(&ctx);
+    listener->run(&ctx, (RedisModuleEvent){.id = listener->id, .dataver = 1}, subevent, data);
+    hl_ctx_fini(&ctx);
+    (void)hl_frame_end(&ctx);
+}
+
 void hl_abi_fire(struct hl_abi *abi, uint64_t id, uint64_t subevent, void *data)
 {
     HL_LIST_EACH(l, &abi->events)
     {
         struct listener *listener = HL_LIST_ENTRY(l, struct listener, node);
-        if (listener->id != id) {
-            continue;
+        if (listener->id == id) {
+            fire(listener, subevent, data);
         }
-        RedisModuleCtx ctx;
-        hl_ctx_init(&ctx, abi, listener->module);
-        hl_frame_begin(&ctx);
-        listener->run(&ctx, (RedisModuleEvent){.id = id, .dataver = 1}, subevent, data);
-        hl_ctx_fini(&ctx);
-        (void)hl_frame_end(&ctx);
+    }
+}
+
+void hl_event_tell(struct hl_module *module, uint64_t id, uint64_t subevent)
+{
+    struct listener *listener = find(module->abi, module, id);
+    if (listener != NULL) {
+        fire(listener, subevent, NULL);
     }
 }
 

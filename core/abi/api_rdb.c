@@ -401,7 +401,7 @@ static hl_err load_value(void *ctx, struct hl_slice in, size_t *consumed, struct
     }
     if (err == HL_OK) {
         io.type = type;
-        void *value = type->methods.rdb_load(&io, (int)(id & 1023));
+        void *value = type->methods.rdb_load(&io, (int)(id & HL_TYPE_ENCODING_MAX));
         bool ended = value != NULL && !io.failed && may_load(&io, TAG_EOF);
         if (!ended) {
             if (value != NULL && type->methods.free != NULL) {
@@ -455,5 +455,5 @@ void *hl_rm_LoadDataTypeFromStringEncver(const RedisModuleString *str, const Red
 
 void *hl_rm_LoadDataTypeFromString(const RedisModuleString *str, const RedisModuleType *mt)
 {
-    return hl_rm_LoadDataTypeFromStringEncver(str, mt, (int)(mt->id & 1023));
+    return hl_rm_LoadDataTypeFromStringEncver(str, mt, (int)(mt->id & HL_TYPE_ENCODING_MAX));
 }

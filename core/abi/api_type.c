@@ -3,7 +3,6 @@
 #include "keyspace/dump.h"
 
 #define TYPE_NAME_LEN 9
-#define ENCVER_MAX 1023
 #define METHODS_VERSION_MAX 5 /* what this server reads */
 /* A version beyond any that exists: the word at the front is a function's address, because the
  * module was built for the eight-argument CreateDataType of 4.0's release candidates. */
@@ -18,7 +17,8 @@ static uint64_t make_id(const char *name, int encver)
     static const char letters[] =
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     uint64_t id = 0;
-    if (name == NULL || strlen(name) != TYPE_NAME_LEN || encver < 0 || encver > ENCVER_MAX) {
+    if (name == NULL || strlen(name) != TYPE_NAME_LEN || encver < 0 ||
+        encver > HL_TYPE_ENCODING_MAX) {
         return 0;
     }
     for (int i = 0; i < TYPE_NAME_LEN; i++) {

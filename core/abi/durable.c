@@ -2,36 +2,41 @@
  *
  * A load is an entry of the log, so a replay meets it before the first effect that needs the
  * module; snapshots carry the list of what was loaded so ("modules": u32 count, then for each u32
- * argc and argc times u32 length and bytes: the path as it was given, and the arguments).  Modules
- * of the configuration file are not in it: the file loads them.
+ * number of words and that many times u32 length and bytes: the words of order.h).  Modules of the
+ * configuration file are not in it: the file loads them.
+ *
+ *   M1  when the state has been made anew, from a snapshot and the log, exactly the modules are
+ *       loaded that these name, and those of the configuration file.
  */
 #include "abi/durable.h"
 
 #include "abi/internal.h"
 
-static struct hl_module *loaded_as(struct hl_abi *abi, struct hl_slice asked)
+struct hl_module *hl_durable_find(struct hl_abi *abi, const struct hl_order *order)
 {
+    if (order->name.len != 0) {
+        return hl_module_find(abi, order->name);
+    }
     HL_LIST_EACH(m, &abi->modules)
     {
         struct hl_module *module = HL_LIST_ENTRY(m, struct hl_module, node);
-        if (module->asked != NULL && hl_slice_equal(hl_slice_of(module->asked), asked)) {
+        if (module->asked != NULL && hl_slice_equal(hl_slice_of(module->asked), order->path)) {
             return module;
         }
     }
     return NULL;
 }
 
-bool hl_durable_has(struct hl_abi *abi, struct hl_slice path)
+void hl_durable_mark(struct hl_module *module, const struct hl_slice *words, int count)
 {
-    return loaded_as(abi, path) != NULL;
-}
-
-void hl_durable_mark(struct hl_abi *abi, struct hl_slice path)
-{
-    struct hl_module *module = loaded_as(abi, path);
-    if (module != NULL) {
-        module->durable = true;
+    struct hl_words copy = {0};
+    for (int i = 0; i < count; i++) {
+        hl_words_add(&copy, words[i]);
     }
+    hl_words_fini(&module->order);
+    module->order = copy;
+    module->durable = true;
+    module->obsolete = false;
 }
 
 static void append_text(struct hl_buf *out, struct hl_slice text)
@@ -52,10 +57,9 @@ static void save(void *ctx, struct hl_buf *out)
         if (!module->durable) {
             continue;
         }
-        hl_buf_append_le32(out, 1 + (uint32_t)module->argc);
-        append_text(out, hl_slice_of(module->asked));
-        for (int i = 0; i < module->argc; i++) {
-            append_text(out, hl_string_slice(module->argv[i]));
+        hl_buf_append_le32(out, (uint32_t)module->order.count);
+        for (int i = 0; i < module->order.count; i++) {
+            append_text(out, module->order.at[i]);
         }
         count++;
     }
@@ -83,42 +87,96 @@ static bool take_text(struct hl_slice *in, struct hl_slice *out)
     return true;
 }
 
-static hl_err load_one(struct hl_abi *abi, struct hl_slice *in, struct hl_errmsg *msg)
+static hl_err carry_out(struct hl_abi *abi, const struct hl_slice *words, int count,
+                        struct hl_errmsg *msg)
 {
-    uint32_t argc = 0;
-    if (!take_u32(in, &argc) || argc == 0 || argc > in->len / 4) {
-        return HL_ECORRUPT;
+    struct hl_order order;
+    hl_err err = hl_order_read(&order, words, count, msg);
+    if (err != HL_OK) {
+        return err;
     }
-    struct hl_slice *argv = hl_calloc(argc, sizeof *argv);
-    hl_err err = HL_OK;
-    for (uint32_t i = 0; i < argc && err == HL_OK; i++) {
-        err = take_text(in, &argv[i]) ? HL_OK : HL_ECORRUPT;
-    }
-    if (err == HL_OK && !hl_durable_has(abi, argv[0])) {
-        char *path = hl_strndup(argv[0].ptr, argv[0].len);
-        err = hl_abi_load(abi, path, argv + 1, (int)argc - 1, NULL, 0, msg);
-        hl_free(path);
+    order.elsewhere = true;
+    struct hl_module *module = hl_durable_find(abi, &order);
+    if (module == NULL) {
+        err = hl_module_load(abi, &order, &module, msg);
     }
     if (err == HL_OK) {
-        hl_durable_mark(abi, argv[0]);
+        hl_durable_mark(module, words, count);
     }
-    hl_free(argv);
+    hl_order_fini(&order);
     return err;
+}
+
+static hl_err load_one(struct hl_abi *abi, struct hl_slice *in, struct hl_errmsg *msg)
+{
+    uint32_t count = 0;
+    if (!take_u32(in, &count) || count == 0 || count > in->len / 4) {
+        return HL_ECORRUPT;
+    }
+    struct hl_slice *words = hl_calloc(count, sizeof *words);
+    hl_err err = HL_OK;
+    for (uint32_t i = 0; i < count && err == HL_OK; i++) {
+        err = take_text(in, &words[i]) ? HL_OK : HL_ECORRUPT;
+    }
+    err = err == HL_OK ? carry_out(abi, words, (int)count, msg) : err;
+    hl_free(words);
+    return err;
+}
+
+/* Its state is about to be made anew, so it begins anew, too; if it cannot go now it is kept, and
+ * judged when it is known whether the state has it. */
+static void drop(struct hl_module *module)
+{
+    struct hl_errmsg msg = {{0}};
+    module->durable = false;
+    if (!module->configured) {
+        module->obsolete = true;
+        hl_err err = hl_module_force_out(module, &msg);
+        HL_MAYBE(err != HL_OK);
+    }
 }
 
 static hl_err load(void *ctx, struct hl_slice contents, struct hl_errmsg *msg)
 {
+    struct hl_abi *abi = ctx;
     uint32_t count = 0;
     if (!take_u32(&contents, &count)) {
         return HL_ECORRUPT;
     }
+    HL_LIST_EACH(m, &abi->modules)
+    {
+        struct hl_module *module = HL_LIST_ENTRY(m, struct hl_module, node);
+        if (module->durable) {
+            drop(module);
+        }
+    }
     for (uint32_t i = 0; i < count; i++) {
-        hl_err err = load_one(ctx, &contents, msg);
+        hl_err err = load_one(abi, &contents, msg);
         if (err != HL_OK) {
             return err;
         }
     }
     return contents.len == 0 ? HL_OK : HL_ECORRUPT;
+}
+
+void hl_durable_settle(struct hl_abi *abi)
+{
+    HL_LIST_EACH(m, &abi->modules)
+    {
+        struct hl_module *module = HL_LIST_ENTRY(m, struct hl_module, node);
+        struct hl_errmsg msg = {{0}};
+        if (!module->obsolete) {
+            continue;
+        }
+        if (hl_module_force_out(module, &msg) != HL_OK) { /* M1 */
+            struct hl_errmsg why = {{0}};
+            (void)hl_fail(&why, HL_EBUSY,
+                          "module %.64s was loaded by an order that was undone, and cannot be "
+                          "unloaded: %.180s: this server must be started again",
+                          module->name, msg.text);
+            abi->node->world->fatal(abi->node->world->ctx, why.text);
+        }
+    }
 }
 
 void hl_durable_register(struct hl_abi *abi)

@@ -73,6 +73,17 @@ void hl_commit_run(struct hl_abi *abi)
     }
 }
 
+bool hl_commit_waits(const struct hl_module *module)
+{
+    HL_LIST_EACH(w, &module->abi->commits)
+    {
+        if (HL_LIST_ENTRY(w, struct waiter, node)->module == module) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void hl_commit_undone(struct hl_abi *abi)
 {
     HL_LIST_EACH(w, &abi->commits)

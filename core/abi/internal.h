@@ -15,6 +15,7 @@
 #define HL_ABI_INTERNAL_H
 
 #include "abi/abi.h"
+#include "abi/order.h"
 #include "abi/services.h"
 #include "base/list.h"
 #include "command/args.h"
@@ -52,6 +53,7 @@
 #define HL_ABI_CALL_DEPTH_MAX 16      /* RM_Call within RM_Call */
 #define HL_ABI_NAME_MAX 64            /* bytes of a module's name */
 #define HL_ABI_STRING_MAX (512 << 20) /* bytes of a string value */
+#define HL_TYPE_ENCODING_MAX 1023     /* of a data type's values: the low bits of its id */
 
 /* ---- Strings (api_string.c) ---- */
 
@@ -90,8 +92,11 @@ struct hl_module {
     char *name; /* NULL until SetModuleAttribs */
     int version, apiver;
     char *path;
-    char *asked;  /* the path as it was given to MODULE LOAD or loadmodule */
-    bool durable; /* MODULE LOAD loaded it: part of the state (durable.c) */
+    char *asked;           /* the path as it was given to MODULE LOAD, RELOAD or loadmodule */
+    bool configured;       /* the configuration file loads it */
+    bool durable;          /* MODULE LOAD loaded it: part of the state (durable.c) */
+    bool obsolete;         /* the state that is being made anew may do without it (durable.c) */
+    struct hl_words order; /* how to load it again (order.h), while it is durable */
     RedisModuleString **argv;
     int argc;
     struct hl_object_file *object; /* NULL for a module that is linked in (tests) */
@@ -113,6 +118,37 @@ struct hl_module {
 /* A module without an object, in no list yet; ended by unloading. */
 struct hl_module *hl_module_create(struct hl_abi *abi, const char *path,
                                    const struct hl_slice *argv, int argc);
+
+/* hl_abi_load() as an order says it.  *out (may be NULL) is the module. */
+HL_MUST_USE hl_err hl_module_load(struct hl_abi *abi, const struct hl_order *order,
+                                  struct hl_module **out, struct hl_errmsg *msg);
+
+/* Make a module of an object, which is given: run OnLoad, and check the conditions of the order.
+ * Not in abi->modules yet.  On failure nothing of it is left, and the reason is logged. */
+HL_MUST_USE hl_err hl_module_start(struct hl_abi *abi, struct hl_object_file *given_object,
+                                   const struct hl_order *order, struct hl_module **out,
+                                   struct hl_errmsg *msg);
+
+/* Ask its OnUnload, when it has one; false when it refuses. */
+bool hl_module_agrees_to_go(struct hl_module *module);
+
+/* Remove everything that it registered, and end it.  It is in no list. */
+void hl_module_end(struct hl_module *module);
+
+/* Tell the other modules that it came or went. */
+void hl_module_tell(struct hl_abi *abi, const char *name, int version, bool loaded);
+
+/* A line for the log. */
+void hl_module_log(struct hl_abi *abi, enum hl_abi_log level, const char *fmt, ...) HL_PRINTF(3, 4);
+
+/* Why it cannot be unloaded now, or NULL; *passes when that may pass by itself. */
+const char *hl_module_refusal(const struct hl_module *module, bool *passes);
+
+/* Why its code, or a thread of it, may be running, or NULL. */
+const char *hl_module_busy(const struct hl_module *module);
+
+/* Unload it although its timers run. */
+HL_MUST_USE hl_err hl_module_force_out(struct hl_module *module, struct hl_errmsg *msg);
 
 /* The loaded module of that name, or NULL. */
 struct hl_module *hl_module_find(struct hl_abi *abi, struct hl_slice name);
@@ -162,6 +198,7 @@ struct hl_abi {
     uint64_t next_timer;
     const struct hl_abi_setting *settings; /* of the MODULE LOADEX that runs */
     int setting_count, settings_taken;
+    bool reloading; /* a module is being swapped: settings that it has no more are let go */
     bool keys_ready, serving;      /* api_block.c */
     int notify_depth;              /* notifications being delivered, to stop loops */
     int call_depth;                /* RM_Call within RM_Call */
@@ -501,6 +538,9 @@ void hl_export_print_used(const struct hl_module *module, struct hl_buf *out);
 /* True when somebody listens to an event. */
 bool hl_event_wanted(const struct hl_abi *abi, uint64_t id);
 
+/* Tell one module of an event that has no data. */
+void hl_event_tell(struct hl_module *module, uint64_t id, uint64_t subevent);
+
 /* SWAPDB. */
 void hl_event_swapped(struct hl_abi *abi, int a, int b);
 
@@ -554,6 +594,9 @@ void hl_commit_run(struct hl_abi *abi);
 /* What the module waits for. */
 void hl_commit_drop(struct hl_module *module);
 
+/* Does the module wait for a commit? */
+bool hl_commit_waits(const struct hl_module *module);
+
 /* What was executed and not committed is undone: forget who waited for that. */
 void hl_commit_undone(struct hl_abi *abi);
 
@@ -562,6 +605,14 @@ void hl_aux_register(struct hl_abi *abi);
 
 /* The snapshot is in: load the globals that waited for its keys, before the log behind it. */
 void hl_aux_loaded(struct hl_abi *abi);
+
+/* Append what one module's types save of their globals. */
+void hl_aux_save(struct hl_module *module, struct hl_buf *out);
+
+/* Load of that what belongs before or after the values (REDISMODULE_AUX_*).  HL_ECORRUPT,
+ * HL_EINVAL. */
+HL_MUST_USE hl_err hl_aux_load(struct hl_abi *abi, struct hl_slice rows, int when,
+                               struct hl_errmsg *msg);
 
 /* The digest of a value; false when its type has none. */
 bool hl_digest_value(RedisModuleType *type, void *value, const RedisModuleString *key, int db,
@@ -582,6 +633,9 @@ void hl_acl_user_changed(struct hl_abi *abi, const struct hl_session *session);
 
 /* Whose rights calls that ask for them ("C") have; *known is false when there is nobody. */
 const struct hl_user *hl_ctx_user(const RedisModuleCtx *ctx, bool *known);
+
+/* Has it users of its own, or logged clients in that it watches? */
+bool hl_acl_has_users(const struct hl_module *module);
 
 /* Its users and authentication callbacks. */
 void hl_acl_drop(struct hl_module *module);
@@ -608,6 +662,9 @@ void hl_notify_drop(struct hl_module *module);
 
 /* Its subscriptions to server events. */
 void hl_event_drop(struct hl_module *module);
+
+/* The names and values of a module's settings, for hl_abi_setting. */
+void hl_config_save(const struct hl_module *module, struct hl_words *out);
 
 /* Its settings. */
 void hl_config_drop(struct hl_module *module);

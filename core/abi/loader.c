@@ -12,9 +12,7 @@
 typedef int (*onload_fn)(void *ctx, RedisModuleString **argv, int argc);
 typedef int (*onunload_fn)(void *ctx);
 
-static void say(struct hl_abi *abi, enum hl_abi_log level, const char *fmt, ...) HL_PRINTF(3, 4);
-
-static void say(struct hl_abi *abi, enum hl_abi_log level, const char *fmt, ...)
+void hl_module_log(struct hl_abi *abi, enum hl_abi_log level, const char *fmt, ...)
 {
     struct hl_buf text = {0};
     va_list args;
@@ -59,8 +57,8 @@ struct hl_module *hl_module_create(struct hl_abi *abi, const char *path,
     return module;
 }
 
-/* Remove everything that the module registered, and end it (L2). */
-static void end_module(struct hl_module *module)
+/* L2 */
+void hl_module_end(struct hl_module *module)
 {
     hl_command_drop(module);
     hl_timer_drop(module);
@@ -77,6 +75,7 @@ static void end_module(struct hl_module *module)
     for (int i = 0; i < module->argc; i++) {
         hl_string_unref(module->argv[i]);
     }
+    hl_words_fini(&module->order);
     hl_free(module->argv);
     hl_free(module->path);
     hl_free(module->asked);
@@ -113,8 +112,7 @@ static hl_err run_onload(struct hl_module *module, onload_fn onload, struct hl_e
     return HL_OK;
 }
 
-/* Ask the module's OnUnload, when it has one; false when it refuses. */
-static bool agrees_to_go(struct hl_module *module)
+bool hl_module_agrees_to_go(struct hl_module *module)
 {
     onunload_fn onunload = module->object == NULL ? NULL : (onunload_fn)symbol(module, "OnUnload");
     if (onunload == NULL) {
@@ -129,54 +127,113 @@ static bool agrees_to_go(struct hl_module *module)
     return result != REDISMODULE_ERR;
 }
 
-hl_err hl_abi_load(struct hl_abi *abi, const char *path, const struct hl_slice *argv, int argc,
-                   const struct hl_abi_setting *settings, int setting_count, struct hl_errmsg *msg)
+void hl_module_tell(struct hl_abi *abi, const char *name, int version, bool loaded)
 {
-    struct hl_abi_services const *services = abi->services;
-    const char *folders =
-        services->module_path == NULL ? NULL : services->module_path(services->ctx);
-    struct hl_errmsg own = {{0}};
-    msg = msg == NULL ? &own : msg;
-    struct hl_object_file *object = NULL;
-    hl_err err = hl_object_open(&object, path, folders, msg);
-    if (err != HL_OK) {
-        say(abi, HL_ABI_LOG_WARNING, "Module %s failed to load: %s", path, msg->text);
-        return err;
-    }
-    struct hl_module *module = hl_module_create(abi, hl_object_path(object), argv, argc);
-    module->object = object;
-    module->asked = hl_strndup(path, strlen(path));
+    RedisModuleModuleChange change = {.version = REDISMODULE_MODULE_CHANGE_VERSION,
+                                      .module_name = name,
+                                      .module_version = version};
+    hl_abi_fire(abi, REDISMODULE_EVENT_MODULE_CHANGE,
+                loaded ? REDISMODULE_SUBEVENT_MODULE_LOADED : REDISMODULE_SUBEVENT_MODULE_UNLOADED,
+                &change);
+}
+
+/* Run OnLoad with the settings of the order, and see whether the module is the one that is meant.
+ */
+static hl_err start(struct hl_module *module, const struct hl_order *order, struct hl_errmsg *msg)
+{
+    struct hl_abi *abi = module->abi;
     onload_fn onload = (onload_fn)symbol(module, "OnLoad");
-    abi->settings = settings;
-    abi->setting_count = setting_count;
-    abi->settings_taken = 0;
     if (onload == NULL) {
-        err = hl_fail(msg, HL_EINVAL,
-                      "Module %s does not export RedisModule_OnLoad() symbol. Module not loaded.",
-                      path);
-    } else {
-        err = run_onload(module, onload, msg);
+        return hl_fail(msg, HL_EINVAL,
+                       "Module %s does not export RedisModule_OnLoad() symbol. Module not loaded.",
+                       module->path);
     }
-    if (err == HL_OK && abi->settings_taken != setting_count) {
-        err = hl_fail(msg, HL_EINVAL,
-                      "Module Configuration was given for a setting that module %s does not have",
-                      module->name);
-        (void)agrees_to_go(module); /* it believes to be loaded: it goes anyway */
-    }
+    abi->settings = order->settings;
+    abi->setting_count = order->setting_count;
+    abi->settings_taken = 0;
+    hl_err err = run_onload(module, onload, msg);
+    bool all_taken = abi->reloading || abi->settings_taken == order->setting_count;
     abi->settings = NULL;
     abi->setting_count = 0;
     if (err != HL_OK) {
-        say(abi, HL_ABI_LOG_WARNING, "%s", msg->text);
-        end_module(module);
+        return err;
+    }
+    err = hl_order_check(order, module, msg);
+    if (err == HL_OK && !all_taken) {
+        err = hl_fail(msg, HL_EINVAL,
+                      "Module Configuration was given for a setting that module %s does not have",
+                      module->name);
+    }
+    if (err != HL_OK) {
+        (void)hl_module_agrees_to_go(module); /* it believes to be loaded: it goes anyway */
+    }
+    return err;
+}
+
+hl_err hl_module_start(struct hl_abi *abi, struct hl_object_file *given_object,
+                       const struct hl_order *order, struct hl_module **out, struct hl_errmsg *msg)
+{
+    struct hl_module *module =
+        hl_module_create(abi, hl_object_path(given_object), order->argv, order->argc);
+    module->object = given_object;
+    module->asked = hl_strndup(order->path.ptr, order->path.len);
+    hl_err err = start(module, order, msg);
+    if (err != HL_OK) {
+        hl_module_log(abi, HL_ABI_LOG_WARNING, "%s", msg->text);
+        hl_module_end(module);
+        return err;
+    }
+    if (!hl_order_accepts(order, hl_object_sum(module->object))) {
+        hl_module_log(abi, HL_ABI_LOG_WARNING,
+                      "Module '%s': %s is not the file that was loaded first; its name and types "
+                      "fit",
+                      module->name, module->path);
+    }
+    *out = module;
+    return HL_OK;
+}
+
+hl_err hl_module_load(struct hl_abi *abi, const struct hl_order *order, struct hl_module **out,
+                      struct hl_errmsg *msg)
+{
+    struct hl_abi_services const *services = abi->services;
+    struct hl_errmsg own = {{0}};
+    msg = msg == NULL ? &own : msg;
+    char *path = hl_strndup(order->path.ptr, order->path.len);
+    struct hl_object_place place = {
+        .path = path,
+        .folders = services->module_path == NULL ? NULL : services->module_path(services->ctx),
+        .elsewhere = order->elsewhere};
+    struct hl_object_file *object = NULL;
+    hl_err err = hl_object_open(&object, &place, msg);
+    if (err != HL_OK) {
+        hl_module_log(abi, HL_ABI_LOG_WARNING, "Module %s failed to load: %s", path, msg->text);
+    }
+    hl_free(path);
+    struct hl_module *module = NULL;
+    err = err == HL_OK ? hl_module_start(abi, object, order, &module, msg) : err;
+    if (err != HL_OK) {
         return err;
     }
     hl_list_append(&abi->modules, &module->node);
-    say(abi, HL_ABI_LOG_NOTICE, "Module '%s' loaded from %s", module->name, module->path);
-    RedisModuleModuleChange change = {.version = REDISMODULE_MODULE_CHANGE_VERSION,
-                                      .module_name = module->name,
-                                      .module_version = module->version};
-    hl_abi_fire(abi, REDISMODULE_EVENT_MODULE_CHANGE, REDISMODULE_SUBEVENT_MODULE_LOADED, &change);
+    hl_module_log(abi, HL_ABI_LOG_NOTICE, "Module '%s' loaded from %s", module->name, module->path);
+    hl_module_tell(abi, module->name, module->version, true);
+    if (out != NULL) {
+        *out = module;
+    }
     return HL_OK;
+}
+
+hl_err hl_abi_load(struct hl_abi *abi, const char *path, const struct hl_slice *argv, int argc,
+                   struct hl_errmsg *msg)
+{
+    struct hl_order order = {.path = hl_slice_of(path), .argv = argv, .argc = argc};
+    struct hl_module *module = NULL;
+    hl_err err = hl_module_load(abi, &order, &module, msg);
+    if (err == HL_OK) {
+        module->configured = true;
+    }
+    return err;
 }
 
 struct hl_module *hl_module_find(struct hl_abi *abi, struct hl_slice name)
@@ -203,9 +260,9 @@ static bool has_live_values(const struct hl_module *module)
     return false;
 }
 
-/* Why it cannot be unloaded now, or NULL. */
-static const char *refusal(const struct hl_module *module)
+const char *hl_module_refusal(const struct hl_module *module, bool *passes)
 {
+    *passes = false;
     if (has_live_values(module)) {
         return "the module exports one or more module-side data types, can't unload";
     }
@@ -213,12 +270,19 @@ static const char *refusal(const struct hl_module *module)
         return "the module exports APIs used by other modules. Please unload them first and try "
                "again";
     }
+    *passes = true;
+    const char *busy = hl_module_busy(module);
+    return busy != NULL ? busy
+           : module->timers == 0
+               ? NULL
+               : "the module holds timer that is not fired. Please stop the timer or wait until it "
+                 "fires.";
+}
+
+const char *hl_module_busy(const struct hl_module *module)
+{
     if (module->blocked != 0) {
         return "the module has blocked clients. Please wait them unblocked and try again";
-    }
-    if (module->timers != 0) {
-        return "the module holds timer that is not fired. Please stop the timer or wait until it "
-               "fires.";
     }
     if (module->abi->frame_depth != 0) {
         return "a module asked for it: its own code may be running.";
@@ -229,30 +293,41 @@ static const char *refusal(const struct hl_module *module)
     return NULL;
 }
 
-hl_err hl_abi_unload(struct hl_abi *abi, struct hl_slice name, struct hl_errmsg *msg)
+static hl_err unload(struct hl_module *module, struct hl_errmsg *msg)
 {
-    struct hl_module *module = hl_module_find(abi, name);
-    if (module == NULL) {
-        return hl_fail(msg, HL_ENOENT, "no such module with that name");
-    }
-    const char *reason = refusal(module);
-    if (reason != NULL) {
-        return hl_fail(msg, HL_EBUSY, "%s", reason);
-    }
-    if (!agrees_to_go(module)) {
+    struct hl_abi *abi = module->abi;
+    if (!hl_module_agrees_to_go(module)) {
         return hl_fail(msg, HL_EBUSY, "operation not possible.");
     }
     hl_list_remove(&module->node);
     char *kept = hl_strndup(module->name, strlen(module->name));
-    RedisModuleModuleChange change = {.version = REDISMODULE_MODULE_CHANGE_VERSION,
-                                      .module_name = kept,
-                                      .module_version = module->version};
-    end_module(module);
-    say(abi, HL_ABI_LOG_NOTICE, "Module %s unloaded", kept);
-    hl_abi_fire(abi, REDISMODULE_EVENT_MODULE_CHANGE, REDISMODULE_SUBEVENT_MODULE_UNLOADED,
-                &change);
+    int version = module->version;
+    hl_module_end(module);
+    hl_module_log(abi, HL_ABI_LOG_NOTICE, "Module %s unloaded", kept);
+    hl_module_tell(abi, kept, version, false);
     hl_free(kept);
     return HL_OK;
+}
+
+hl_err hl_abi_unload(struct hl_abi *abi, struct hl_slice name, struct hl_errmsg *msg)
+{
+    bool passes = false;
+    struct hl_module *module = hl_module_find(abi, name);
+    if (module == NULL) {
+        return hl_fail(msg, HL_ENOENT, "no such module with that name");
+    }
+    const char *reason = hl_module_refusal(module, &passes);
+    return reason != NULL ? hl_fail(msg, HL_EBUSY, "%s", reason) : unload(module, msg);
+}
+
+hl_err hl_module_force_out(struct hl_module *module, struct hl_errmsg *msg)
+{
+    uint32_t timers = module->timers;
+    bool passes = false;
+    module->timers = 0;
+    const char *reason = hl_module_refusal(module, &passes);
+    module->timers = timers;
+    return reason != NULL ? hl_fail(msg, HL_EBUSY, "%s", reason) : unload(module, msg);
 }
 
 bool hl_modules_busy(const struct hl_abi *abi)
@@ -273,7 +348,7 @@ void hl_modules_ask(struct hl_abi *abi)
     {
         struct hl_module *module = HL_LIST_ENTRY(m, struct hl_module, node);
         bool has_onunload = module->object != NULL && symbol(module, "OnUnload") != NULL;
-        if (!agrees_to_go(module) || !has_onunload) {
+        if (!hl_module_agrees_to_go(module) || !has_onunload) {
             hl_object_leave(module->object);
             module->object = NULL; /* threads of it may run on: its code stays until the end */
         }
@@ -285,6 +360,6 @@ void hl_modules_end(struct hl_abi *abi)
     HL_LIST_EACH(m, &abi->modules)
     {
         hl_list_remove(m);
-        end_module(HL_LIST_ENTRY(m, struct hl_module, node));
+        hl_module_end(HL_LIST_ENTRY(m, struct hl_module, node));
     }
 }

@@ -1,6 +1,8 @@
 /* The MODULE command. */
+#include "abi/agree.h"
 #include "abi/durable.h"
-#include "abi/internal.h"
+#include "abi/reload.h"
+#include "node/barrier.h"
 
 #define LOAD_FAILED "ERR Error loading the extension. Please check the server logs."
 #define NOT_ALLOWED                                                                                \
@@ -20,66 +22,117 @@ static bool allowed(struct hl_call *call)
     return true;
 }
 
-/* Load and reply. */
-static void load(struct hl_call *call, int first_arg, const struct hl_abi_setting *settings,
-                 int setting_count)
+/* The words that are logged: those of the order behind MODULE LOADEX or RELOAD. */
+static void record(struct hl_call *call, const char *subcommand, const struct hl_words *words)
 {
-    if ((call->flags & HL_CALL_REPLICATED) != 0 && hl_durable_has(hl_abi_current, call->argv[2])) {
-        hl_durable_mark(hl_abi_current, call->argv[2]);
-        hl_write_ok(call->out); /* the configuration file or a snapshot loaded it already */
-        return;
+    struct hl_slice *argv = hl_calloc((size_t)words->count + 2, sizeof *argv);
+    argv[0] = hl_slice_of("MODULE");
+    argv[1] = hl_slice_of(subcommand);
+    for (int i = 0; i < words->count; i++) {
+        argv[i + 2] = words->at[i];
     }
-    char *path = hl_strndup(call->argv[2].ptr, call->argv[2].len);
-    hl_err err = hl_abi_load(hl_abi_current, path, call->argv + first_arg, call->argc - first_arg,
-                             settings, setting_count, NULL);
-    hl_free(path);
+    hl_call_effect(call, words->count + 2, argv);
+    hl_free(argv);
+}
+
+/* An order of the log. */
+static void apply_load(struct hl_call *call, struct hl_order *order)
+{
+    struct hl_module *module = hl_durable_find(hl_abi_current, order);
+    struct hl_errmsg msg = {{0}};
+    order->elsewhere = true;
+    hl_err err = HL_OK;
+    if (module == NULL) { /* otherwise the configuration file or a snapshot loaded it already */
+        err = hl_module_load(hl_abi_current, order, &module, &msg);
+    }
     if (err == HL_OK) {
-        hl_durable_mark(hl_abi_current, call->argv[2]);
-        call->changes++; /* an entry of the log: a replay loads it before it needs it */
+        hl_durable_mark(module, call->argv + 2, call->argc - 2);
         hl_write_ok(call->out);
     } else {
-        hl_reply_error(call, LOAD_FAILED);
+        hl_reply_errorf(call, "ERR %s", msg.text);
     }
+}
+
+/* An order of a client. */
+static void load(struct hl_call *call, const struct hl_order *order)
+{
+    struct hl_abi *abi = hl_abi_current;
+    if (hl_agree_needed(call)) {
+        unsigned char sum[HL_OBJECT_SUM];
+        struct hl_errmsg msg = {{0}};
+        if (hl_agree_probe(abi, order->path, false, sum, &msg) == HL_OK) {
+            hl_agree_begin(call, HL_AGREE_LOAD, order->path, (struct hl_slice){0});
+        } else {
+            hl_module_log(abi, HL_ABI_LOG_WARNING, "Module %.*s failed to load: %s",
+                          (int)order->path.len, order->path.ptr, msg.text);
+            hl_reply_error(call, LOAD_FAILED);
+        }
+        return;
+    }
+    struct hl_module *module = NULL;
+    if (hl_module_load(abi, order, &module, NULL) != HL_OK) {
+        hl_reply_error(call, LOAD_FAILED);
+        return;
+    }
+    uint32_t count = 0;
+    const struct hl_slice *sums =
+        (call->flags & HL_CALL_BARRIER) != 0 ? hl_barrier_answers(call->node, &count) : NULL;
+    struct hl_words words = {0};
+    hl_order_write(order, module, sums, count, &words);
+    hl_durable_mark(module, words.at, words.count);
+    record(call, "LOADEX", &words); /* a replay loads it before it needs it */
+    hl_words_fini(&words);
+    hl_write_ok(call->out);
+}
+
+static void carry_out(struct hl_call *call, struct hl_order *order)
+{
+    if ((call->flags & HL_CALL_REPLICATED) != 0) {
+        apply_load(call, order);
+    } else {
+        load(call, order);
+    }
+    hl_order_fini(order);
 }
 
 static void module_load(struct hl_call *call)
 {
+    struct hl_order order;
     if (allowed(call)) {
-        load(call, 3, NULL, 0);
+        hl_order_plain(&order, call->argv + 2, call->argc - 2);
+        carry_out(call, &order);
     }
 }
 
-/* MODULE LOADEX path [CONFIG name value]... [ARGS arg...] */
 static void module_loadex(struct hl_call *call)
 {
+    struct hl_order order;
+    struct hl_errmsg msg = {{0}};
     if (!allowed(call)) {
         return;
     }
-    struct hl_abi_setting *settings = hl_calloc((size_t)call->argc, sizeof *settings);
-    int count = 0;
-    int at = 3;
-    while (hl_arg_is(call, at, "config") && at + 2 < call->argc) {
-        settings[count++] =
-            (struct hl_abi_setting){.name = call->argv[at + 1], .value = call->argv[at + 2]};
-        at += 3;
-    }
-    if (at < call->argc && !hl_arg_is(call, at, "args")) {
-        const struct hl_abi_services *services = hl_abi_current->services;
-        services->log(services->ctx, HL_ABI_LOG_NOTICE, "Syntax Error from arguments to loadex.");
+    if (hl_order_read(&order, call->argv + 2, call->argc - 2, &msg) != HL_OK) {
+        hl_module_log(hl_abi_current, HL_ABI_LOG_NOTICE, "%s", msg.text);
         hl_reply_error(call, LOAD_FAILED);
-    } else {
-        load(call, at < call->argc ? at + 1 : at, settings, count);
+        return;
     }
-    hl_free(settings);
+    carry_out(call, &order);
 }
 
 static void module_unload(struct hl_call *call)
 {
     struct hl_errmsg msg = {{0}};
+    struct hl_abi *abi = hl_abi_current;
     if (!allowed(call)) {
         return;
     }
-    hl_err err = hl_abi_unload(hl_abi_current, call->argv[2], &msg);
+    const struct hl_module *module = hl_module_find(abi, call->argv[2]);
+    bool passes = false;
+    if (hl_agree_needed(call) && module != NULL && hl_module_refusal(module, &passes) == NULL) {
+        hl_agree_begin(call, HL_AGREE_UNLOAD, call->argv[2], (struct hl_slice){0});
+        return;
+    }
+    hl_err err = hl_abi_unload(abi, call->argv[2], &msg);
     if (err == HL_ENOENT && (call->flags & HL_CALL_REPLICATED) != 0) {
         err = HL_OK;
     }
@@ -87,8 +140,134 @@ static void module_unload(struct hl_call *call)
         call->changes++;
         hl_write_ok(call->out);
     } else {
-        hl_reply_errorf(call, "ERR Error unloading module: %s", msg.text);
+        bool later = (call->flags & HL_CALL_REPLICATED) != 0 && err == HL_EBUSY;
+        hl_reply_errorf(call, "%s Error unloading module: %s", later ? "BUSY" : "ERR", msg.text);
     }
+}
+
+/* The words behind RELOAD's name; without them the path is the one that it was loaded from. */
+static bool read_reload(struct hl_call *call, struct hl_slice path, struct hl_order *order)
+{
+    struct hl_errmsg msg = {{0}};
+    *order = (struct hl_order){.path = path};
+    bool good =
+        call->argc == 3 || hl_order_read(order, call->argv + 3, call->argc - 3, &msg) == HL_OK;
+    if (good && (order->setting_count != 0 || order->argc != 0)) {
+        hl_order_fini(order);
+        good = false;
+    }
+    if (!good) {
+        hl_reply_error(call, HL_ERR_SYNTAX);
+    }
+    return good;
+}
+
+/* The object is in use already: it was loaded when the file had been replaced. */
+static bool is_loaded(const struct hl_module *module, const struct hl_order *order)
+{
+    unsigned char sum[HL_OBJECT_SUM];
+    return hl_agree_probe(module->abi, order->path, true, sum, NULL) == HL_OK &&
+           memcmp(sum, hl_object_sum(module->object), sizeof sum) == 0;
+}
+
+/* What snapshots say about the module names the new file from now on; `words` are those logged. */
+static void renew(struct hl_module *module, const struct hl_order *order,
+                  const struct hl_words *words)
+{
+    struct hl_order now = {0};
+    struct hl_errmsg msg = {{0}};
+    if (!module->durable) {
+        hl_module_log(module->abi, HL_ABI_LOG_NOTICE,
+                      "Module '%s' is loaded by the configuration: let it name %.*s, too",
+                      module->name, (int)order->path.len, order->path.ptr);
+        return;
+    }
+    hl_err err = hl_order_read(&now, module->order.at, module->order.count, &msg);
+    HL_ASSERT(err == HL_OK); /* hl_order_write() wrote it */
+    struct hl_words written = {0};
+    now.path = order->path;
+    hl_words_add(&written, order->path);
+    for (int i = 2; i + 1 < words->count; i += 2) {
+        hl_words_add(&written, words->at[i]);
+        hl_words_add(&written, words->at[i + 1]);
+    }
+    hl_order_write_rest(&now, module, &written);
+    hl_durable_mark(module, written.at, written.count);
+    hl_words_fini(&written);
+    hl_order_fini(&now);
+}
+
+static void swapped(struct hl_call *call, struct hl_module *module, const struct hl_order *order)
+{
+    uint32_t count = 0;
+    const struct hl_slice *sums =
+        (call->flags & HL_CALL_BARRIER) != 0 ? hl_barrier_answers(call->node, &count) : NULL;
+    struct hl_words words = {0};
+    hl_words_add(&words, hl_slice_of(module->name));
+    hl_words_add(&words, order->path);
+    hl_words_add_sum(&words, hl_object_sum(module->object));
+    for (uint32_t i = 0; i < count; i++) {
+        if (sums[i].len == HL_OBJECT_SUM) {
+            hl_words_add_sum(&words, (const unsigned char *)sums[i].ptr);
+        }
+    }
+    for (int i = 0; i < order->sum_count; i++) {
+        hl_words_add_sum(&words, order->sums[i]);
+    }
+    renew(module, order, &words);
+    if ((call->flags & HL_CALL_REPLICATED) == 0) {
+        record(call, "RELOAD", &words);
+    }
+    hl_words_fini(&words);
+    hl_write_ok(call->out);
+}
+
+static void swap(struct hl_call *call, struct hl_order *order)
+{
+    struct hl_abi *abi = hl_abi_current;
+    bool replicated = (call->flags & HL_CALL_REPLICATED) != 0;
+    struct hl_module *module = hl_module_find(abi, call->argv[2]);
+    struct hl_errmsg msg = {{0}};
+    hl_err err = HL_OK;
+    order->elsewhere = replicated;
+    if (!replicated || module == NULL || !is_loaded(module, order)) {
+        err = hl_reload(abi, call->argv[2], order, &module, &msg);
+    }
+    if (err == HL_OK) {
+        swapped(call, module, order);
+    } else {
+        hl_reply_errorf(call, "%s module %.*s is not swapped: %s", err == HL_EBUSY ? "BUSY" : "ERR",
+                        (int)call->argv[2].len, call->argv[2].ptr, msg.text);
+    }
+}
+
+/* MODULE RELOAD name [path [SHA256 sum]...] */
+static void module_reload(struct hl_call *call)
+{
+    struct hl_slice path = {0};
+    struct hl_order order;
+    struct hl_errmsg msg = {{0}};
+    if (!allowed(call)) {
+        return;
+    }
+    hl_err err = hl_reload_possible(hl_abi_current, call->argv[2], &path, &msg);
+    bool client = (call->flags & (HL_CALL_REPLICATED | HL_CALL_BARRIER)) == 0;
+    if (client && err != HL_OK && err != HL_EBUSY) {
+        hl_reply_errorf(call, "ERR module %.*s is not swapped: %s", (int)call->argv[2].len,
+                        call->argv[2].ptr, msg.text);
+        return;
+    }
+    char *asked = path.len == 0 ? NULL : hl_strndup(path.ptr, path.len); /* it ends with the old */
+    path = asked == NULL ? path : hl_slice_of(asked);
+    if (read_reload(call, path, &order)) {
+        if (client) { /* everybody waits until the module is idle, and agrees */
+            hl_agree_begin(call, HL_AGREE_RELOAD, call->argv[2], order.path);
+        } else {
+            swap(call, &order);
+        }
+        hl_order_fini(&order);
+    }
+    hl_free(asked);
 }
 
 void hl_module_list(struct hl_abi *abi, struct hl_writer *out)
@@ -133,6 +312,9 @@ static void module_help(struct hl_call *call)
         "LOADEX <path> [[CONFIG NAME VALUE] [CONFIG NAME VALUE]] [ARGS ...]",
         "    Load a module library from <path>, while passing it module configurations and "
         "optional arguments.",
+        "RELOAD <name> [<path>]",
+        "    Replace a module by what its file, or another one, holds now, without losing its "
+        "data.",
         "UNLOAD <name>",
         "    Unload a module.",
         "HELP",
@@ -193,7 +375,18 @@ const struct hl_command_row hl_commands_module[] = {
      .since = "7.0.0",
      .complexity = "O(1)",
      .summary = "Loads a module with settings.",
-     .args = "path [CONFIG name value...] [ARGS arg...]"},
+     .args =
+         "path [NAME name] [TYPE type...] [SHA256 sum...] [CONFIG name value...] [ARGS arg...]"},
+    {.name = "module|reload",
+     .run = module_reload,
+     .arity = -3,
+     .flags = CHANGES,
+     .acl = DANGER,
+     .group = "server",
+     .since = "0.1.0",
+     .complexity = "O(N) where N is the size of the module's data.",
+     .summary = "Replaces a loaded module by another version of it, without losing its data.",
+     .args = "name [path]"},
     {.name = "module|unload",
      .run = module_unload,
      .arity = 3,

@@ -5,6 +5,7 @@
 #include "stats.h"
 #include "store.h"
 
+#include "helios/extensions.h"
 #include "kit/assert.h"
 
 #include <stdio.h>
@@ -339,6 +340,10 @@ int RedisModule_OnLoad(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
     if (RedisModule_Init(ctx, "auth", AUTH_VERSION, REDISMODULE_APIVER_1) != REDISMODULE_OK ||
         RedisModule_Log == NULL) {
         return REDISMODULE_ERR; /* nothing can be logged yet */
+    }
+    if (RedisModule_SetModuleOptions !=
+        NULL) { /* what it keeps follows from the keys, or is a cache */
+        RedisModule_SetModuleOptions(ctx, HELIOSMODULE_OPTION_NO_GLOBALS);
     }
     /* The threads come last, so that nothing can fail once they run. */
     if (!server_suffices(ctx) || !settings_load(ctx, argv, argc) || !store_register(ctx) ||

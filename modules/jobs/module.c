@@ -4,6 +4,7 @@
  * in decide.c, state in queue.c.
  */
 #include "command.h"
+#include "helios/extensions.h"
 #include "kit/assert.h"
 #include "roster.h"
 #include "settings.h"
@@ -169,7 +170,9 @@ int RedisModule_OnLoad(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
     if (!has_needed(ctx)) {
         return REDISMODULE_ERR;
     }
-    RedisModule_SetModuleOptions(ctx, REDISMODULE_OPTIONS_HANDLE_IO_ERRORS);
+    /* The roster of queues follows from the queues. */
+    RedisModule_SetModuleOptions(ctx, REDISMODULE_OPTIONS_HANDLE_IO_ERRORS |
+                                          HELIOSMODULE_OPTION_NO_GLOBALS);
     if (type_register(ctx) != REDISMODULE_OK || register_commands(ctx) != REDISMODULE_OK ||
         settings_register(ctx) != REDISMODULE_OK) {
         return REDISMODULE_ERR;

@@ -4,6 +4,7 @@
  * loads, copies and frees values. */
 #include "counter.h"
 
+#include "helios/extensions.h"
 #include "helios/module.h"
 
 #define COUNTER_VERSION 1
@@ -189,7 +190,9 @@ int RedisModule_OnLoad(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
         REDISMODULE_OK) {
         return REDISMODULE_ERR;
     }
-    RedisModule_SetModuleOptions(ctx, REDISMODULE_OPTIONS_HANDLE_IO_ERRORS);
+    /* All that this module knows is in its values: Helios may swap it while it runs. */
+    RedisModule_SetModuleOptions(ctx, REDISMODULE_OPTIONS_HANDLE_IO_ERRORS |
+                                          HELIOSMODULE_OPTION_NO_GLOBALS);
     counter_type = RedisModule_CreateDataType(ctx, TYPE_NAME, TYPE_ENCODING, &methods);
     if (counter_type == NULL) {
         RedisModule_Log(ctx, "warning", "cannot register the type " TYPE_NAME);

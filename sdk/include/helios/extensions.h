@@ -19,6 +19,11 @@
 #define HELIOS_API __attribute__((weak, visibility("hidden")))
 #endif
 
+/* For RedisModule_SetModuleOptions(), beside Redis's own, which ignores it: all that the module
+ * keeps in memory beside its values follows from them, from its settings and its arguments, so
+ * MODULE RELOAD may swap it.  A module whose types have aux_save and aux_load need not say so. */
+#define HELIOSMODULE_OPTION_NO_GLOBALS (1 << 24)
+
 /* Something that a module wants to do once what it did cannot be undone. */
 typedef void (*HeliosModuleCommitFunc)(void *data);
 
