@@ -293,6 +293,34 @@ static hl_err verify(struct hl_node *node, struct hl_install *in, struct hl_errm
     return err;
 }
 
+/* A received snapshot is about to replace the state: the log starts behind it.  The members are
+ * those in force at the label. */
+static hl_err tell_installed(struct hl_node *node, const struct hl_config_at *config,
+                             hl_index index, hl_term term)
+{
+    struct hl_raft_config members = hl_replica_config_of(&config->members);
+    struct hl_raft_event event = {
+        .type = HL_RAFT_ON_INSTALLED,
+        .installed = {
+            .index = index, .term = term, .config = &members, .config_index = config->index}};
+    hl_err err = hl_replica_step(node, &event, NULL);
+    if (err != HL_OK) {
+        return err;
+    }
+    if (hl_wal_last(node->wal) == index) {
+        node->cluster.config_count = 0; /* none of a later entry is left */
+    }
+    if (hl_wal_meta(node->wal)->base < index) {
+        hl_wal_drop_before(node->wal, index + 1, term);
+    }
+    const struct hl_config_at *at = hl_replica_config_newest(node);
+    if (at == NULL || at->index < config->index) {
+        hl_replica_config_push(node, config->index, &config->members);
+        hl_replica_config_changed(node);
+    }
+    return HL_OK;
+}
+
 /* D2: nothing has changed up to here. */
 static void install(struct hl_node *node, struct hl_install *in)
 {
@@ -312,7 +340,7 @@ static void install(struct hl_node *node, struct hl_install *in)
     node->cluster.install_trouble.text[0] = '\0';
     node->snapshot_index = in->index;
     node->snapshot_term = in->term;
-    hl_err err = hl_replica_installed(node, &in->config, in->index, in->term);
+    hl_err err = tell_installed(node, &in->config, in->index, in->term);
     HL_ASSERT(err == HL_OK); /* it is newer than the commit index */
     hl_replica_discard(node);
     err = hl_snap_drop_before(node->snapshot_disk, node->snapshot_dir, in->index, &msg);

@@ -782,29 +782,3 @@ void hl_replica_compacted(struct hl_node *node)
     hl_err err = hl_replica_step(node, &event, NULL);
     HL_MAYBE(err != HL_OK); /* nothing new to tell */
 }
-
-hl_err hl_replica_installed(struct hl_node *node, const struct hl_config_at *config, hl_index index,
-                            hl_term term)
-{
-    struct hl_raft_config members = hl_replica_config_of(&config->members);
-    struct hl_raft_event event = {
-        .type = HL_RAFT_ON_INSTALLED,
-        .installed = {
-            .index = index, .term = term, .config = &members, .config_index = config->index}};
-    hl_err err = hl_replica_step(node, &event, NULL);
-    if (err != HL_OK) {
-        return err;
-    }
-    if (hl_wal_last(node->wal) == index) {
-        node->cluster.config_count = 0; /* none of a later entry is left */
-    }
-    if (hl_wal_meta(node->wal)->base < index) {
-        hl_wal_drop_before(node->wal, index + 1, term);
-    }
-    const struct hl_config_at *at = hl_replica_config_newest(node);
-    if (at == NULL || at->index < config->index) {
-        hl_replica_config_push(node, config->index, &config->members);
-        hl_replica_config_changed(node);
-    }
-    return HL_OK;
-}

@@ -216,11 +216,6 @@ bool hl_replica_is_crowded(const struct hl_node *node);
 /* The log before a new snapshot has gone: raft need not know it any more. */
 void hl_replica_compacted(struct hl_node *node);
 
-/* A received snapshot is whole and about to replace the state: the log starts behind it.  `members`
- * are those of the entry `members_index`, in force at the label. */
-HL_MUST_USE hl_err hl_replica_installed(struct hl_node *node, const struct hl_config_at *config,
-                                        hl_index index, hl_term term);
-
 /* The members as of an entry, and which entry named them. */
 const struct hl_config_at *hl_replica_config_at(const struct hl_node *node, hl_index index);
 
