@@ -421,9 +421,20 @@ static hl_err load_value(void *ctx, struct hl_slice in, size_t *consumed, struct
     return err;
 }
 
+static bool digest_value(void *ctx, void *type, const void *value, struct hl_slice key, int db,
+                         uint64_t *out)
+{
+    (void)ctx;
+    RedisModuleString *name = hl_string_new(key);
+    bool has = hl_digest_value(type, (void *)value, name, db, out);
+    hl_string_unref(name);
+    return has;
+}
+
 void hl_rdb_fill(struct hl_abi *abi, struct hl_dump_modules *out)
 {
-    *out = (struct hl_dump_modules){.ctx = abi, .save = save_value, .load = load_value};
+    *out = (struct hl_dump_modules){
+        .ctx = abi, .save = save_value, .load = load_value, .digest = digest_value};
 }
 
 /* ---- Whole values, for modules ---- */

@@ -64,21 +64,28 @@ static void digest_value(const struct hl_entry *entry, int db,
     HL_ASSERT(false);
 }
 
+/* A key with the digest of its value. */
+static void digest_key(const struct hl_entry *entry, int db, const struct digest *value,
+                       struct hl_buf *scratch, struct digest *total)
+{
+    hl_buf_clear(scratch);
+    hl_buf_append_le32(scratch, (uint32_t)db);
+    hl_buf_append_le32(scratch, (uint32_t)hl_entry_type(entry));
+    hl_buf_append_le64(scratch, (uint64_t)hl_entry_expire(entry));
+    for (int i = 0; i < LANES; i++) {
+        hl_buf_append_le64(scratch, value->lane[i]);
+    }
+    hl_buf_append_slice(scratch, hl_entry_key(entry));
+    add_bytes(total, hl_buf_view(scratch));
+}
+
 static void digest_entry(const struct hl_entry *entry, int db,
                          const struct hl_dump_modules *modules, struct hl_buf *scratch,
                          struct digest *total)
 {
     struct digest value = {{0}};
     digest_value(entry, db, modules, scratch, &value);
-    hl_buf_clear(scratch);
-    hl_buf_append_le32(scratch, (uint32_t)db);
-    hl_buf_append_le32(scratch, (uint32_t)hl_entry_type(entry));
-    hl_buf_append_le64(scratch, (uint64_t)hl_entry_expire(entry));
-    for (int i = 0; i < LANES; i++) {
-        hl_buf_append_le64(scratch, value.lane[i]);
-    }
-    hl_buf_append_slice(scratch, hl_entry_key(entry));
-    add_bytes(total, hl_buf_view(scratch));
+    digest_key(entry, db, &value, scratch, total);
 }
 
 static void put_digest(const struct digest *sum, unsigned char out[20])
@@ -96,6 +103,25 @@ void hl_entry_digest(const struct hl_entry *entry, int db, const struct hl_dump_
     digest_value(entry, db, modules, &scratch, &value);
     hl_buf_fini(&scratch);
     put_digest(&value, out);
+}
+
+void hl_entry_digest_add(const struct hl_entry *entry, int db,
+                         const struct hl_dump_modules *modules, unsigned char sum[20])
+{
+    struct digest total = {{hl_get_le64(sum), hl_get_le64(sum + 8), hl_get_le32(sum + 16)}};
+    struct hl_buf scratch = {0};
+    struct digest value = {{0}};
+    if ((enum hl_kind)entry->kind != HL_KIND_MODULE) {
+        digest_value(entry, db, modules, &scratch, &value);
+    } else if (modules->digest != NULL) {
+        bool has =
+            modules->digest(modules->ctx, hl_entry_module_type(entry), hl_entry_module_value(entry),
+                            hl_entry_key(entry), db, &value.lane[0]);
+        HL_MAYBE(!has);
+    }
+    digest_key(entry, db, &value, &scratch, &total);
+    hl_buf_fini(&scratch);
+    put_digest(&total, sum);
 }
 
 void hl_ks_digest(struct hl_keyspace *ks, const struct hl_dump_modules *modules,

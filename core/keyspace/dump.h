@@ -13,6 +13,9 @@ struct hl_dump_modules {
     void *ctx;
     bool (*save)(void *ctx, void *type, void *value, struct hl_slice key, int db,
                  struct hl_buf *out);
+    /* A digest of the value that is the same on every node; false when its type has none. */
+    bool (*digest)(void *ctx, void *type, const void *value, struct hl_slice key, int db,
+                   uint64_t *out);
     hl_err (*load)(void *ctx, struct hl_slice in, size_t *consumed, struct hl_slice key, int db,
                    void **type, void **value, struct hl_errmsg *msg);
 };
@@ -40,6 +43,12 @@ HL_MUST_USE hl_err hl_dump_payload_open(struct hl_slice payload, struct hl_slice
 /* Digest of one value, whatever its encoding and the order of its parts (DEBUG DIGEST-VALUE). */
 void hl_entry_digest(const struct hl_entry *entry, int db, const struct hl_dump_modules *modules,
                      unsigned char out[20]);
+
+/* Add a key, its value and its deadline to a sum over some keys, which does not depend on their
+ * order; zeros are the sum over none.  Of a module's value only what its type's digest says
+ * counts: how it is saved may differ between nodes that hold the same. */
+void hl_entry_digest_add(const struct hl_entry *entry, int db,
+                         const struct hl_dump_modules *modules, unsigned char sum[20]);
 
 /* Order-independent digest of all keys, values and deadlines (DEBUG DIGEST, scrubbing): equal iff
  * the contents are equal, whatever the encodings and the order of insertion. */

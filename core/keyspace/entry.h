@@ -222,6 +222,15 @@ static inline bool hl_memo_has(const struct hl_memo_slot *slot, struct hl_slice 
            hl_bytes_equal(slot->bytes, (const unsigned char *)key.ptr, key.len);
 }
 
+/* Put a new name's entry into the table; `hash` is hl_db_hash() of its key. */
+static inline void hl_db_insert(struct hl_db *db, uint64_t hash, struct hl_entry *entry)
+{
+    hl_table_insert(&db->table, hash, entry);
+    if (db->ks->creating) {
+        db->ks->hooks.created(db->ks->hooks.ctx, db->index, hl_entry_key(entry));
+    }
+}
+
 /* The hash of a name that is not the next one of the memo. */
 uint64_t hl_db_hash_other(const struct hl_db *db, struct hl_slice key);
 

@@ -253,7 +253,7 @@ struct hl_entry *hl_db_put(struct hl_db *db, struct hl_entry *entry)
         *slot = entry;
         hl_entry_destroy(db->ks, old);
     } else {
-        hl_table_insert(&db->table, hash, entry);
+        hl_db_insert(db, hash, entry);
     }
     if (entry->timed) {
         hl_expires_add(&db->expires, entry);
@@ -385,6 +385,15 @@ static void raise_all_gates(struct hl_keyspace *ks)
         if (ks->gate[i] < ks->gate_index) {
             ks->gate[i] = ks->gate_index;
         }
+    }
+}
+
+void hl_db_visit(struct hl_db *db, void (*visit)(void *ctx, struct hl_entry *entry), void *ctx)
+{
+    uint64_t position[3] = {0};
+    struct hl_entry *entry;
+    while ((entry = hl_table_walk(&db->table, position)) != NULL) {
+        visit(ctx, entry);
     }
 }
 

@@ -80,6 +80,8 @@ struct hl_keyspace_hooks {
     void (*expired)(void *ctx, int db, struct hl_slice key);
     /* The key's value or deadline changed; called only while `watching` is not 0. */
     void (*modified)(void *ctx, int db, struct hl_slice key);
+    /* A name appeared; called only while `creating`. */
+    void (*created)(void *ctx, int db, struct hl_slice key);
     /* A keyspace event of a class that is in `notify_mask`. */
     void (*notify)(void *ctx, uint32_t classes, const char *event, int db, struct hl_slice key);
     /* Ends a value of a module type.  Required before any is stored. */
@@ -103,6 +105,7 @@ struct hl_keyspace {
     struct hl_encoding_limits limits;
     struct hl_keyspace_hooks hooks;
     uint32_t watching;    /* not 0: call hooks.modified */
+    bool creating;        /* call hooks.created */
     uint32_t notify_mask; /* HL_NOTIFY_* classes somebody listens to */
 
     /* The gate filter (PROTOCOL section 3): gate[hash(name) % HL_GATE_SLOTS] is the index of the
@@ -244,6 +247,9 @@ struct hl_entry *hl_db_random(struct hl_db *db);
  */
 uint64_t hl_db_scan(struct hl_db *db, uint64_t cursor,
                     void (*visit)(void *ctx, struct hl_entry *entry), void *ctx);
+
+/* Visit every key once, changing nothing meanwhile. */
+void hl_db_visit(struct hl_db *db, void (*visit)(void *ctx, struct hl_entry *entry), void *ctx);
 
 /* How a database's table of keys is made. */
 struct hl_db_shape {

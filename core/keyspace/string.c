@@ -178,7 +178,7 @@ struct hl_entry *hl_db_set_string(struct hl_db *db, struct hl_slice key, struct 
     } else {
         entry = hl_string_create(key, (uint32_t)hash, false, value);
         entry->access = hl_access_fresh(ks) & 0xffffffu;
-        hl_table_insert(&db->table, hash, entry);
+        hl_db_insert(db, hash, entry);
     }
     hl_db_modified_hash(db, key, hash);
     return entry;

@@ -51,6 +51,7 @@ struct hl_cluster_config {
     enum hl_follower_writes follower_writes;
     enum hl_consistency follower_reads;
     uint64_t read_bound_us; /* of HL_READ_BOUNDED */
+    uint64_t scrub_us;      /* between two slots that are compared (scrub.h); 0: only when told */
     bool barred; /* the disk may have forgotten promises: no votes before a leader caught it up */
 };
 

@@ -143,6 +143,7 @@ void hl_node_cron(struct hl_node *node)
         return;
     }
     hl_parked_cron(node);
+    hl_scrub_cron(node);
     if (node->cluster.leads) {
         expire_cycle(node);
     }

@@ -8,6 +8,7 @@
  * but with entries that are undone.
  *
  *   1  everything but what follows
+ *   2  entries of type SCRUB (scrub.h)
  */
 #ifndef HL_NODE_LEVEL_H
 #define HL_NODE_LEVEL_H
@@ -16,7 +17,8 @@
 
 #include <stdint.h>
 
-#define HL_FEATURE_LEVEL 1 /* that this build understands */
+#define HL_LEVEL_SCRUB 2
+#define HL_FEATURE_LEVEL 2 /* that this build understands */
 
 struct hl_node;
 

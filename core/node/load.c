@@ -94,6 +94,9 @@ hl_err hl_node_apply(struct hl_node *node, const struct hl_wal_entry *entry, str
     if (entry->log_time_us > node->log_time_us) {
         node->log_time_us = entry->log_time_us;
     }
+    if (entry->type == HL_WAL_SCRUB) {
+        hl_scrub_apply(node, entry);
+    }
     if (entry->type != HL_WAL_EFFECTS) {
         return HL_OK;
     }
@@ -304,15 +307,13 @@ static hl_err replay_or_stop(struct hl_node *node, hl_index target, uint64_t bud
     return err;
 }
 
-static void make_anew(struct hl_node *node);
-
 bool hl_replica_apply(struct hl_node *node, uint64_t budget_us)
 {
     if (!hl_stop_may_try(node)) {
         return true;
     }
     if (node->cluster.stop.begun) { /* hl_replica_rebuild() tries again */
-        make_anew(node);
+        hl_replica_make_anew(node);
         return false;
     }
     return replay_or_stop(node, node->commit, budget_us) != HL_ENOENT;
@@ -341,6 +342,7 @@ static void wipe(struct hl_node *node)
     }
     node->ks.gate_index = 0;
     hl_ks_flush(&node->ks);
+    hl_scrub_reset(node);
     node->cluster.levels.now = 0; /* it is read anew */
     memset(node->ks.gate, 0, HL_GATE_SLOTS * sizeof *node->ks.gate);
     if (node->hooks.flushed != NULL) {
@@ -355,7 +357,7 @@ static void wipe(struct hl_node *node)
     }
 }
 
-static void make_anew(struct hl_node *node)
+void hl_replica_make_anew(struct hl_node *node)
 {
     HL_ASSERT(!node->unit.open && !node->cluster.leads);
     node->cluster.epoch++;
@@ -384,7 +386,7 @@ void hl_replica_discard(struct hl_node *node)
     hl_node_log(node, 3,
                 "entries that were executed here are not part of the log any more: the "
                 "state is made anew");
-    make_anew(node);
+    hl_replica_make_anew(node);
 }
 
 bool hl_replica_rebuild(struct hl_node *node, uint64_t budget_us)
@@ -404,6 +406,9 @@ bool hl_replica_rebuild(struct hl_node *node, uint64_t budget_us)
     }
     node->cluster.rebuilding = false;
     hl_admin_rebuilt(node);
+    if (err == HL_OK) { /* otherwise it stopped on the way */
+        hl_scrub_rebuilt(node);
+    }
     node->ks.expiry = HL_EXPIRY_HIDE;
     hl_node_log(node, 2, "the state is made anew up to entry %llu", (unsigned long long)node->last);
     end_loading(node);

@@ -63,6 +63,7 @@ static void init_keyspace(struct hl_node *node)
     node->ks.hooks.expired = on_expired;
     node->ks.hooks.modified = hl_watch_modified;
     node->ks.hooks.notify = on_notify;
+    node->ks.hooks.created = hl_scrub_created;
     node->services = (struct hl_call_services){
         .ctx = node, .effect = on_effect, .ready = on_ready, .modules = &node->modules};
 }
@@ -79,6 +80,7 @@ static void register_rows(struct hl_node *node)
         {hl_commands_acl, hl_commands_acl_count},
         {hl_commands_admin, hl_commands_admin_count},
         {hl_commands_level, hl_commands_level_count},
+        {hl_commands_scrub, hl_commands_scrub_count},
         {hl_commands_settings, hl_commands_settings_count},
         {hl_commands_connection, hl_commands_connection_count},
         {hl_commands_client, hl_commands_client_count},
@@ -175,6 +177,7 @@ void hl_node_destroy(struct hl_node *node)
     }
     hl_once_fini(&node->once);
     hl_admin_fini(node);
+    hl_scrub_reset(node);
     hl_acl_destroy(node->acl);
     hl_command_table_destroy(node->commands);
     hl_ks_fini(&node->ks);

@@ -28,6 +28,7 @@
 #include "node/admin.h"
 #include "node/once.h"
 #include "node/replica.h"
+#include "node/scrub.h"
 #include "node/session.h"
 #include "node/tables.h"
 #include "raft/raft.h"
@@ -214,6 +215,7 @@ struct hl_node {
     struct hl_cluster cluster;
     struct hl_once_table once; /* requests of clients that are run once */
     struct hl_admin admin;
+    struct hl_scrub scrub;
     struct hl_unit unit;
     uint64_t iteration; /* counts hl_node_begin() */
     uint64_t mark_us;   /* when the last command ended: the next one's start */

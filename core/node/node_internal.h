@@ -142,6 +142,8 @@ void hl_cmd_client_session(struct hl_call *call);
 
 extern const struct hl_command_row hl_commands_once[];
 extern const size_t hl_commands_once_count;
+extern const struct hl_command_row hl_commands_scrub[];
+extern const size_t hl_commands_scrub_count;
 extern const struct hl_command_row hl_commands_level[];
 extern const size_t hl_commands_level_count;
 extern const struct hl_command_row hl_commands_settings[];

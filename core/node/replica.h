@@ -260,6 +260,9 @@ HL_MUST_USE enum hl_applied hl_replica_apply_log(struct hl_node *node, uint64_t 
  * the log, in slices by hl_replica_rebuild(). */
 void hl_replica_discard(struct hl_node *node);
 
+/* The same for another reason, which the caller tells. */
+void hl_replica_make_anew(struct hl_node *node);
+
 /* The next slice of making the state anew; true when it is done. */
 bool hl_replica_rebuild(struct hl_node *node, uint64_t budget_us);
 

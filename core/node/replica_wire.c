@@ -244,6 +244,9 @@ void hl_node_peer_message(struct hl_node *node, hl_peer from, struct hl_slice by
     case HL_FRAME_ANSWER:
         hl_barrier_on_frame(node, &frame);
         return;
+    case HL_FRAME_SCRUB:
+        hl_scrub_on_frame(node, from, frame.body);
+        return;
     case HL_FRAME_HELLO:
         return;
     }

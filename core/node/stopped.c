@@ -99,7 +99,7 @@ void hl_stop_resign(struct hl_node *node)
         return;
     }
     node->cluster.resign_due = false;
-    bool stays = node->cluster.stop.told;
+    bool stays = node->cluster.stop.told || node->scrub.differs;
     struct hl_raft_event event = {.type = HL_RAFT_ON_RESIGN,
                                   .resign = {.not_before_us = stays ? HL_RAFT_NEVER : 0}};
     hl_err err = hl_replica_step(node, &event, NULL);

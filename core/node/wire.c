@@ -43,7 +43,7 @@ static bool class_known(uint8_t value)
 
 static bool type_known(uint8_t value)
 {
-    return value >= HL_FRAME_HELLO && value <= HL_FRAME_ANSWER;
+    return value >= HL_FRAME_HELLO && value <= HL_FRAME_SCRUB;
 }
 
 hl_err hl_wire_peek(const char *bytes, struct hl_wire_frame *out, uint32_t *body_len,

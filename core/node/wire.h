@@ -63,6 +63,7 @@ enum hl_wire_type {
     HL_FRAME_FORWARD_REPLY, /* the same */
     HL_FRAME_QUESTION,      /* the body belongs to barrier.h */
     HL_FRAME_ANSWER,        /* the same */
+    HL_FRAME_SCRUB,         /* the body belongs to scrub.h */
 };
 
 struct hl_wire_frame {

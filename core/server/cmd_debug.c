@@ -71,6 +71,12 @@ static void debug_digest_value(struct hl_call *call)
     }
 }
 
+/* As if this machine's memory had failed: nobody else hears of it. */
+static void debug_forget_key(struct hl_call *call)
+{
+    hl_write_int(call->out, hl_db_delete(call->db, call->argv[2]));
+}
+
 static void debug_htstats(struct hl_call *call)
 {
     int db = 0;
@@ -229,6 +235,8 @@ static const struct {
     {"DIGEST-VALUE", -3, debug_digest_value, " <key> [<key> ...]",
      "Answer a digest of each value, zeros for a missing key."},
     {"ERROR", 3, debug_error, " <text>", "Answer an error of this text."},
+    {"FORGET-KEY", 3, debug_forget_key, " <key>",
+     "Lose a key of this server alone, as a fault of its memory would."},
     {"HTSTATS", 3, debug_htstats, " <db>", "Describe the hash table of a database."},
     {"JMAP", 2, debug_jmap, "", "Count keys and bytes by encoding."},
     {"LOG", 3, debug_log, " <text>", "Write a line to the log file."},

@@ -95,6 +95,7 @@ void hl_info_raft(struct hl_server *server, struct hl_buf *out)
     hl_buf_printf(out, "raft_apply_stopped:%llu%s%s\r\n",
                   stop == NULL ? 0 : (unsigned long long)stop->index, stop == NULL ? "" : " ",
                   stop == NULL ? "" : stop->why);
+    hl_scrub_info(node, out);
     peers(node, members, out);
     hl_cluster_info(server, out);
 }

@@ -175,6 +175,7 @@ static struct hl_cluster_config cluster_of(const struct hl_server *server)
         .follower_writes = follower_writes(cfg),
         .follower_reads = follower_reads(cfg),
         .read_bound_us = (uint64_t)hl_config_int(cfg, HL_CFG_FOLLOWER_READS_MAX_STALENESS) * 1000,
+        .scrub_us = (uint64_t)hl_config_int(cfg, HL_CFG_RAFT_SCRUB_INTERVAL) * 1000,
         .barred = server->barred,
     };
 }
@@ -327,6 +328,7 @@ void hl_settings_watch(struct hl_server *server)
         HL_CFG_HASH_MAX_LISTPACK_VALUE,
         HL_CFG_LFU_LOG_FACTOR,
         HL_CFG_LFU_DECAY_TIME,
+        HL_CFG_RAFT_SCRUB_INTERVAL,
         HL_CFG_FOLLOWER_WRITES,
         HL_CFG_FOLLOWER_READS,
         HL_CFG_FOLLOWER_READS_MAX_STALENESS,

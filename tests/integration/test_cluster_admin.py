@@ -7,6 +7,7 @@ all killed, the state taken from a snapshot.
 """
 import os
 import sys
+import tempfile
 import time
 import unittest
 
@@ -215,6 +216,100 @@ class Admin(unittest.TestCase):
         finally:
             node.kill()
             node.flags = before
+
+
+class Scrub(unittest.TestCase):
+    def test_a_node_whose_memory_failed_is_found_and_mended(self):
+        with Cluster(3, "--enable-debug-command", "yes") as cluster:
+            leader = cluster.await_leader()
+            bad = next(n for n in cluster.nodes if n is not leader)
+            c, at_bad = Client(leader.port, WAIT_S_MAX), Client(bad.port, WAIT_S_MAX)
+            for i in range(1000):
+                c("SET", f"key{i}", i)
+            digest = c("DEBUG", "DIGEST")
+            wait_for(lambda: at_bad("DEBUG", "DIGEST") == digest, "all keys")
+            self.assertEqual(at_bad("DEBUG", "FORGET-KEY", "key77"), 1)
+            self.assertNotEqual(at_bad("DEBUG", "DIGEST"), digest)
+            self.assertEqual(at_bad("RAFT.SCRUB"), "OK")
+            wait_for(lambda: bad.info().get("raft_scrub_mended") == "1", "the mending")
+            self.assertIn("QUARANTINED", bad.log())
+            self.assertEqual(leader.info()["raft_scrub_differences"], "1")
+            at_bad.close()
+            at_bad = Client(bad.port, WAIT_S_MAX)
+            wait_for(lambda: self.ask(at_bad, "GET", "key77") == "77", "the key")
+            self.assertEqual(at_bad("DEBUG", "DIGEST"), digest)
+            c.close()
+            at_bad.close()
+
+    @staticmethod
+    def ask(client, *words):
+        client.send(*words)
+        return client.read()
+
+    def test_slots_are_compared_without_being_told(self):
+        with Cluster(3, "--raft-scrub-interval", "100ms") as cluster:
+            cluster.await_leader()
+            for node in cluster.nodes:
+                wait_for(lambda n=node: int(n.info().get("raft_scrub_slots_compared", 0)) > 2,
+                         f"slots compared at {node.id}")
+
+
+OPEN = "user default on nopass ~* &* +@all\n"
+
+
+def write_text(path, text):
+    with open(path, "w", encoding="ascii") as f:
+        f.write(text)
+
+
+class Files(unittest.TestCase):
+    def setUp(self):
+        place = tempfile.TemporaryDirectory(prefix="helios-test-")
+        self.addCleanup(place.cleanup)
+        self.path = os.path.join(place.name, "users.acl")
+
+    def users(self, node):
+        c = Client(node.port, WAIT_S_MAX)
+        try:
+            return c("ACL", "USERS")
+        finally:
+            c.close()
+
+    def test_the_leaders_file_is_the_clusters_when_it_is_loaded(self):
+        write_text(self.path, OPEN + "user filed on nopass +@read\n")
+        with Cluster(3, "--aclfile", self.path) as cluster:
+            leader = cluster.await_leader()
+            follower = next(n for n in cluster.nodes if n is not leader)
+            c, other = Client(leader.port, WAIT_S_MAX), Client(follower.port, WAIT_S_MAX)
+            c("ACL", "SETUSER", "made", "on", "nopass")
+            for node in cluster.nodes:
+                wait_for(lambda n=node: self.users(n) == ["default", "filed", "made"], "both")
+            write_text(self.path, OPEN + "user other on nopass +@read\n")
+            self.assertIn("NOTLEADER", other.error("ACL", "LOAD"))
+            self.assertEqual(c("ACL", "LOAD"), "OK")
+            for node in cluster.nodes:
+                wait_for(lambda n=node: self.users(n) == ["default", "other"], "the file's")
+            write_text(self.path, OPEN + "user no rule\n")
+            self.assertIn("Syntax error", c.error("ACL", "LOAD"))
+            self.assertEqual(self.users(follower), ["default", "other"])
+            c.close()
+            other.close()
+
+    def test_alone_the_file_counts_for_what_was_saved_and_the_log_for_the_rest(self):
+        write_text(self.path, OPEN)
+        with Server("--aclfile", self.path) as server:
+            c = Client(server.port)
+            c("ACL", "SETUSER", "bob", "on", ">first", "+@all")
+            c("ACL", "SAVE")
+            c("ACL", "SETUSER", "eve", "on", ">pw", "+@all")
+            c.close()
+            server.kill()
+            write_text(self.path, OPEN + "user bob on >second +@all\n")
+            server.start()
+            c = Client(server.port)
+            self.assertEqual(c("AUTH", "bob", "second"), "OK")
+            self.assertEqual(c("AUTH", "eve", "pw"), "OK")
+            c.close()
 
 
 class Alone(unittest.TestCase):

@@ -24,6 +24,7 @@ static struct hl_command_table *whole_table(void)
     } families[] = {
         {hl_commands_txn, hl_commands_txn_count},
         {hl_commands_acl, hl_commands_acl_count},
+        {hl_commands_scrub, hl_commands_scrub_count},
         {hl_commands_level, 1}, /* the other one is for logs */
         {hl_commands_connection, hl_commands_connection_count},
         {hl_commands_client, hl_commands_client_count},
