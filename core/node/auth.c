@@ -8,11 +8,16 @@
 static const char wrong_password[] =
     "WRONGPASS invalid username-password pair or user is disabled.";
 
+void hl_auth_as_server(struct hl_session *session)
+{
+    session->user = NULL;
+    session->flags |= HL_SESSION_AUTHENTICATED;
+}
+
 void hl_session_authenticate_default(struct hl_node *node, struct hl_session *session)
 {
     if ((session->flags & HL_SESSION_INTERNAL) != 0) {
-        session->user = NULL; /* the server itself: everything */
-        session->flags |= HL_SESSION_AUTHENTICATED;
+        hl_auth_as_server(session);
         return;
     }
     session->user = hl_acl_default(node->acl);

@@ -11,7 +11,7 @@
  * length and bytes):
  *
  *   to the leader     u8 1 REQUEST, u64 handle, u64 seq, u32 database, u8 protocol, u8 flags (1
- *                     disturbed, 4 local),
+ *                     disturbed, 2 trusted, 4 local),
  *                     text user, text client, text client session, u32 argc, argc times u32 length
  * and bytes u8 2 END, u64 handle: the client has gone to the client     u8 1 REPLY, u64 handle, u64
  * answered, u64 offset, u64 index, u32 database, u8 flags, text client session, bytes to the end:
@@ -64,6 +64,7 @@ struct hl_forward_msg {
     struct hl_slice once; /* id of the client session (once.h), or empty */
     bool local;           /* the client is on the machine of its node, which says so */
     bool disturbed;       /* what the session watched at another leader may have changed */
+    bool trusted;         /* it has all rights, and no user */
     int argc;
     const struct hl_slice *argv;
 };
@@ -116,6 +117,9 @@ enum hl_forward_verdict hl_forward_verdict(const struct hl_node *node,
 
 /* True while requests are under way. */
 bool hl_forward_is_busy(const struct hl_session *session);
+
+/* True when the newest request under way has not been sent to any leader. */
+bool hl_forward_has_unsent(const struct hl_session *session);
 
 /* True when this node decides whether a request that goes to the leader is admitted.  Otherwise the
  * leader does, so that an error comes in its place and spoils the transaction it is in. */

@@ -4,9 +4,18 @@
 #include "node/cursor.h"
 #include "node/forward.h"
 
-#define DISTURBED 1
-#define LOCAL 4
 #define ARG_OVERHEAD 4 /* bytes of an argument's length: bounds argc by the size of the message */
+
+/* Bits of a request's flags. */
+#define DISTURBED 1u
+#define TRUSTED 2u
+#define LOCAL 4u
+
+static uint8_t flags_of(const struct hl_forward_msg *msg)
+{
+    return (uint8_t)((msg->disturbed ? DISTURBED : 0) | (msg->trusted ? TRUSTED : 0) |
+                     (msg->local ? LOCAL : 0));
+}
 
 void hl_forward_msg_encode(const struct hl_forward_msg *msg, struct hl_buf *out)
 {
@@ -18,7 +27,7 @@ void hl_forward_msg_encode(const struct hl_forward_msg *msg, struct hl_buf *out)
     hl_buf_append_le64(out, msg->seq);
     hl_buf_append_le32(out, (uint32_t)msg->db);
     hl_buf_append_u8(out, (uint8_t)msg->proto);
-    hl_buf_append_u8(out, (uint8_t)((msg->disturbed ? DISTURBED : 0) | (msg->local ? LOCAL : 0)));
+    hl_buf_append_u8(out, flags_of(msg));
     hl_buf_append_text16(out, msg->user);
     hl_buf_append_text16(out, msg->client);
     hl_buf_append_text16(out, msg->once);
@@ -64,11 +73,12 @@ bool hl_forward_msg_decode(struct hl_slice body, struct hl_forward_msg *out)
     uint8_t flags = hl_cursor_u8(&cursor);
     msg.disturbed = (flags & DISTURBED) != 0;
     msg.local = (flags & LOCAL) != 0;
+    msg.trusted = (flags & TRUSTED) != 0;
     msg.user = hl_cursor_text(&cursor);
     msg.client = hl_cursor_text(&cursor);
     msg.once = hl_cursor_text(&cursor);
     if (!cursor.ok || msg.kind != HL_FORWARD_REQUEST || db > INT32_MAX ||
-        (flags & ~(DISTURBED | LOCAL)) != 0 || msg.once.len > HL_ONCE_ID_MAX ||
+        (flags & ~(DISTURBED | TRUSTED | LOCAL)) != 0 || msg.once.len > HL_ONCE_ID_MAX ||
         (msg.proto != 2 && msg.proto != 3) || !take_argv(&cursor, &msg)) {
         return false;
     }

@@ -157,13 +157,20 @@ bool hl_forward_is_busy(const struct hl_session *session)
     return session->line != NULL && session->line->waiting_count != 0;
 }
 
+bool hl_forward_has_unsent(const struct hl_session *session)
+{
+    const struct hl_line *line = session->line;
+    return line != NULL && line->waiting_count > line->sent_count;
+}
+
 enum hl_forward_verdict hl_forward_verdict(const struct hl_node *node,
                                            const struct hl_session *session,
                                            const struct hl_command *cmd)
 {
     const struct hl_line *line = session->line;
     bool busy = hl_forward_is_busy(session), inside = is_inside(line);
-    if ((session->flags & HL_SESSION_HIDDEN) != 0 || (node->loading && !busy)) {
+    const uint32_t own = HL_SESSION_INTERNAL | HL_SESSION_GUEST;
+    if ((session->flags & own) != 0 || (node->loading && !busy)) {
         return HL_FORWARD_LOCAL;
     }
     bool forwards = node->config.cluster.follower_writes == HL_FOLLOWER_WRITES_FORWARD;
@@ -219,6 +226,7 @@ static bool send_request(struct hl_node *node, struct hl_line *line, struct hl_f
         .once = {.ptr = session->once_id, .len = session->once_id_len},
         .local = (session->flags & HL_SESSION_LOCAL) != 0,
         .disturbed = line->disturbed,
+        .trusted = session->user == NULL,
         .argc = request->argc,
         .argv = request->argv,
     };

@@ -90,6 +90,9 @@ bool hl_auth_password(struct hl_call *call, struct hl_slice user, struct hl_slic
 /* The session acts as `user` from now on. */
 void hl_auth_as(struct hl_session *session, struct hl_user *user);
 
+/* The session is no user's: the server, or a module that answers for what it does.  All rights. */
+void hl_auth_as_server(struct hl_session *session);
+
 /* A user is about to be removed: its sessions are closed when the entry `when` commits (0: now;
  * `current`, which may be NULL, after its reply). */
 void hl_auth_user_gone(struct hl_node *node, struct hl_user *user, struct hl_session *current,

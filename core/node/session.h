@@ -50,9 +50,10 @@ struct hl_user;
                 */
 
 #define HL_SESSION_LOCAL (1u << 21) /* its client is on the machine of the node it talks to */
+#define HL_SESSION_ERRAND (1u << 22) /* runs what a module wants done for somebody (errand.h) */
 
 /* Sessions that are nobody's connection to this node. */
-#define HL_SESSION_HIDDEN (HL_SESSION_INTERNAL | HL_SESSION_GUEST)
+#define HL_SESSION_HIDDEN (HL_SESSION_INTERNAL | HL_SESSION_GUEST | HL_SESSION_ERRAND)
 
 /* A stretch of output that waits for an entry to commit. */
 struct hl_gate_mark {
