@@ -124,9 +124,10 @@ struct hl_abi *hl_abi_create(struct hl_node *node, const struct hl_abi_services 
     abi->table = node->commands;
     abi->services = services;
     struct hl_list_node *lists[] = {
-        &abi->modules, &abi->exports, &abi->timers,  &abi->watches,      &abi->listeners,
-        &abi->jobs,    &abi->events,  &abi->configs, &abi->filters,      &abi->aux_later,
-        &abi->commits, &abi->users,   &abi->auths,   &abi->user_changes, &abi->blocked};
+        &abi->modules,   &abi->exports,         &abi->timers,  &abi->watches,      &abi->listeners,
+        &abi->jobs,      &abi->events,          &abi->configs, &abi->filters,      &abi->aux_later,
+        &abi->commits,   &abi->users,           &abi->auths,   &abi->user_changes, &abi->blocked,
+        &abi->executors, &abi->executions_ready};
     for (size_t i = 0; i < HL_ARRAY_LEN(lists); i++) {
         hl_list_init(lists[i]);
     }
@@ -140,13 +141,16 @@ struct hl_abi *hl_abi_create(struct hl_node *node, const struct hl_abi_services 
     return abi;
 }
 
-/* Take what threads handed over. */
-static void take_mails(struct hl_abi *abi)
+/* Take what threads handed over; true when there may be more. */
+static bool take_mails(struct hl_abi *abi)
 {
     enum hl_mail kind;
     void *ptr = NULL;
     void *argument = NULL;
-    for (int i = 0; i < MAILS_PER_ROUND && hl_inbox_take(abi, &kind, &ptr, &argument); i++) {
+    for (int i = 0; i < MAILS_PER_ROUND; i++) {
+        if (!hl_inbox_take(abi, &kind, &ptr, &argument)) {
+            return false;
+        }
         switch (kind) {
         case HL_MAIL_UNBLOCK:
             hl_blocked_serve(abi, ptr);
@@ -156,6 +160,7 @@ static void take_mails(struct hl_abi *abi)
             break;
         }
     }
+    return true;
 }
 
 bool hl_abi_destroy(struct hl_abi *abi)
@@ -166,7 +171,8 @@ bool hl_abi_destroy(struct hl_abi *abi)
     hl_abi_current = abi;
     hl_abi_fire(abi, REDISMODULE_EVENT_SHUTDOWN, 0, NULL);
     hl_modules_ask(abi);
-    take_mails(abi);
+    (void)take_mails(abi);
+    hl_execute_stop(abi);
     bool busy = hl_modules_busy(abi);
     hl_ks_flush(abi->ks); /* values of module types end while their types are there */
     if (abi->caller != NULL) {
@@ -180,6 +186,7 @@ bool hl_abi_destroy(struct hl_abi *abi)
     hl_command_unregister(abi->table, "module");
     hl_filter_release(abi);
     hl_inbox_fini(abi);
+    hl_execute_fini(abi);
     hl_frame_free(abi);
     hl_free(abi);
     hl_abi_current = NULL;
@@ -196,10 +203,17 @@ void hl_abi_enter(struct hl_abi *abi)
 int64_t hl_abi_service(struct hl_abi *abi)
 {
     hl_abi_enter(abi);
-    take_mails(abi);
+    bool left = take_mails(abi);
     hl_blocked_serve_ready(abi);
     hl_commit_run(abi);
-    return hl_timers_run(abi);
+    int64_t calls_us = hl_execute_run(abi);
+    int64_t timers_us = hl_timers_run(abi);
+    return left ? 0 : calls_us < timers_us ? calls_us : timers_us;
+}
+
+bool hl_abi_is_due(const struct hl_abi *abi)
+{
+    return hl_execute_is_due(abi);
 }
 
 bool hl_abi_has_threads(const struct hl_abi *abi)

@@ -60,6 +60,10 @@ HL_MUST_USE hl_err hl_abi_unload(struct hl_abi *abi, struct hl_slice name, struc
  * until services.wake. */
 int64_t hl_abi_service(struct hl_abi *abi);
 
+/* True when hl_abi_service() has something to do that nobody woke it for: ask at the end of an
+ * iteration, whose output may have been for modules' own clients. */
+bool hl_abi_is_due(const struct hl_abi *abi);
+
 /* True while a module holds a thread-safe context: its threads may want the lock. */
 bool hl_abi_has_threads(const struct hl_abi *abi);
 

@@ -166,6 +166,7 @@ void hl_info_modules(struct hl_abi *abi, struct hl_buf *out)
                           ? "handle-io-errors"
                           : "");
     }
+    hl_execute_info(abi, out);
 }
 
 /* ---- INFO taken apart ---- */

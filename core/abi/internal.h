@@ -17,6 +17,7 @@
 #include "abi/abi.h"
 #include "abi/order.h"
 #include "abi/services.h"
+#include "base/heap.h"
 #include "base/list.h"
 #include "command/args.h"
 #include "command/command.h"
@@ -193,7 +194,10 @@ struct hl_abi {
     struct hl_list_node user_changes; /* api_acl.c */
     struct hl_session *auth_decided; /* api_acl.c: its login is being run again, with this answer */
     enum hl_auth_answer auth_answer;
-    struct hl_list_node commits; /* ext_commit.c: by gate */
+    struct hl_list_node commits;          /* ext_commit.c: by gate */
+    struct hl_list_node executors;        /* ext_execute.c */
+    struct hl_list_node executions_ready; /* ext_execute.c: calls that have something to do */
+    struct hl_heap execution_waits;       /* ext_execute.c: calls by the end of their time */
     struct hl_list_node blocked; /* api_block.c */
     uint64_t next_timer;
     const struct hl_abi_setting *settings; /* of the MODULE LOADEX that runs */
@@ -599,6 +603,26 @@ bool hl_commit_waits(const struct hl_module *module);
 
 /* What was executed and not committed is undone: forget who waited for that. */
 void hl_commit_undone(struct hl_abi *abi);
+
+/* ---- Commands for modules' clients (ext_execute.c) ---- */
+
+/* Go on with what threads and the node told; when to be called again, as hl_timers_run(). */
+int64_t hl_execute_run(struct hl_abi *abi);
+
+/* True when hl_execute_run() has something to do now. */
+bool hl_execute_is_due(const struct hl_abi *abi);
+
+/* The server ends: end all calls, whose modules are not told, and take no more. */
+void hl_execute_stop(struct hl_abi *abi);
+
+/* The module's executors, of which no thread uses any. */
+void hl_execute_drop(struct hl_module *module);
+
+/* Release what no executor needs any more. */
+void hl_execute_fini(struct hl_abi *abi);
+
+/* Append lines of INFO modules. */
+void hl_execute_info(struct hl_abi *abi, struct hl_buf *out);
 
 /* Let snapshots carry modules' globals. */
 void hl_aux_register(struct hl_abi *abi);

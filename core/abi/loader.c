@@ -70,6 +70,7 @@ void hl_module_end(struct hl_module *module)
     hl_config_drop(module);
     hl_acl_drop(module);
     hl_commit_drop(module);
+    hl_execute_drop(module);
     hl_type_drop(module);
     hl_object_close(module->object);
     for (int i = 0; i < module->argc; i++) {
@@ -339,7 +340,7 @@ bool hl_modules_busy(const struct hl_abi *abi)
             return true;
         }
     }
-    return atomic_load(&abi->contexts) != 0;
+    return atomic_load(&abi->contexts) != 0 || !hl_list_empty(&abi->executors);
 }
 
 void hl_modules_ask(struct hl_abi *abi)

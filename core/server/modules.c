@@ -312,6 +312,13 @@ void hl_modules_service(struct hl_modules *modules)
     (void)uv_timer_start(&modules->timer, on_timer, wait_ms, 0);
 }
 
+void hl_modules_go_on(struct hl_modules *modules)
+{
+    if (!atomic_load(&modules->stopped) && hl_abi_is_due(modules->abi)) {
+        service_wake(modules);
+    }
+}
+
 /* Wait for what the loop waits for, without the lock (D1). */
 static void poll_unlocked(struct hl_modules *modules)
 {

@@ -16,6 +16,9 @@ HL_MUST_USE hl_err hl_modules_load(struct hl_modules *modules, struct hl_errmsg 
 /* What is due in this iteration; called before it ends. */
 void hl_modules_service(struct hl_modules *modules);
 
+/* The iteration has ended: what its end made due comes in the next one, at once. */
+void hl_modules_go_on(struct hl_modules *modules);
+
 /* Run the loop until it is stopped.  While a module has threads that use the server, the lock is
  * given up around every poll and to every thread that waits for it. */
 void hl_modules_run_loop(struct hl_modules *modules);

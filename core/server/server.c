@@ -195,6 +195,7 @@ static void on_prepare(uv_prepare_t *handle)
         hl_conns_flush(server);
         hl_node_end(server->node);
         hl_conns_flush(server); /* without a log, or when it was already durable */
+        hl_modules_go_on(server->modules);
         server->entered = false;
     }
     hl_cluster_before_poll(server);

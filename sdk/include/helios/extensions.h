@@ -13,6 +13,7 @@
 #ifndef HELIOS_EXTENSIONS_H
 #define HELIOS_EXTENSIONS_H
 
+#include "helios/execute.h"
 #include "helios/module_types.h"
 
 #ifndef HELIOS_API
@@ -43,8 +44,8 @@ HELIOS_API int (*HeliosModule_SetKeyPrecise)(RedisModuleCommand *command);
 /* 1 while this node leads: writes work here, and timers may act. */
 HELIOS_API int (*HeliosModule_IsLeader)(void);
 
-/* Fill the pointers above from the server's table.  `ctx` is the context of RedisModule_OnLoad().
- */
+/* Fill the pointers above, and those of execute.h, from the server's table.  `ctx` is the context
+ * of RedisModule_OnLoad(). */
 static inline void HeliosModule_LookUp(RedisModuleCtx *ctx)
 {
     typedef int (*get_api_func)(const char *name, void *target);
@@ -52,6 +53,11 @@ static inline void HeliosModule_LookUp(RedisModuleCtx *ctx)
     get_api("HeliosModule_OnCommit", (void *)&HeliosModule_OnCommit);
     get_api("HeliosModule_SetKeyPrecise", (void *)&HeliosModule_SetKeyPrecise);
     get_api("HeliosModule_IsLeader", (void *)&HeliosModule_IsLeader);
+    get_api("HeliosModule_ExecutorOpen", (void *)&HeliosModule_ExecutorOpen);
+    get_api("HeliosModule_ExecutorClose", (void *)&HeliosModule_ExecutorClose);
+    get_api("HeliosModule_Execute", (void *)&HeliosModule_Execute);
+    get_api("HeliosModule_ExecuteCancel", (void *)&HeliosModule_ExecuteCancel);
+    get_api("HeliosModule_ExecutorStats", (void *)&HeliosModule_ExecutorStats);
 }
 
 #endif

@@ -85,7 +85,11 @@ Test(api, an_unknown_name_leaves_the_target_alone)
 
 Test(api, extensions_have_our_prefix_only)
 {
-    static const char *const names[] = {"OnCommit", "SetKeyPrecise", "IsLeader"};
+    static const char *const names[] = {
+#define EXTENSION(name) #name,
+#include "abi/extensions.def"
+#undef EXTENSION
+    };
     for (size_t i = 0; i < HL_ARRAY_LEN(names); i++) {
         char full[64];
         void *target = NULL;
