@@ -29,6 +29,14 @@ static int get_api(const char *full_name, void *target)
         fake_lookup_type,  fake_lookup_server, fake_lookup_config, fake_lookup_dict,
     };
     static const char prefix[] = "RedisModule_";
+    static const char own[] = "HeliosModule_";
+    if (strncmp(full_name, own, sizeof own - 1) == 0) {
+        void *function = fake_lookup_execute(full_name + sizeof own - 1);
+        if (function != NULL) {
+            *(void **)target = function;
+        }
+        return function == NULL;
+    }
     if (strncmp(full_name, prefix, sizeof prefix - 1) != 0) {
         return 1;
     }
@@ -154,6 +162,7 @@ void fake_destroy(struct fake *fake)
     hl_buf_fini(&fake->logged_taken);
     hl_buf_fini(&fake->answer);
     hl_buf_fini(&fake->info_text);
+    hl_buf_fini(&fake->executed);
     hl_free(fake->module);
     hl_free(fake);
     fake_current = NULL;

@@ -63,6 +63,14 @@ const char *fake_unblocked(struct fake *fake);
 /* Let `ms` pass: timers run in order, each at its own time; blocked clients time out. */
 void fake_advance(struct fake *fake, long long ms);
 
+/* Run what waits of HeliosModule_Execute(), in order, also what is called meanwhile, and call back:
+ * here, on the test's thread.  Returns a line per call that ran, who and what:
+ * "ada: SET k v\n", "(module): SET k v ; DEL j\n". */
+const char *fake_executed(struct fake *fake);
+
+/* The next call that runs ends with `outcome` (HELIOSMODULE_EXECUTE_*) and this error instead. */
+void fake_execute_next(struct fake *fake, int outcome, const char *error);
+
 /* CONFIG SET name value: "+OK" or the error. */
 const char *fake_config_set(struct fake *fake, const char *name, const char *value);
 

@@ -169,6 +169,11 @@ struct fake {
     struct fake_value *values;
     struct RedisModuleBlockedClient *blocked;
     struct hl_buf reply_text, replicated, replicated_taken, logged, logged_taken, answer, info_text;
+    struct hl_buf executed;
+    struct fake_call *calls; /* fake_execute.c: oldest first */
+    uint64_t next_call;
+    int next_outcome;       /* of the next call, when next_error is not NULL */
+    const char *next_error; /* borrowed */
     size_t live;
 };
 
@@ -198,6 +203,9 @@ void *fake_lookup_config(const char *name);
 
 /* As fake_lookup_basic(). */
 void *fake_lookup_dict(const char *name);
+
+/* The same, for functions of Helios's own. */
+void *fake_lookup_execute(const char *name);
 
 /* One row of a table of functions, and the search in it. */
 struct fake_row {
@@ -245,6 +253,13 @@ void fake_print_bytes(struct hl_buf *out, const char *ptr, size_t len);
 /* Run a command; its reply, or NULL when it blocked or does not exist (errno ENOENT). */
 RedisModuleCallReply *fake_execute(struct fake *fake, RedisModuleString **argv, int argc,
                                    bool *blocked);
+
+/* Run a command of the server or the module; its reply, or NULL when it blocked or does not exist.
+ */
+RedisModuleCallReply *fake_call(struct fake *fake, RedisModuleString **argv, int argc);
+
+/* A reply that is this error. */
+RedisModuleCallReply *fake_error_reply(const char *text);
 
 /* Build an argument vector from a format of RedisModule_Call(); -1 when it is malformed.  Each
  * string is owned by the caller. */

@@ -144,6 +144,18 @@ static RedisModuleCallReply *builtin(struct fake *fake, RedisModuleString **argv
     return NULL;
 }
 
+RedisModuleCallReply *fake_call(struct fake *fake, RedisModuleString **argv, int argc)
+{
+    bool blocked = false;
+    RedisModuleCallReply *reply = builtin(fake, argv, argc);
+    return reply != NULL ? reply : fake_execute(fake, argv, argc, &blocked);
+}
+
+RedisModuleCallReply *fake_error_reply(const char *text)
+{
+    return text_reply(REDISMODULE_REPLY_ERROR, false, hl_slice_of(text));
+}
+
 static RedisModuleCallReply *fake_Call(RedisModuleCtx *ctx, const char *name, const char *fmt, ...)
 {
     RedisModuleString *argv[FAKE_ARGS_MAX];
@@ -152,11 +164,7 @@ static RedisModuleCallReply *fake_Call(RedisModuleCtx *ctx, const char *name, co
     va_start(args, fmt);
     int argc = fake_format(fake_current, argv, name, fmt, args, &replicate);
     va_end(args);
-    bool blocked = false;
-    RedisModuleCallReply *reply = builtin(fake_current, argv, argc);
-    if (reply == NULL) {
-        reply = fake_execute(fake_current, argv, argc, &blocked);
-    }
+    RedisModuleCallReply *reply = fake_call(fake_current, argv, argc);
     if (reply != NULL) {
         fake_ctx_add(ctx, FAKE_REPLY, reply);
     }
