@@ -32,6 +32,8 @@ ELECTION_MS = 500
 QUIET_S = 0.5          # of load before something breaks
 HURT_S = (0.8, 2.0)    # how long it stays so
 RECOVERY_S_MAX = 15    # until a write succeeds on every node
+END_S_MAX = 30         # until a node that was told to end has ended
+HOUR_US = 3600 * 1000000
 
 
 class Round:
@@ -47,8 +49,11 @@ class Round:
 
     def follower(self):
         leader = self.leader()
-        others = [n for n in range(len(self.nodes)) if n != leader]
+        others = self.others(leader)
         return self.rng.choice(others) if others else leader
+
+    def others(self, hit):
+        return [n for n in range(len(self.nodes)) if n != hit]
 
     def some(self, count, but=()):
         return self.rng.sample([n for n in range(len(self.nodes)) if n not in but], count)
@@ -60,18 +65,71 @@ class Round:
         self.said = " ".join(self.nodes[n].id for n in hit)
 
 
-def kill_leader(r):
-    hit = r.leader()
-    r.note(hit)
+# --- what can go wrong: each is done, lasts while the round holds, and is undone ------------------
+
+def kill(r, hit):
     r.nodes[hit].kill()
-    r.hold()
 
 
-def kill_follower(r):
-    hit = r.follower()
-    r.note(hit)
-    r.nodes[hit].kill()
-    r.hold()
+def pause(r, hit):
+    r.nodes[hit].pause()
+
+
+def isolate(r, hit):
+    r.net.split({hit})
+
+
+def deafen(r, hit):
+    """Others hear it, it hears nobody."""
+    for n in r.others(hit):
+        r.net.cut(n, hit)
+
+
+def mute(r, hit):
+    for n in r.others(hit):
+        r.net.cut(hit, n)
+
+
+def minority(r, hit):
+    """It stays with as few as possible, the others have the majority between them."""
+    few = {hit, *r.some((len(r.nodes) - 1) // 2 - 1, but=(hit,))}
+    r.note(*few)
+    r.net.split(few)
+
+
+def slow_disk(r, hit):
+    r.nodes[hit].warp(sync_us=r.rng.randrange(20000, 80000))
+
+
+def full_jump(r, hit):
+    """Its time of day is hours away; the others' too, elsewhere."""
+    for n in (hit, *r.others(hit)):
+        r.nodes[n].warp(wall_us=r.rng.randrange(-6 * HOUR_US, 6 * HOUR_US))
+
+
+LEADER, FOLLOWER = "leader", "follower"
+
+
+def one(act, role, then=None):
+    """A fault of one node, that goes on while the round holds."""
+    def fault(r):
+        hit = r.leader() if role == LEADER else r.follower()
+        r.note(hit)
+        act(r, hit)
+        r.hold()
+        if then is not None:
+            then(r, hit)
+    return fault
+
+
+def all_of(act, wait=None):
+    def fault(r):
+        for node in r.nodes:
+            act(node)
+        for node in r.nodes:
+            if wait is not None:
+                wait(node)
+    return fault
 
 
 def kill_twice(r):
@@ -85,73 +143,10 @@ def kill_twice(r):
     r.hold()
 
 
-def kill_all(r):
-    for node in r.nodes:
-        node.kill()
-
-
-def end_all(r):
-    for node in r.nodes:
-        node.process.terminate()
-    for node in r.nodes:
-        node.process.wait(30)
-
-
 def restart_in_turn(r):
     for node in r.nodes:
         node.stop()
         node.start()
-
-
-def pause_leader(r):
-    hit = r.leader()
-    r.note(hit)
-    r.nodes[hit].pause()
-    r.hold()
-    r.nodes[hit].resume()
-
-
-def pause_follower(r):
-    hit = r.follower()
-    r.note(hit)
-    r.nodes[hit].pause()
-    r.hold()
-    r.nodes[hit].resume()
-
-
-def isolate_leader(r):
-    hit = r.leader()
-    r.note(hit)
-    r.net.split({hit})
-    r.hold()
-
-
-def isolate_majority(r):
-    """The leader stays with as few as possible, the others have the majority between them."""
-    hit = r.leader()
-    minority = {hit, *r.some((len(r.nodes) - 1) // 2 - 1, but=(hit,))}
-    r.note(*minority)
-    r.net.split(minority)
-    r.hold()
-
-
-def deaf_leader(r):
-    """Others hear it, it hears nobody."""
-    hit = r.leader()
-    r.note(hit)
-    for n in range(len(r.nodes)):
-        if n != hit:
-            r.net.cut(n, hit)
-    r.hold()
-
-
-def mute_leader(r):
-    hit = r.leader()
-    r.note(hit)
-    for n in range(len(r.nodes)):
-        if n != hit:
-            r.net.cut(hit, n)
-    r.hold()
 
 
 def split_all(r):
@@ -182,10 +177,7 @@ def lose_packets(r):
 def slow_network(r):
     """Slower than heartbeats are frequent, out of order, and one node is killed meanwhile."""
     r.net.delay(40, 60)
-    hit = r.follower()
-    r.note(hit)
-    r.hold()
-    r.nodes[hit].kill()
+    one(lambda *_: None, FOLLOWER, kill)(r)
 
 
 def flap(r):
@@ -196,19 +188,35 @@ def flap(r):
         time.sleep(0.1)
 
 
-def kill_isolated_leader(r):
-    """What it took while it was alone must not come back with it."""
-    hit = r.leader()
-    r.note(hit)
-    r.net.split({hit})
-    r.hold()
-    r.nodes[hit].kill()
-
-
-ALONE = (kill_leader, kill_all, end_all, restart_in_turn, pause_leader)
-NEMESES = (kill_leader, isolate_leader, pause_leader, kill_all, deaf_leader, kill_twice,
-           isolate_majority, mute_leader, kill_isolated_leader, restart_in_turn, kill_follower,
-           slow_network, lose_packets, bridge, flap, split_all, pause_follower, end_all)
+# In the order of the first pass: what most often finds a bug.  After each the network is healed,
+# what does not run is started, and whatever is paused or warped goes on as it should.
+NEMESES = {
+    "kill_leader": one(kill, LEADER),
+    "isolate_leader": one(isolate, LEADER),
+    "pause_leader": one(pause, LEADER),
+    "kill_all": all_of(lambda node: node.kill()),
+    "deaf_leader": one(deafen, LEADER),
+    "slow_disk": one(slow_disk, LEADER, kill),  # what it has not synced is lost
+    "kill_twice": kill_twice,
+    "jump_clocks": one(full_jump, LEADER, kill),
+    "isolate_majority": one(minority, LEADER),
+    "mute_leader": one(mute, LEADER),
+    "kill_isolated_leader": one(isolate, LEADER, kill),  # what it took alone must not come back
+    "restart_in_turn": restart_in_turn,
+    "kill_follower": one(kill, FOLLOWER),
+    "slow_network": slow_network,
+    "lose_packets": lose_packets,
+    "bridge": bridge,
+    "flap": flap,
+    "split_all": split_all,
+    "pause_follower": one(pause, FOLLOWER),
+    "slow_disk_follower": one(slow_disk, FOLLOWER),
+    "end_all": all_of(lambda node: node.process.terminate(),
+                      lambda node: node.process.wait(END_S_MAX)),
+}
+ALONE = ("kill_leader", "kill_all", "end_all", "restart_in_turn", "pause_leader", "slow_disk",
+         "jump_clocks")  # that a node has without others
+DRIFT_PPM = (15000, 0, -15000)  # the clocks of the nodes, all the time
 
 
 def await_service(cluster):
@@ -234,30 +242,36 @@ def await_service(cluster):
                 time.sleep(0.02)
 
 
-def run_round(number, nemesis, cluster, net, seed, keep):
+def heal(cluster, net):
+    net.heal()
+    for node in cluster.nodes:
+        node.warp()
+        if node.runs:
+            node.resume()
+        else:
+            node.spawn()
+    for node in cluster.nodes:
+        node.await_ready()
+
+
+def run_round(number, name, cluster, net, seed, keep):
     history = History()
     r = Round(cluster, net, random.Random(f"{seed}:{number}"))
     addresses = [(node.host, node.port) for node in cluster.nodes]
     with Clients(history, lambda: addresses, CLIENTS, f"{seed}.{number}"):
         time.sleep(QUIET_S)
         hurt = now_us()
-        nemesis(r)
-        if net is not None:
-            net.heal()
-        for node in cluster.nodes:
-            if not node.runs:
-                node.spawn()
-        for node in cluster.nodes:
-            node.await_ready()
+        NEMESES[name](r)
+        heal(cluster, net)
         await_service(cluster)
         time.sleep(QUIET_S)
     cluster.await_equal()
     history.read_all(addresses)
-    path = os.path.join(keep, f"round-{number}-{nemesis.__name__}.history")
+    path = os.path.join(keep, f"round-{number}-{name}.history")
     verdict = history.check(path)
     gap = history.gap_s(hurt)
     counts, errors = history.counts, history.errors
-    print(f"{number:4} {nemesis.__name__:21} {r.said:14} ok {counts['ok']:5} "
+    print(f"{number:4} {name:21} {r.said:14} ok {counts['ok']:5} "
           f"definite {counts['fail']:4} unknown {counts['unknown']:3} longest gap {gap:5.2f} s "
           f"errors {errors}", flush=True)
     assert verdict, path
@@ -266,12 +280,12 @@ def run_round(number, nemesis, cluster, net, seed, keep):
 
 
 def planned(args):
-    known = NEMESES if args.nodes > 1 else ALONE
+    known = list(NEMESES) if args.nodes > 1 else list(ALONE)
     if args.only:
         names = args.only.split(",")
-        known = [n for n in NEMESES if n.__name__ in names]
+        known = [n for n in NEMESES if n in names]
         if len(known) != len(names):
-            raise SystemExit(f"--only knows {', '.join(n.__name__ for n in NEMESES)}")
+            raise SystemExit(f"--only knows {', '.join(NEMESES)}")
     rng = random.Random(args.seed)
     plan = []
     while len(plan) < args.rounds:
@@ -288,13 +302,14 @@ def run(args, keep):
              "--protected-mode", "no", *args.flags]
     totals = {"ok": 0, "fail": 0, "unknown": 0}
     gaps = []
-    with Cluster(args.nodes, *flags, places=net.places, disk=args.disk) as cluster:
+    with Cluster(args.nodes, *flags, places=net.places, disk=args.disk,
+                 warps=DRIFT_PPM) as cluster:
         cluster.await_leader()
-        for number, nemesis in enumerate(planned(args), 1):
+        for number, name in enumerate(planned(args), 1):
             try:
-                counts, gap = run_round(number, nemesis, cluster, net, args.seed, keep)
+                counts, gap = run_round(number, name, cluster, net, args.seed, keep)
             except Exception as e:
-                print(f"round {number}, {nemesis.__name__}, seed {args.seed}, history in {keep}: "
+                print(f"round {number}, {name}, seed {args.seed}, history in {keep}: "
                       f"{e}", flush=True)
                 print(cluster.describe())
                 print(f"{number - 1} passed, 1 failed")

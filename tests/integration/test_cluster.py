@@ -24,6 +24,8 @@ from server import ROOT, STEP_S, Server, die_with_parent, free_port, program  # 
 
 FORM_S_MAX = 3        # to agree on a leader after the start
 FAILOVER_S_MAX = 2    # until a write succeeds after the leader's death
+READ_S_MAX = 1        # until every node answers what one was told
+ELECTION = ["--election-timeout", "500ms"]
 WAIT_S_MAX = 20       # for anything else
 
 
@@ -108,10 +110,13 @@ class AsTheSeedsSay(unittest.TestCase):
         self.assertEqual(info["raft_enabled"], "true")
         self.assertEqual(info["raft_voters"], "3")
         at = self.clients[int(leader[-1]) - 1]
-        self.assertEqual(try_command(at, "SET", "mykey", "hello cluster", timeout=5), "OK")
-        for port in self.clients:
-            value = wait_for(lambda p=port: try_command(p, "GET", "mykey"), 2, "the value")
-            self.assertEqual(value, "hello cluster")
+        for writer in [at, *self.clients]:  # on any node, and read on every one
+            self.assertEqual(try_command(writer, "SET", f"key{writer}", "hello cluster", timeout=5),
+                             "OK")
+            for port in self.clients:
+                value = wait_for(lambda p=port, w=writer: try_command(p, "GET", f"key{w}"),
+                                 READ_S_MAX, "the value")
+                self.assertEqual(value, "hello cluster")
 
     def test_the_three_command_lines(self):
         begin = time.monotonic()
@@ -166,7 +171,7 @@ class ACluster(unittest.TestCase):
         return wait_for(lambda: try_command(node.port, "GET", key), what=f"{key} on {node.id}")
 
     def test_writes_go_on_after_the_leader_was_killed(self):
-        with Cluster(3) as cluster:
+        with Cluster(3, *ELECTION) as cluster:
             for round_ in range(5):
                 leader = cluster.await_leader()
                 self.write_somewhere([leader], f"before{round_}", "1")
@@ -201,7 +206,7 @@ class ACluster(unittest.TestCase):
             self.assertEqual(len(terms), 1)
 
     def test_a_leader_that_is_told_to_end_hands_over_first(self):
-        with Cluster(3) as cluster:
+        with Cluster(3, *ELECTION) as cluster:
             leader = cluster.await_leader()
             self.write_somewhere([leader], "a", "1")
             rest = [n for n in cluster.nodes if n is not leader]
@@ -327,21 +332,35 @@ class ACluster(unittest.TestCase):
             for node in other.nodes:
                 self.assertEqual(self.value_at(node, "whose"), "other")
 
-    def test_a_node_with_data_becomes_the_first_of_a_cluster(self):
-        with Server("--sync-mode", "every") as alone:
-            client = Client(alone.port)
-            for i in range(50):
-                client("SET", f"key{i}", str(i))
-            client.close()
-            self.assertEqual(alone.stop(), 0)
-            alone.flags += ["--raft", "--raft-node-id", "node-1", "--raft-addr",
-                            f"127.0.0.1:{free_port()}"]
-            alone.start()
-            wait_for(lambda: agreed_leader([alone.port]) == "node-1", what="its leadership")
-            client = Client(alone.port)
-            self.assertEqual(client("GET", "key49"), "49")
-            self.assertEqual(client("SET", "more", "1"), "OK")
-            client.close()
+    def test_the_directory_of_a_plain_server_becomes_a_cluster_of_three(self):
+        with Cluster(1, *ELECTION) as cluster:
+            first = cluster.nodes[0]
+            self.assertEqual(first.stop(), 0)
+            first.wipe()
+            with Server("--sync-mode", "every") as alone:  # it never heard of clusters
+                client = Client(alone.port)
+                for i in range(50):
+                    client("SET", f"key{i}", str(i))
+                client("SET", "mortal", "1", "PXAT", 4000000000000)
+                client.close()
+                self.assertEqual(alone.stop(), 0)
+                shutil.copytree(alone.dir, first.dir, dirs_exist_ok=True)
+            first.how = []
+            first.start()
+            self.assertEqual(wait_for(lambda: agreed_leader([first.port]), what="its leadership"),
+                             first.id)
+            self.assertEqual(self.value_at(first, "key49"), "49")
+            for _ in range(2):
+                self.added(cluster)
+            wait_for(lambda: first.info().get("raft_voters") == "3", what="three voters")
+            self.write_somewhere([first], "more", "1")
+            first.kill()
+            rest = cluster.nodes[1:]
+            self.write_somewhere(rest, "b", "2")
+            for node in rest:
+                for key, value in (("key0", "0"), ("key49", "49"), ("more", "1"), ("b", "2")):
+                    self.assertEqual(self.value_at(node, key), value)
+                self.assertEqual(try_command(node.port, "PEXPIRETIME", "mortal"), 4000000000000)
 
     def test_hostile_bytes_on_the_raft_port_change_nothing(self):
         with Cluster(3) as cluster:

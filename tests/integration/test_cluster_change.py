@@ -15,6 +15,7 @@ from cluster import Cluster  # noqa: E402
 from resp_client import Client, Error  # noqa: E402
 
 CHANGE_S_MAX = 20
+WRITERS = 4
 ELECTION = ["--election-timeout", "500ms"]
 
 
@@ -60,15 +61,17 @@ class Writer:
     def __init__(self, cluster):
         self.cluster, self.acknowledged, self.wrong = cluster, [], []
         self.stopping = False
-        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.threads = [threading.Thread(target=self.run, args=(first,), daemon=True)
+                        for first in range(WRITERS)]
 
-    def run(self):
-        number, conn = 0, None
+    def run(self, first):
+        number, conn = first, None
         while not self.stopping:
-            number += 1
+            number += WRITERS
             try:
                 if conn is None:
-                    node = self.cluster.nodes[number % len(self.cluster.nodes)]
+                    nodes = self.cluster.nodes
+                    node = nodes[number // WRITERS % len(nodes)]
                     conn = Client(node.port, 2, node.host)
                 conn("SET", f"w{number}", number)
                 self.acknowledged.append(number)
@@ -83,12 +86,14 @@ class Writer:
             conn.close()
 
     def __enter__(self):
-        self.thread.start()
+        for thread in self.threads:
+            thread.start()
         return self
 
     def __exit__(self, *_):
         self.stopping = True
-        self.thread.join(30)
+        for thread in self.threads:
+            thread.join(30)
 
 
 class Change(unittest.TestCase):
@@ -133,21 +138,24 @@ class Change(unittest.TestCase):
             cluster.await_equal()
             self.check_all(cluster, writer)
 
-    def test_a_machine_is_replaced_by_another(self):
+    def test_a_machine_is_replaced_by_another_under_load(self):
         with Cluster(3, *ELECTION) as cluster:
             leader = cluster.await_leader()
-            ask(leader, "SET", "k", "v")
             broken = next(node for node in cluster.nodes if node is not leader)
-            broken.kill()
-            change(cluster, "RAFT.REMOVE", broken.id)
-            self.await_voters(cluster, 2)
-            fresh = cluster.add()
-            change(cluster, "RAFT.ADD", fresh.id, fresh.raft_address)
-            cluster.nodes.remove(broken)
-            broken.close()
-            self.await_voters(cluster, 3)
-            leader.kill()
-            cluster.await_leader()
+            with Writer(cluster) as writer:
+                broken.kill()
+                change(cluster, "RAFT.REMOVE", broken.id)
+                self.await_voters(cluster, 2)
+                fresh = cluster.add()
+                change(cluster, "RAFT.ADD", fresh.id, fresh.raft_address)
+                cluster.nodes.remove(broken)
+                broken.close()
+                self.await_voters(cluster, 3)
+                leader.kill()
+                cluster.await_leader()
+                change(cluster, "SET", "k", "v")
+            cluster.await_equal()
+            self.check_all(cluster, writer)
             self.assertEqual(ask(fresh, "GET", "k"), "v")
 
     def await_voters(self, cluster, count):

@@ -11,6 +11,8 @@ import os
 import shutil
 import signal
 import socket
+import struct
+import tempfile
 import time
 
 from server import ROOT, STEP_S, Server, free_port
@@ -18,6 +20,7 @@ from server import ROOT, STEP_S, Server, free_port
 AGREE_S_MAX = 20
 BUILD = os.environ.get("HELIOS_BUILD") or os.path.join(ROOT, "build")
 DROPDISK = os.path.join(BUILD, "tests/support/dropdisk.so")
+WARP = os.path.join(BUILD, "tests/support/warp.so")
 DISKS = ("plain", "forgets", "lies")
 
 
@@ -57,6 +60,8 @@ class Node(Server):
         self.host = host
         self.within = list(within)  # words before the command: ip netns exec NAME
         self.prepare(flags, path, env)
+        self.warped = None  # path of what warp.so reads, beside the directory
+        self.ppm = 0
         self.raft_port = free_port()
         self.peers = ""
         self.how = []  # it begins, when it has no peers to name
@@ -73,10 +78,33 @@ class Node(Server):
 
     def preload(self):
         """On a disk that forgets, a kill loses what was not synced; one that lies syncs nothing."""
-        if self.disk == "plain":
-            return []
-        words = ["env", f"LD_PRELOAD={DROPDISK}", f"DROPDISK_DIR={self.dir}"]
-        return words + (["DROPDISK_LIE=1"] if self.disk == "lies" else [])
+        libraries, words = [], []
+        if self.warped is not None:
+            libraries.append(WARP)
+            words += [f"WARP_FILE={self.warped}", f"WARP_PPM={self.ppm}"]
+        if self.disk != "plain":
+            libraries.append(DROPDISK)
+            words += [f"DROPDISK_DIR={self.dir}"]
+        if self.disk == "lies":
+            words.append("DROPDISK_LIE=1")
+        return ["env", "LD_PRELOAD=" + ":".join(libraries), *words] if libraries else []
+
+    def warp(self, sync_us=0, wall_us=0):
+        """From now on syncs take longer and the time of day is off; needs Cluster(warps=...)."""
+        with open(self.warped, "r+b") as f:
+            f.write(struct.pack("=qq", sync_us, wall_us))
+
+    def make_warpable(self, ppm):
+        self.ppm = ppm
+        fd, self.warped = tempfile.mkstemp(prefix="helios-warp-")
+        os.close(fd)
+        with open(self.warped, "wb") as f:
+            f.write(struct.pack("=qq", 0, 0))
+
+    def close(self):
+        super().close()
+        if self.warped is not None and os.path.exists(self.warped):
+            os.unlink(self.warped)
 
     @property
     def runs(self):
@@ -107,9 +135,10 @@ class Cluster:
     path    another program than ours
     places  (host, words before the command) of each node, to put them into network namespaces
     disk    "plain", "forgets" what was not synced when a node is killed, or "lies" about syncs
+    warps   how fast each node's clocks run, in parts per million off; then Node.warp() works
     """
 
-    def __init__(self, count, *flags, path=None, env=None, places=(), disk="plain"):
+    def __init__(self, count, *flags, path=None, env=None, places=(), disk="plain", warps=()):
         self.flags, self.path, self.env, self.disk = flags, path, env, disk
         self.nodes = []
         self.made = count  # names are never used again
@@ -117,6 +146,8 @@ class Cluster:
             for n in range(count):
                 host, within = places[n] if places else ("127.0.0.1", ())
                 self.nodes.append(Node(n + 1, flags, path, env, host, within, disk))
+                if warps:
+                    self.nodes[n].make_warpable(warps[n % len(warps)])
             for node in self.nodes:
                 node.peers = ",".join(f"{other.id}:{other.raft_address}" for other in self.nodes
                                       if other is not node)

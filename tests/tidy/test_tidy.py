@@ -56,6 +56,23 @@ class Tree(unittest.TestCase):
         self.assertIn(text, out.stdout)
         self.assertIn(", 1 findings", out.stdout)
 
+    def put_acceptance(self, *rows):
+        self.put("tests/test_thing.c", "Test(thing, holds)\n{\n}\n")
+        self.put("tests/README.md", "`test_thing.c`\n")
+        self.put("docs/acceptance.md", "# Promises\n\n## Things: 1 to 2, 7\n\n"
+                 "| item | promise | test | case |\n|---|---|---|---|\n" + "\n".join(rows) + "\n")
+
+    def test_a_promise_needs_a_test_that_exists(self):
+        rows = [f"| {n} | it holds | `tests/test_thing.c` | `holds` |" for n in (1, 2, 7)]
+        self.put_acceptance(*rows)
+        self.assertIn(", 0 findings", self.run_tidy().stdout)
+        self.put_acceptance(*rows[:2])
+        self.finds("names no test")
+        self.put_acceptance(*rows[:2], "| 7 | it holds | `tests/test_thing.c` | `hold` |")
+        self.finds("has no case hold")
+        self.put_acceptance(*rows[:2], "| 7 | it holds | `tests/test_thin.c` | `holds` |")
+        self.finds("there is no tests/test_thin.c")
+
     def test_a_tidy_tree_has_no_findings(self):
         out = self.run_tidy()
         self.assertEqual(out.returncode, 0, out.stdout + out.stderr)

@@ -2,6 +2,7 @@
  * has to come back to life. */
 #include "unit/raft/group.h"
 
+#define CHAOS_SERVERS 5
 #define CHAOS_US 2500000
 #define HEAL_US 2000000
 #define PROPOSALS_MAX 250
@@ -353,7 +354,7 @@ static void draw(struct group *group, uint64_t seed)
     bool lossy = hl_rng_below(&rng, 4) == 0; /* of two voters each is needed; then both take part */
     uint32_t voters =
         lossy ? 2 + (uint32_t)hl_rng_below(&rng, 4) : 3 + (uint32_t)hl_rng_below(&rng, 3);
-    group_init(group, seed, SERVERS_MAX, voters);
+    group_init(group, seed, CHAOS_SERVERS, voters);
     group->manual = false;
     group->lease = one_in(group, 2);
     group->lossy = lossy;

@@ -16,7 +16,7 @@
 
 #include <stdio.h>
 
-#define SERVERS_MAX 5    /* ids 1 .. 5 */
+#define SERVERS_MAX 7    /* ids 1 .. 7 */
 #define LOG_MAX 400      /* entries of one run */
 #define FIT_MAX 8        /* entries of one message */
 #define PACKETS_MAX 1024 /* in the bag */
