@@ -473,9 +473,15 @@ static void refuse_leaderless(struct hl_node *node, struct hl_line *line)
         if (oldest->seq != 0 || node->now_ms - oldest->since_ms < HL_FORWARD_LEADERLESS_MS) {
             break;
         }
+        if ((line->flags & HL_FORWARD_IN_MULTI) != 0) {
+            line->aborted = true; /* EXEC must not run without it, wherever the guest is */
+            unbind(node, line);
+        }
+        if (!answer_aborted(node, line, oldest->argv[0])) {
+            answer(node, line,
+                   "NOQUORUM no leader can be reached; the command was not executed, try again");
+        }
         drop_request(line, oldest);
-        answer(node, line,
-               "NOQUORUM no leader can be reached; the command was not executed, try again");
     }
     if (line->waiting_count == 0 && (line->session->flags & HL_SESSION_POSTPONED) != 0) {
         hl_session_tell_resume(node, line->session);

@@ -254,6 +254,32 @@ Test(forward, a_transaction_does_not_outlive_its_leader)
     member_say(f, a, "SET y 1", "+OK\r\n");
 }
 
+/* The leader is the same all the time, and has the beginning of the transaction. */
+Test(forward, a_transaction_of_which_a_part_was_refused_does_not_run)
+{
+    struct member *f = follower_of(group_lead(&g));
+    struct hl_session *a = member_client(f);
+    member_say(f, a, "MULTI", "+OK\r\n");
+    member_say(f, a, "SET x 1", "+QUEUED\r\n");
+    f->cut = true;
+    while (hl_node_leader(f->node) != NULL) {
+        group_step(&g);
+    }
+    cr_assert(member_run(f, a, "SET y 1"));
+    expect_after(a, HL_FORWARD_LEADERLESS_MS / (STEP_US / 1000) + 50,
+                 "-TRYAGAIN the leader changed and the transaction was dropped, nothing of it was "
+                 "executed: EXEC or DISCARD it, then begin again\r\n");
+    f->cut = false;
+    group_run(&g, 40);
+    member_say(f, a, "SET z 1",
+               "-TRYAGAIN the leader changed and the transaction was dropped, nothing of it was "
+               "executed: EXEC or DISCARD it, then begin again\r\n");
+    member_say(f, a, "EXEC",
+               "-EXECABORT Transaction discarded because of: the leader changed, nothing of it was "
+               "executed\r\n");
+    member_say(f, a, "EXISTS x y z", ":0\r\n");
+}
+
 Test(forward, a_watch_does_not_outlive_its_leader)
 {
     struct member *leader = group_lead(&g);
