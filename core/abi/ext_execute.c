@@ -9,6 +9,8 @@
  *   Y2  slots, queue and counters of an executor change under its mutex only; all else of a call is
  *       the loop's once it has left the queue.
  *   Y3  no lock is held while module code runs.
+ *   Y4  a call whose errand runs is not ended from within: a command of it may close the executor,
+ *       which then ends behind it, and may not unload the module.
  */
 #include "abi/unit.h"
 #include "node/errand.h"
@@ -19,6 +21,7 @@
 
 #define TAKEN_PER_ROUND 1000 /* calls begun before clients have their turn */
 #define SLOT_BITS 16
+#define CLOSED "the module or the server ends"
 #define CANCELLED INT64_MIN /* the time-out of a call that is to end before all others */
 
 HL_STATIC(HELIOSMODULE_EXECUTE_CALLS_MAX == 1 << SLOT_BITS);
@@ -38,6 +41,7 @@ struct call {
     uint64_t id; /* number and slot */
     size_t size; /* bytes of arguments */
     bool begun;
+    bool stepping; /* its errand runs at this moment: Y4 */
     HeliosModuleExecuteFunc done;
     void *data;
     struct hl_errand errand;
@@ -50,6 +54,7 @@ struct HeliosModuleExecutor {
     struct hl_module *module;
     HeliosModuleExecuteLimits limits;
     struct hl_list_node calls; /* struct call, those that left the queue */
+    bool ends;                 /* with the call that is stepping */
 
     pthread_mutex_t mutex; /* Y2: all below */
     struct hl_list_node queue, cancelled;
@@ -396,6 +401,35 @@ static void end_due(struct hl_abi *abi)
     }
 }
 
+static void executor_destroy(HeliosModuleExecutor *executor);
+
+/* Let the errand of a call go on, and answer when that was the end. */
+static void step(struct hl_abi *abi, struct call *call)
+{
+    HeliosModuleExecutor *executor = call->executor;
+    bool ended = false;
+    call->stepping = true;
+    executor->module->executing++;
+    if (call->begun) {
+        ended = hl_errand_step(abi->node, &call->errand);
+    } else {
+        call->begun = true;
+        ended = hl_errand_begin(abi->node, &call->errand, &call->order, on_told);
+    }
+    executor->module->executing--;
+    call->stepping = false;
+    bool last = executor->ends;
+    if (last && !ended) {
+        give_up(call, CLOSED);
+    }
+    if (ended || last) {
+        answer(call);
+    }
+    if (last) {
+        executor_destroy(executor);
+    }
+}
+
 static void step_ready(struct hl_abi *abi)
 {
     /* Not longer than what is there now: a call that is told again waits for the next round. */
@@ -404,16 +438,7 @@ static void step_ready(struct hl_abi *abi)
     while (abi->executions_ready.next != &last) {
         struct call *call = HL_LIST_ENTRY(abi->executions_ready.next, struct call, node);
         hl_list_remove(&call->node);
-        bool ended = false;
-        if (call->begun) {
-            ended = hl_errand_step(abi->node, &call->errand);
-        } else {
-            call->begun = true;
-            ended = hl_errand_begin(abi->node, &call->errand, &call->order, on_told);
-        }
-        if (ended) {
-            answer(call);
-        }
+        step(abi, call);
     }
     hl_list_remove(&last);
 }
@@ -467,12 +492,26 @@ void hl_hm_ExecutorClose(HeliosModuleExecutor *executor)
         return;
     }
     shut(executor);
+    struct hl_list_node stepping; /* calls that end by themselves: one at most */
+    hl_list_init(&stepping);
     while (!hl_list_empty(&executor->calls)) {
         struct call *call = HL_LIST_ENTRY(executor->calls.next, struct call, all);
-        give_up(call, "the module or the server ends");
+        if (call->stepping) {
+            hl_list_remove(&call->all);
+            hl_list_append(&stepping, &call->all);
+            continue;
+        }
+        give_up(call, CLOSED);
         answer(call);
     }
-    executor_destroy(executor);
+    if (hl_list_empty(&stepping)) {
+        executor_destroy(executor);
+        return;
+    }
+    struct call *last = HL_LIST_ENTRY(stepping.next, struct call, all);
+    hl_list_remove(&last->all);
+    hl_list_append(&executor->calls, &last->all);
+    executor->ends = true; /* Y4 */
 }
 
 /* Their module is gone, or will not hear of anything any more: nobody is told. */
@@ -481,7 +520,7 @@ static void forget_calls(HeliosModuleExecutor *executor)
     shut(executor);
     while (!hl_list_empty(&executor->calls)) {
         struct call *call = HL_LIST_ENTRY(executor->calls.next, struct call, all);
-        give_up(call, "the module or the server ends");
+        give_up(call, CLOSED);
         leave(call);
         hl_buf_fini(&call->errand.reply);
         hl_free(call);
@@ -524,9 +563,9 @@ void hl_execute_info(struct hl_abi *abi, struct hl_buf *out)
         hl_buf_printf(out,
                       "executor:module=%s,under_way=%llu,limit=%zu,answered=%llu,"
                       "not_executed=%llu,unknown=%llu,refused=%llu\r\n",
-                      executor->module->name, (unsigned long long)stats.under_way,
-                      executor->limits.calls, (unsigned long long)stats.answered,
-                      (unsigned long long)stats.not_executed, (unsigned long long)stats.unknown,
-                      (unsigned long long)stats.refused);
+                      executor->module->name != NULL ? executor->module->name : "?",
+                      (unsigned long long)stats.under_way, executor->limits.calls,
+                      (unsigned long long)stats.answered, (unsigned long long)stats.not_executed,
+                      (unsigned long long)stats.unknown, (unsigned long long)stats.refused);
     }
 }

@@ -110,6 +110,7 @@ struct hl_module {
     struct hl_list_node types;    /* struct RedisModuleType */
     uint32_t blocked;             /* clients it blocks */
     uint32_t timers;              /* timers that run */
+    uint32_t executing;           /* commands of its own clients that run (ext_execute.c) */
     atomic_uint contexts;         /* thread-safe contexts it holds */
     struct hl_list_node used;     /* struct hl_use: modules whose shared functions it uses */
     RedisModuleInfoFunc info;

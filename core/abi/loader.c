@@ -285,6 +285,9 @@ const char *hl_module_busy(const struct hl_module *module)
     if (module->blocked != 0) {
         return "the module has blocked clients. Please wait them unblocked and try again";
     }
+    if (module->executing != 0) {
+        return "a client that the module itself serves asked for it: ask on another connection.";
+    }
     if (module->abi->frame_depth != 0) {
         return "a module asked for it: its own code may be running.";
     }

@@ -8,8 +8,6 @@
 #include "node/forward.h"
 #include "node/node_internal.h"
 
-#include <stdio.h>
-
 static struct hl_errand *errand_of(const struct hl_session *session)
 {
     return session->edge;
@@ -296,6 +294,18 @@ static bool are_allowed(struct hl_node *node, const struct hl_errand_order *orde
     return true;
 }
 
+/* Who asks, as one word: it goes into lines of MONITOR and logs, and may be what a stranger says.
+ */
+static void set_client(struct hl_session *session, struct hl_slice client)
+{
+    size_t len = 0;
+    for (; len < client.len && len < sizeof session->addr - 1; len++) {
+        char c = client.ptr[len];
+        session->addr[len] = c > ' ' && c <= '~' ? c : '?';
+    }
+    session->addr[len] = '\0';
+}
+
 static void set_up(struct hl_errand *errand, struct hl_session *session)
 {
     const struct hl_errand_order *order = errand->order;
@@ -307,10 +317,7 @@ static void set_up(struct hl_errand *errand, struct hl_session *session)
     session->consistency = order->consistency;
     session->read_token = order->consistency == HL_READ_SESSION ? order->read_value : 0;
     session->read_bound_us = order->consistency == HL_READ_BOUNDED ? order->read_value : 0;
-    (void)snprintf(session->addr, sizeof session->addr, "%.*s",
-                   (int)(order->client.len < sizeof session->addr ? order->client.len
-                                                                  : sizeof session->addr - 1),
-                   order->client.len == 0 ? "" : order->client.ptr);
+    set_client(session, order->client);
     errand->session = session;
 }
 

@@ -364,6 +364,42 @@ Test(execute, a_callback_may_execute_and_close)
     iterate();
 }
 
+/* A command that closes the executor it was executed by. */
+static HeliosModuleExecutor *suicide;
+
+static int cmd_close(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
+{
+    (void)argv;
+    (void)argc;
+    hl_hm_ExecutorClose(suicide);
+    struct hl_errmsg msg = {{0}};
+    cr_assert_eq(hl_abi_unload(rig->abi, hl_slice_of("rig"), &msg), HL_EBUSY);
+    cr_assert(strstr(msg.text, "asked for it") != NULL, "%s", msg.text);
+    return hl_rm_ReplyWithSimpleString(ctx, "closed");
+}
+
+Test(execute, a_command_may_close_the_executor_that_runs_it)
+{
+    rig->module->loading = true;
+    hl_ctx_init(&rig->ctx, rig->abi, rig->module);
+    hl_frame_begin(&rig->ctx);
+    cr_assert_eq(hl_rm_CreateCommand(&rig->ctx, "rig.close", cmd_close, "readonly", 0, 0, 0),
+                 REDISMODULE_OK);
+    hl_ctx_fini(&rig->ctx);
+    (void)hl_frame_end(&rig->ctx);
+    rig->module->loading = false;
+    suicide = open_with(0, 0);
+    struct answer first = {0}, closing = {0}, behind = {0};
+    cr_assert_neq(execute(suicide, "SET k v", &first), 0);
+    cr_assert_neq(execute(suicide, "rig.close", &closing), 0);
+    cr_assert_neq(execute(suicide, "SET k w", &behind), 0);
+    iterate();
+    expect(&first, HELIOSMODULE_EXECUTE_ANSWERED, "+OK\r\n");
+    expect(&closing, HELIOSMODULE_EXECUTE_ANSWERED, "+closed\r\n");
+    expect(&behind, HELIOSMODULE_EXECUTE_NOT_EXECUTED, "-NOTEXECUTED the module");
+    cr_assert(hl_list_empty(&rig->abi->executors));
+}
+
 Test(execute, info_tells_of_executors)
 {
     HeliosModuleExecutor *executor = open_with(7, 0);
