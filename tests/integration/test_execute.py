@@ -181,6 +181,8 @@ class Caller(threading.Thread):
                     self.counts["lost"] += 1  # its node was killed: nobody knows
                     lines.close()
                 lines = None
+        if lines is not None:
+            lines.close()
 
 
 class ThreeNodes(unittest.TestCase):
