@@ -600,6 +600,7 @@ void hl_replica_end(struct hl_node *node)
 {
     struct hl_cluster *c = &node->cluster;
     hl_admin_seed(node);
+    hl_replica_config_correct(node);
     hl_replica_propose(node);
     if (c->retires) {
         c->retires = false;

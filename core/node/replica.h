@@ -63,6 +63,7 @@ struct hl_cluster {
     hl_peer hand_to;
     uint64_t hand_until_us;
     hl_term term; /* current */
+    hl_term own_record; /* in which this node, leading, made sure what the members say of it */
     hl_peer leader;
     hl_index proposed;            /* C3 */
     struct hl_config_at *configs; /* C5 */
@@ -140,6 +141,10 @@ void hl_replica_retire(struct hl_node *node);
 
 /* Tell the edge who the members are. */
 void hl_replica_config_changed(struct hl_node *node);
+
+/* Once in a term that it leads: tell the members where this node is and how it is called, when they
+ * know it by an older start, such as that of a server which was no member then. */
+void hl_replica_config_correct(struct hl_node *node);
 
 /* The members as a table of snapshots: `ctx` is the node. */
 void hl_replica_config_save(void *ctx, struct hl_buf *out);

@@ -211,6 +211,29 @@ static struct hl_slice text_of(const char *text)
     return hl_slice_of(text == NULL ? "" : text);
 }
 
+void hl_replica_config_correct(struct hl_node *node)
+{
+    struct hl_cluster *c = &node->cluster;
+    const struct hl_cluster_config *config = &node->config.cluster;
+    if (c->own_record == c->term || !config->enabled || !c->leads) {
+        return;
+    }
+    struct hl_members members = *hl_node_members(node);
+    const struct hl_member *self = hl_members_find(&members, node->node_id);
+    struct hl_slice name = text_of(config->name);
+    struct hl_slice raft_addr = text_of(config->raft_addr);
+    struct hl_slice client_addr = text_of(config->client_addr);
+    bool known = self == NULL || (hl_slice_equal(hl_slice_of(self->name), name) &&
+                                  hl_slice_equal(hl_slice_of(self->raft_addr), raft_addr) &&
+                                  hl_slice_equal(hl_slice_of(self->client_addr), client_addr));
+    if (!known &&
+        hl_members_put(&members, self->id, self->voter, name, raft_addr, client_addr) == HL_OK &&
+        hl_replica_configure(node, &members, NULL) != HL_OK) {
+        return; /* not before the first entry of the term is committed, and no other change waits */
+    }
+    c->own_record = c->term;
+}
+
 /* This node alone: how a group is founded. */
 static void found(struct hl_node *node)
 {

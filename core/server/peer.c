@@ -171,12 +171,26 @@ void peer_forget(struct peer *peer)
     hl_free(peer);
 }
 
-/* The list counts when it says something new. */
+/* True while it is connected to us, and so has said itself where it is. */
+static bool speaks(const struct peer *peer)
+{
+    for (unsigned i = 0; i < PEER_CLASSES; i++) {
+        if (peer->inbound[i] != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The list counts when it says something new, but not against what the node itself says: a node
+ * that joins reads the log from its beginning, and with it where the others have been. */
 static void list_at(struct peer *peer, const struct hl_member *member)
 {
     if (strcmp(peer->listed, member->raft_addr) != 0) {
         (void)snprintf(peer->listed, sizeof peer->listed, "%s", member->raft_addr);
-        set_place(peer, hl_slice_of(member->name), hl_slice_of(member->raft_addr));
+        if (!speaks(peer)) {
+            set_place(peer, hl_slice_of(member->name), hl_slice_of(member->raft_addr));
+        }
     }
 }
 

@@ -36,6 +36,7 @@ struct member {
     bool cut;  /* no frame to or from it arrives */
     bool slow; /* its disk does nothing */
     bool joins;
+    bool moved; /* its name, which is its address too, is another than the group knows */
     uint32_t members_told;
     char name[8];
 };
@@ -164,7 +165,8 @@ static inline void member_open(struct member *m, const struct hl_members *bootst
                                     .speculation_max = 1 << 20,
                                     .multi_queue_max = 1 << 20,
                                     .feature_level = g->level_own,
-                                    .cluster = {.name = m->name,
+                                    .cluster = {.enabled = m->moved,
+                                                .name = m->name,
                                                 .raft_addr = m->name,
                                                 .client_addr = m->name,
                                                 .election_us = ELECTION_US}};

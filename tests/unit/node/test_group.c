@@ -418,6 +418,36 @@ Test(group, a_group_of_one_becomes_one_of_three)
     group_expect_equal(&g);
 }
 
+Test(group, a_member_that_moved_says_where_it_is_when_it_leads)
+{
+    struct member *moved = group_lead(&g);
+    group_run(&g, 20);
+    member_kill(moved);
+    struct member *other = group_lead(&g);
+    snprintf(moved->name, sizeof moved->name, "new:2");
+    moved->moved = true;
+    member_restart(moved);
+    group_run(&g, 40);
+    hl_node_begin(other->node);
+    cr_assert_eq(hl_replica_hand_over(other->node, moved->id), HL_OK);
+    hl_node_end(other->node);
+    for (int i = 0; i < STEPS_MAX && !hl_node_leads(moved->node); i++) {
+        group_step(&g);
+    }
+    hl_index before = moved->node->last;
+    group_run(&g, 40);
+    for (int i = 0; i < g.count; i++) {
+        const struct hl_member *known = hl_members_find(hl_node_members(g.at[i].node), moved->id);
+        cr_assert_str_eq(known->raft_addr, "new:2");
+        cr_assert_str_eq(known->client_addr, "new:2");
+        cr_assert(known->voter);
+    }
+    cr_assert_leq(moved->node->last, before + 2, "once");
+    struct hl_session *a = member_client(moved);
+    member_say(moved, a, "SET k v", "+OK\r\n");
+    group_expect_equal(&g);
+}
+
 Test(group, leadership_is_handed_over_without_an_error)
 {
     struct member *leader = group_lead(&g);
