@@ -137,7 +137,8 @@ class Partition(unittest.TestCase):
 
 class Persistence(unittest.TestCase):
     def test_a_snapshot_restores_values_and_deadlines_everywhere(self):
-        with Cluster(3, *ELECTION, "--raft-snapshot-threshold", "1") as cluster:
+        with Cluster(3, *ELECTION, "--raft-snapshot-threshold", "1", "--log-segment-size",
+                     "64kb") as cluster:
             leader = cluster.await_leader()
             late = next(node for node in cluster.nodes if node is not leader)
             late.kill()
