@@ -200,6 +200,9 @@ static void print_stats(const struct sim_stats *s, const struct options *options
            "frames for others dropped\n",
            (unsigned long long)s->lost_disks, (unsigned long long)s->refused_starts,
            (unsigned long long)s->replaced, (unsigned long long)s->foreign);
+    printf("%llu seeds that sync now and then only, where nobody had some entries any more %llu "
+           "times\n",
+           (unsigned long long)s->forgetful, (unsigned long long)s->forgotten);
     printf("%llu messages (%llu lost), %llu partitions, %llu elections, %llu rollbacks, "
            "%llu installs, %llu transfers, %llu configurations; %llu histories too hard to judge\n",
            (unsigned long long)s->messages, (unsigned long long)s->dropped,

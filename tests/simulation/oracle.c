@@ -47,6 +47,34 @@ void sim_oracle_commit(struct sim_machine *machine, hl_index index, hl_term term
     }
 }
 
+/* Is a committed entry in no log any more, of those machines that run? */
+static bool nobody_has(struct sim *sim, hl_index index)
+{
+    for (int i = 0; i < sim->profile.machines; i++) {
+        const struct sim_machine *machine = &sim->machines[i];
+        hl_term has = 0;
+        if (!machine->up || machine->raft == NULL) {
+            continue;
+        }
+        bool there = hl_raft_term_at(machine->raft, index, &has);
+        if (there ? has == sim->truth[index].term : index <= hl_raft_last(machine->raft)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* All machines that held it were booted before they had synced it: then it may be lost, with all
+ * that follows it, when all others have had their say. */
+static void forget(struct sim *sim, hl_index index)
+{
+    sim_trace(sim, "entry %lld is lost", (int64_t)index, 0, 0, 0);
+    memset(&sim->truth[index], 0, (sim->truth_count - index) * sizeof *sim->truth);
+    sim->committed = index - 1;
+    sim->forgot = true;
+    sim->stats.forgotten++;
+}
+
 /* A3: the new leader has every entry that was committed by a leader of an older term.  A stale
  * candidate may win an older term late: that is legal. */
 static void check_complete(struct sim_machine *machine)
@@ -64,7 +92,9 @@ static void check_complete(struct sim_machine *machine)
         if (!there && i <= hl_raft_last(machine->raft)) {
             return; /* in its snapshot */
         }
-        if (!there || has != truth->term) {
+        if ((!there || has != truth->term) && sim->profile.forgets && nobody_has(sim, i)) {
+            forget(sim, i);
+        } else if (!there || has != truth->term) {
             sim_fail(
                 sim, "A3 leader completeness",
                 "machine %d leads term %llu without entry %llu of term %llu, committed in term "

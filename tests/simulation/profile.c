@@ -2,6 +2,8 @@
  * are alike and rare combinations get their own seeds. */
 #include "sim.h"
 
+#define FORGETFUL_SEEDS 6 /* one in so many */
+
 #define SPECULATION_SIZE (1u << 20)
 
 /* A rate up to `most`, or none, by the toss of a coin. */
@@ -124,6 +126,26 @@ static void bend_to_script(struct sim *sim)
     }
 }
 
+/* Some clusters sync now and then only.  Who may vote is fixed there, so that everything that is
+ * left of the log is known to be among the machines. */
+static void make_forgetful(struct sim *sim)
+{
+    struct sim_profile *p = &sim->profile;
+    if (!sim_engine.forgets || p->script != SIM_SCRIPT_NONE || p->machines < 2 ||
+        sim->seed % FORGETFUL_SEEDS != 0) {
+        return;
+    }
+    p->forgets = true;
+    sim->stats.forgetful++;
+    p->voters = (1u << p->machines) - 1;
+    p->config_ppm = 0;
+    p->eager = false;
+    p->lose_disk_ppm = 0;
+    p->sync_fail_ppm = 0;
+    p->monitor = false;
+    p->session_ppm = p->bounded_ppm = 0;
+}
+
 void sim_profile_draw(struct sim *sim)
 {
     struct sim_profile *p = &sim->profile;
@@ -167,5 +189,6 @@ void sim_profile_draw(struct sim *sim)
         p->end_us = 16000 * SIM_MS;
         draw_cluster(sim);
         bend_to_script(sim);
+        make_forgetful(sim);
     }
 }

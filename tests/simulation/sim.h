@@ -109,6 +109,7 @@ struct sim_profile {
     int64_t delay_min_us, delay_mean_us, client_delay_us;
     int64_t disk_mean_us; /* of a batch */
     int lose_disk_ppm;
+    bool forgets;     /* `interval`: a boot loses what was acknowledged since the last sync */
     int misroute_ppm; /* of a frame: another machine gets it too */
     int nemesis_period_us;
     int crash_ppm, pause_ppm, cut_ppm, sync_fail_ppm, full_ppm, slow_disk_ppm, jump_ppm;
@@ -166,9 +167,11 @@ struct sim_machine {
     int64_t trouble_us; /* since when */
     hl_peer former;     /* its id before it lost its disk */
     bool was_voter;
+    bool outcast; /* was removed under its present id, which is never used again */
     hl_peer formers[SIM_FORMER_MAX]; /* all of them */
     int former_count;
     bool up;
+    bool barred; /* booted since it was up to date, and its disk may have forgotten */
     bool buried; /* down for the rest of the run */
     uint64_t life;
     struct hl_rng entropy;
@@ -275,7 +278,7 @@ struct sim_stats {
     uint64_t events, ops, unknown, failed, messages, dropped, crashes, power_cuts, pauses, cuts,
         sync_failures, full_disks, slow_disks, snapshots, entries, digests, elections, rollbacks,
         installs, transfers, configs, gave_up, session_reads, bounded_reads, lost_disks,
-        refused_starts, replaced, foreign, steps_us;
+        refused_starts, replaced, foreign, steps_us, forgetful, forgotten;
 };
 
 struct sim_trace_line {
@@ -315,6 +318,7 @@ struct sim {
     int64_t arrives_us[SIM_MACHINES_MAX][SIM_MACHINES_MAX]; /* the last frame on its way */
     int64_t idle_until_us;
     bool chaos;    /* things go wrong */
+    bool forgot;   /* acknowledged writes were lost, lawfully: see forget_what_nobody_has() */
     jmp_buf fatal; /* where hl_world.fatal() goes, to the loop of events */
     struct sim_machine *dying;
     bool finishing;
@@ -350,8 +354,9 @@ struct sim {
 
 /* What differs between the two programs; each has one. */
 struct sim_engine {
-    bool cluster;                                                    /* several machines */
-    void (*start)(struct sim_machine *machine);                      /* the process begins */
+    bool cluster;                               /* several machines */
+    bool forgets;                               /* its disks may lose what was not synced */
+    void (*start)(struct sim_machine *machine); /* the process begins */
     void (*end)(struct sim_machine *machine, bool abandon);          /* its memory goes */
     void (*crash)(struct sim_machine *machine, enum fake_crash how); /* what its disk keeps */
     void (*receive)(struct sim_machine *machine, struct sim_machine *from, struct hl_slice frame);

@@ -16,6 +16,7 @@
 #define EPOCH_US 1700000000000000
 #define DATABASES 2
 #define CRON_US 100000
+#define SYNC_PPM 300000 /* of a cron, where the log is synced now and then only */
 #define LOAD_BUDGET_US 1000000
 #define PUT_US 60 /* to write a batch, without the sync */
 
@@ -283,6 +284,15 @@ static void publish(struct sim_machine *machine)
     machine->snapshot.index = 0;
 }
 
+/* What the server's cron does under `interval`, and once a node has been brought up to date. */
+static void sync_now_and_then(struct sim_machine *machine)
+{
+    if (sim_chance(machine->sim, SYNC_PPM)) {
+        hl_wal_request_sync(machine->wal);
+    }
+    machine->barred = machine->barred && hl_raft_barred(machine->raft);
+}
+
 static void on_cron(struct sim *sim, struct sim_event *event)
 {
     struct sim_machine *machine = &sim->machines[event->machine];
@@ -294,6 +304,9 @@ static void on_cron(struct sim *sim, struct sim_event *event)
     sim_machine_end(machine);
     if (!machine->up || machine->node->loading) {
         return;
+    }
+    if (sim->profile.forgets) {
+        sync_now_and_then(machine);
     }
     if (machine->snapshot.index != 0) {
         publish(machine);
@@ -393,6 +406,7 @@ static void create_node(struct sim_machine *machine)
                     .heartbeat_us = SIM_HEARTBEAT_US,
                     .drift_ppm = (uint32_t)profile->clock_ppm,
                     .lease = profile->lease,
+                    .barred = machine->barred,
                     .follower_writes = forwards(machine->sim),
                     .follower_reads = profile->stale ? HL_READ_STALE : HL_READ_LINEARIZABLE}};
     machine->node = hl_node_create(&machine->world, machine->wal, &config);
@@ -413,6 +427,7 @@ static hl_err identify(struct sim_machine *machine, struct hl_errmsg *msg)
     } else if (hl_boot_is_new(machine->wal)) {
         memset(cluster, 0, sizeof cluster); /* one that was noted and never begun */
     }
+    machine->barred = machine->barred && !hl_boot_is_new(machine->wal);
     HL_ASSERT(meta->node_id == 0 || meta->node_id == machine->peer);
     hl_wal_set_identity(machine->wal, cluster, machine->peer, meta->incarnation + 1, boot_id);
     hl_wal_set_overlap(machine->wal, (unsigned)sim->profile.flights);
@@ -466,8 +481,11 @@ static void start(struct sim_machine *machine)
 {
     struct sim *sim = machine->sim;
     make_disk(machine);
-    struct hl_wal_options options = {
-        .dir = "d", .segment_size = sim->profile.segment_size, .salt = sim->seed};
+    struct hl_wal_options options = {.dir = "d",
+                                     .segment_size = sim->profile.segment_size,
+                                     .sync = sim->profile.forgets ? HL_WAL_SYNC_INTERVAL
+                                                                  : HL_WAL_SYNC_EVERY,
+                                     .salt = sim->seed};
     struct hl_errmsg msg = {{0}};
     machine->snapshot.index = 0;
     hl_err err = hl_wal_open(&machine->wal, &machine->disk, &options, NULL, &msg);
@@ -516,6 +534,7 @@ static void end(struct sim_machine *machine, bool abandon)
 
 static void crash(struct sim_machine *machine, enum fake_crash how)
 {
+    machine->barred |= machine->sim->profile.forgets && how != FAKE_CRASH_PROCESS;
     fake_disk_crash(machine->fake, how, hl_rng_next(&machine->sim->rng));
 }
 
@@ -573,6 +592,19 @@ static hl_index durable(const struct sim_machine *machine)
     return raft < wal ? raft : wal;
 }
 
+/* A removed node comes back as another, with nothing on its disk: once its removal is committed. */
+static void begin_anew(const struct sim_machine *leader, struct sim_machine *machine)
+{
+    if (hl_node_members_index(leader->node) == 0) {
+        return;
+    }
+    sim_machine_crash(machine, FAKE_CRASH_LOSE, SIM_NEVER);
+    sim_machine_wipe(machine);
+    machine->outcast = false;
+    machine->joins = true;
+    sim_machine_boot(machine, 1 * SIM_MS);
+}
+
 static bool propose_config(struct sim_machine *machine, uint32_t voters)
 {
     struct sim *sim = machine->sim;
@@ -582,12 +614,16 @@ static bool propose_config(struct sim_machine *machine, uint32_t voters)
     }
     hl_err err = HL_EBUSY;
     struct hl_errmsg msg = {{0}};
-    if (hl_node_leads(machine->node)) {
-        const struct sim_machine *other = &sim->machines[__builtin_ctz(changed)];
+    struct sim_machine *other = &sim->machines[__builtin_ctz(changed)];
+    bool adds = (voters & changed) != 0;
+    bool leads = hl_node_leads(machine->node);
+    if (leads && adds && other->outcast) {
+        begin_anew(machine, other);
+    } else if (leads) {
         struct hl_members members = *hl_node_members(machine->node);
         struct hl_slice name = hl_slice_of(other->name);
         err = HL_OK;
-        if ((voters & changed) == 0) {
+        if (!adds) {
             (void)hl_members_remove(&members, other->peer);
         } else {
             err = hl_members_put(&members, other->peer, true, name, name, name);
@@ -595,6 +631,7 @@ static bool propose_config(struct sim_machine *machine, uint32_t voters)
         HL_ASSERT(err == HL_OK);
         err = hl_replica_configure(machine->node, &members, &msg);
     }
+    other->outcast |= err == HL_OK && !adds;
     sim->stats.configs += err == HL_OK;
     sim_trace(sim, "m%lld: changes the voters to %llx, result %lld", machine->id, voters, err, 0);
     sim_machine_end(machine);
@@ -647,6 +684,9 @@ static bool done(const struct sim *sim)
 
 static void judge(struct sim *sim)
 {
+    if (sim->forgot) {
+        return; /* clients were told of what nobody has any more */
+    }
     struct check_result result = check_history(&sim->history);
     if (!result.ok) {
         sim_fail(sim, "B2..B5 histories", "%s", result.why);
@@ -667,6 +707,7 @@ static void fini_all(struct sim *sim)
 }
 
 const struct sim_engine sim_engine = {.cluster = true,
+                                      .forgets = true,
                                       .start = start,
                                       .end = end,
                                       .crash = crash,
