@@ -545,6 +545,36 @@ static void cmd_listpeers(struct hl_call *call)
     }
 }
 
+/* Whatever is called RAFT.*, by whichever part of the server. */
+static void cmd_help(struct hl_call *call)
+{
+    const struct hl_command_table *table = call->node->commands;
+    struct hl_buf text = {0};
+    size_t lines = 0;
+    for (uint32_t id = 0; id < hl_command_id_end(table); id++) {
+        const struct hl_command *cmd = hl_command_by_id(table, id);
+        if (cmd == NULL || strncmp(cmd->row->name, "raft.", 5) != 0) {
+            continue;
+        }
+        for (const char *p = cmd->row->name; *p != '\0'; p++) {
+            hl_buf_append_u8(&text, (uint8_t)(*p >= 'a' && *p <= 'z' ? *p - ('a' - 'A') : *p));
+        }
+        hl_buf_printf(&text, "%s%s\n    %s\n", cmd->row->args != NULL ? " " : "",
+                      cmd->row->args != NULL ? cmd->row->args : "", cmd->row->summary);
+        lines += 2;
+    }
+    hl_write_array(call->out, lines);
+    struct hl_slice rest = hl_buf_view(&text);
+    while (rest.len != 0) {
+        const char *end = memchr(rest.ptr, '\n', rest.len);
+        HL_ASSERT(end != NULL);
+        size_t len = (size_t)(end - rest.ptr);
+        hl_write_simple_slice(call->out, (struct hl_slice){.ptr = rest.ptr, .len = len});
+        rest = (struct hl_slice){.ptr = end + 1, .len = rest.len - len - 1};
+    }
+    hl_buf_fini(&text);
+}
+
 #define ORDER (HL_CMD_ADMIN | HL_CMD_NOSCRIPT | HL_CMD_NO_MULTI)
 #define LOOK (HL_CMD_ADMIN | HL_CMD_LOADING | HL_CMD_STALE)
 #define ROW(cmd_name, fn, n, cmd_flags, cost, words, grammar)                                      \
@@ -567,6 +597,7 @@ const struct hl_command_row hl_commands_raft[] = {
         "Hand leadership to a voter, or to the one that has most of the log.", "[name:string]"),
     ROW("raft.stepdown", cmd_stepdown, 1, ORDER, "O(1)",
         "Hand leadership to the voter that has most of the log.", NULL),
+    ROW("raft.help", cmd_help, 1, LOOK, "O(1)", "List the commands on the cluster.", NULL),
     ROW("addpeer", cmd_add, 3, ORDER, "O(N) where N is the number of members",
         "The same as RAFT.ADD.", "name:string address:string"),
     ROW("removepeer", cmd_remove, 2, ORDER, "O(N) where N is the number of members",

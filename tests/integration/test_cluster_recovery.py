@@ -234,6 +234,34 @@ class LostMajority(unittest.TestCase):
 class Snapshots(unittest.TestCase):
     """A node's own snapshot, and one that another node sends."""
 
+    def test_every_order_is_listed_and_says_what_is_wrong(self):
+        with Cluster(3, *ELECTION) as cluster:
+            leader = cluster.await_leader()
+            follower = next(node for node in cluster.nodes if node is not leader)
+            listed = [line.split()[0] for line in ask(leader, "RAFT.HELP")[::2]]
+            for name in ("STATUS", "ADD", "REMOVE", "PROMOTE", "TRANSFER", "SNAPSHOT", "STEPDOWN",
+                         "HELP"):
+                self.assertIn("RAFT." + name, listed)
+            for words, reason in (
+                    (("RAFT.ADD", "x", "nowhere"), "host:port"),
+                    (("RAFT.ADD", "x", "127.0.0.1:1"), "cannot reach"),
+                    (("ADDPEER", "x"), "wrong number of arguments"),
+                    (("RAFT.REMOVE", "x"), "no such member"),
+                    (("REMOVEPEER", "x"), "no such member"),
+                    (("RAFT.PROMOTE", "x"), "no such member"),
+                    (("RAFT.TRANSFER", "x"), "no such member"),
+                    (("RAFT.SNAPSHOT", "x"), "wrong number of arguments"),
+                    (("RAFT.STEPDOWN", "x"), "wrong number of arguments")):
+                with self.assertRaises(Error, msg=words) as refused:
+                    ask(leader, *words)
+                self.assertIn(reason, str(refused.exception), words)
+            for words in (("RAFT.ADD", "x", "h:1"), ("RAFT.STEPDOWN",), ("REMOVEPEER", leader.id)):
+                with self.assertRaises(Error, msg=words) as refused:
+                    ask(follower, *words)
+                self.assertIn(f"NOTLEADER {leader.id}", str(refused.exception))
+            self.assertIn(follower.raft_address, ask(follower, "LISTPEERS"))
+            self.assertEqual(ask(leader, "RAFT.STEPDOWN"), "OK")
+
     def test_a_snapshot_is_made_when_asked_for_and_says_where(self):
         with Cluster(3, *ELECTION) as cluster:
             leader = cluster.await_leader()
@@ -332,6 +360,57 @@ class Snapshots(unittest.TestCase):
             cluster.await_equal(60)
             self.assertEqual(ask(small, "GET", "big299"), ask(leader, "GET", "big299"))
             self.assertEqual(small.info()["raft_snapshot_trouble"], "")
+
+
+class LongLog(unittest.TestCase):
+    """After a restart nobody knows what is committed: who is elected applies all of its log."""
+
+    ENTRIES = int(os.environ.get("HELIOS_TEST_ENTRIES", "200000"))
+
+    def fill(self, leader):
+        conn = Client(leader.port, 60)
+        self.addCleanup(conn.close)
+        for at in range(0, self.ENTRIES, 5000):
+            for n in range(at, at + 5000):
+                conn.send("SET", f"k{n % 1000}", n)
+            for n in range(5000):
+                self.assertEqual(conn.read(), "OK")
+
+    def test_a_new_leader_with_a_long_log_stays_awake(self):
+        with Cluster(3, *ELECTION, "--sync-mode", "interval") as cluster:
+            self.fill(cluster.await_leader())
+            cluster.await_equal()
+            for node in cluster.nodes:
+                node.kill()
+            for node in cluster.nodes:
+                node.spawn()
+            # The one that says that it applies entries before it leads; it answers meanwhile.
+            longest, until, leader = 0.0, time.monotonic() + 60, None
+            conns = {}
+            while leader is None:
+                self.assertLess(time.monotonic(), until, cluster.describe())
+                for node in cluster.nodes:
+                    try:
+                        conn = conns.get(node.id) or Client(node.port, 10)
+                    except OSError:
+                        continue
+                    conns[node.id] = conn
+                    begin = time.monotonic()
+                    conn("PING")
+                    took = time.monotonic() - begin
+                    log = node.log()
+                    longest = max(longest, took if "before leading" in log else 0)
+                    if log.rfind("leading in term") > log.rfind("before leading") >= 0:
+                        leader = node
+            for conn in conns.values():
+                conn.close()
+            self.assertLess(longest, 0.25)
+            print(f"     longest PING while {self.ENTRIES} entries are applied: "
+                  f"{longest * 1000:.0f} ms")
+            self.assertEqual(sum("elected in term" in node.log() for node in cluster.nodes), 1,
+                             "heartbeats went on: there is one election")
+            self.assertEqual(ask(leader, "GET", "k999"), str(self.ENTRIES - 1))
+            self.assertEqual(ask(leader, "SET", "k", "v"), "OK")
 
 
 class Members(unittest.TestCase):
