@@ -348,8 +348,10 @@ bool hl_modules_busy(const struct hl_abi *abi)
 
 void hl_modules_ask(struct hl_abi *abi)
 {
-    HL_LIST_EACH(m, &abi->modules)
-    {
+    /* The last loaded first: who uses functions of another module came after it. */
+    struct hl_list_node *before;
+    for (struct hl_list_node *m = abi->modules.prev; m != &abi->modules; m = before) {
+        before = m->prev;
         struct hl_module *module = HL_LIST_ENTRY(m, struct hl_module, node);
         bool has_onunload = module->object != NULL && symbol(module, "OnUnload") != NULL;
         if (!hl_module_agrees_to_go(module) || !has_onunload) {

@@ -52,8 +52,7 @@ struct hl_http1 {
     bool judged_head, judged_done;
 };
 
-/* --- the second opinion ------------------------------------------------------------------------
- */
+/* --- the second opinion ----------------------------------------------------------------------- */
 
 static int on_header(llhttp_t *judge)
 {
@@ -130,8 +129,7 @@ static hl_err judge_body(struct hl_http1 *http, struct hl_slice bytes, struct hl
     return agree ? HL_OK : refuse(http, 400, msg, "two readings of the body differ");
 }
 
-/* --- life ----------------------------------------------------------------------------------------
- */
+/* --- life ------------------------------------------------------------------------------------- */
 
 struct hl_http1 *hl_http1_create(bool requests, const struct hl_http1_limits *limits)
 {
@@ -183,8 +181,7 @@ int hl_http1_status(const struct hl_http1 *http)
     return http->status;
 }
 
-/* --- head ----------------------------------------------------------------------------------------
- */
+/* --- head ------------------------------------------------------------------------------------- */
 
 /* One byte of the head in its line: refused at once when no line may have it there. */
 static hl_err check_byte(struct hl_http1 *http, struct hl_slice in, size_t at,
@@ -312,8 +309,7 @@ hl_err hl_http1_head(struct hl_http1 *http, struct hl_slice in, struct hl_http1_
     return HL_OK;
 }
 
-/* --- body ----------------------------------------------------------------------------------------
- */
+/* --- body ------------------------------------------------------------------------------------- */
 
 static int hex_value(char c)
 {
@@ -505,8 +501,7 @@ hl_err hl_http1_end(struct hl_http1 *http, bool *done)
     return between ? HL_OK : HL_EINVAL;
 }
 
-/* --- for callers
- * ----------------------------------------------------------------------------------- */
+/* --- for callers ------------------------------------------------------------------------------ */
 
 const struct hl_slice *hl_http1_find(const struct hl_http1_head *head, const char *name)
 {

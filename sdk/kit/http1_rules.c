@@ -137,8 +137,7 @@ hl_err hl_http1_header_line(struct hl_http1_header *header, struct hl_slice line
     return HL_OK;
 }
 
-/* --- headers that may stand once ---------------------------------------------------------------
- */
+/* --- headers that may stand once -------------------------------------------------------------- */
 
 enum single {
     SINGLE_LENGTH,
@@ -207,8 +206,7 @@ bool hl_http1_trailer_allowed(struct hl_slice name)
     return single_of(name) == SINGLE_NONE && !is_disguised(name);
 }
 
-/* --- host and target ---------------------------------------------------------------------------
- */
+/* --- host and target -------------------------------------------------------------------------- */
 
 /* A name, an IPv4 address or an [IPv6] one, and perhaps a port. */
 static bool host_is_good(struct hl_slice host)
@@ -306,8 +304,7 @@ static hl_err read_target(struct hl_http1_head *head, int *status, struct hl_err
     return HL_OK;
 }
 
-/* --- connection and framing ---------------------------------------------------------------------
- */
+/* --- connection and framing ------------------------------------------------------------------- */
 
 /* What Connection says; it may not take away what frames and routes the message. */
 static hl_err read_connection(struct hl_http1_head *head, struct hl_slice value, int *status,

@@ -6,8 +6,7 @@
 #include <openssl/evp.h>
 #include <openssl/sha.h>
 
-/* --- UTF-8 -------------------------------------------------------------------------------------
- */
+/* --- UTF-8 ------------------------------------------------------------------------------------ */
 
 #define UTF8_BAD UINT32_MAX
 
@@ -56,8 +55,7 @@ bool hl_utf8_is_valid(struct hl_slice text)
     return utf8_run(0, text) == 0;
 }
 
-/* --- reading ------------------------------------------------------------------------------------
- */
+/* --- reading ---------------------------------------------------------------------------------- */
 
 void hl_ws_reader_fini(struct hl_ws_reader *reader)
 {
@@ -258,8 +256,7 @@ hl_err hl_ws_read(struct hl_ws_reader *reader, struct hl_slice in, size_t *used,
     }
 }
 
-/* --- writing ------------------------------------------------------------------------------------
- */
+/* --- writing ---------------------------------------------------------------------------------- */
 
 void hl_ws_put_frame(struct hl_buf *out, enum hl_ws_opcode opcode, struct hl_slice payload,
                      const unsigned char *mask)
@@ -309,8 +306,7 @@ bool hl_ws_code_is_valid(int code)
            (code >= 3000 && code <= 4999);
 }
 
-/* --- handshake ----------------------------------------------------------------------------------
- */
+/* --- handshake -------------------------------------------------------------------------------- */
 
 bool hl_ws_key_is_valid(struct hl_slice key)
 {

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Goal: the tour in README.md is true, word for word.
+"""Goal: the tours in README.md and in the READMEs of the modules are true, word for word.
 
 Method: every ```console block is run line by line in one bash, in a folder that holds nothing but
 `bin`, inside a network namespace of its own, so that port 6379 is free.  A line that ends in `&`
@@ -81,9 +81,15 @@ class Tour(unittest.TestCase):
         self.fail(f"bash ended in: {command}\n{''.join(lines)}")
 
     def test_each_line_of_the_tour_does_what_it_says(self):
-        with open(os.path.join(ROOT, "README.md")) as f:
+        self.go("README.md", 15)
+
+    def test_each_line_about_http_does_what_it_says(self):
+        self.go("modules/http/README.md", 8)
+
+    def go(self, path, least):
+        with open(os.path.join(ROOT, path)) as f:
             tour = steps(f.read())
-        self.assertGreater(len(tour), 15)
+        self.assertGreater(len(tour), least)
         for command, expected in tour:
             actual = self.run_step(command)
             self.assertTrue(matches(expected, actual),

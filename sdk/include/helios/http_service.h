@@ -17,7 +17,9 @@
  *   S2  Everything that the view functions return lives as long as the request.
  *   S3  Handlers, filters and events run on http's own thread: they must not block, and may call
  *       nothing of the server but what is allowed from any thread.  With HELIOS_HTTP_ON_SERVER
- *       they run on the server's thread instead, between commands, where all is allowed.
+ *       they run on the server's thread instead, between commands, where the module's own state
+ *       needs no lock.  Commands are run by HeliosModule_Execute(), from either.  After the answer
+ *       no event of the request follows; who has events of a request answers on their thread.
  *   S4  Bodies and messages given to functions here are copied.
  *   S5  Header names and values that would break the message (CR, LF, NUL, not a token) are
  *       refused; framing headers (Content-Length, Transfer-Encoding, Connection ...) are http's.

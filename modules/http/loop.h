@@ -1,0 +1,115 @@
+/* http's own thread: what it owns, and the ways in.
+ *
+ *   L1  everything in struct loop but `inbox` is touched on this thread alone, or before it begins
+ *       and after it has ended; other threads post mail.
+ *   L2  the thread never waits for the server's; the server's may wait for it (loop_ask()).
+ *   L3  a connection has at most one request at a time: pipelined ones wait in its buffer, so
+ *       answers keep their order.
+ */
+#ifndef HTTP_LOOP_H
+#define HTTP_LOOP_H
+
+#include "listen.h"
+#include "mail.h"
+#include "peers.h"
+#include "router.h"
+
+#include "helios/http_service.h"
+#include "kit/http1_text.h"
+
+#include <uv.h>
+
+#define HTTP_FILTERS_MAX 32
+#define HTTP_READ_MAX (64 * 1024) /* bytes taken from a socket at once, shared by all */
+
+struct access_log;
+struct conn;
+struct hl_tls_context;
+struct loop;
+
+/* A handler with what it is called with; shared by the route and its requests. */
+struct served {
+    unsigned refs;
+    uint64_t owner;
+    helios_http_handler handle;
+    void *data;
+    unsigned flags;
+    uint64_t body_max;
+    char method[ROUTE_METHOD_MAX + 1];
+    char pattern[ROUTE_PATTERN_MAX + 1];
+};
+
+struct filter {
+    uint64_t owner;
+    int order;
+    helios_http_handler run;
+    void *data;
+    unsigned flags;
+};
+
+struct observer {
+    uint64_t owner;
+    helios_http_observer run;
+    void *data;
+};
+
+struct listener {
+    uv_tcp_t tcp; /* its data is the listener */
+    struct loop *loop;
+    bool tls, open;
+    char name[80]; /* where it listens, "127.0.0.1:8443" */
+};
+
+struct loop {
+    uv_loop_t uv;
+    uv_async_t wake;
+    pthread_t thread;
+    struct mailbox inbox;
+    struct router router; /* its values are struct served */
+    struct filter filters[HTTP_FILTERS_MAX];
+    size_t filter_count;
+    struct observer observers[HTTP_FILTERS_MAX];
+    size_t observer_count;
+    struct listener listeners[HTTP_LISTENERS_MAX];
+    size_t listener_count;
+    struct hl_tls_context *tls;
+    struct access_log *log;
+    struct peers peers;
+    struct conn *conns;
+    size_t conn_count, socket_count;
+    struct helios_http_request *requests; /* that somebody holds */
+    struct helios_http_socket *sockets;
+    bool draining, ending;
+    int64_t date_s; /* when `date` was written */
+    char date[HL_HTTP1_DATE_MAX];
+    char read[HTTP_READ_MAX];
+};
+
+/* Open the listeners of the settings and begin the thread; on the server's thread. NULL after
+ * filling `msg`. */
+struct loop *loop_start(struct hl_errmsg *msg);
+
+/* Post mail to the thread; from any thread.  False when it has ended. */
+bool loop_post(struct loop *loop, struct mail *mail);
+
+/* Run a function on the thread and wait for it; on the server's thread. */
+void loop_ask(struct loop *loop, void (*run)(struct loop *loop, void *arg), void *arg);
+
+/* Listen no more, close idle connections, and let the others end with their request. */
+void loop_drain(struct loop *loop);
+
+/* Wait up to `drain_ms` until no connection is left, running the server's mail meanwhile; on the
+ * server's thread.  False when some are left. */
+bool loop_wait_drained(struct loop *loop, int64_t drain_ms);
+
+/* Drain, wait as above, then cut what is left, end the thread and release everything; on the
+ * server's thread. */
+void loop_stop(struct loop *loop, int64_t drain_ms);
+
+/* Milliseconds of a clock that never steps back, as of this turn of the loop. */
+int64_t loop_now_ms(struct loop *loop);
+
+/* The date for a message; on the thread. */
+const char *loop_date(struct loop *loop);
+
+#endif

@@ -1,0 +1,28 @@
+/* Names that follow a request through the systems: X-Request-ID and W3C traceparent. */
+#ifndef HTTP_TRACE_H
+#define HTTP_TRACE_H
+
+#include "kit/bytes.h"
+
+#define TRACE_ID_MAX 64     /* characters of a request id that is taken from a client */
+#define TRACE_PARENT_LEN 55 /* "00-" trace "-" span "-" flags */
+#define TRACE_CHANCE 24     /* bytes of chance that both need */
+
+struct trace {
+    char request_id[TRACE_ID_MAX + 1];
+    char parent[TRACE_PARENT_LEN + 1]; /* to hand on: the client's trace, a span of ours */
+};
+
+/*
+ * Take the client's names where they are sane and make the others.
+ *
+ * request_id   the header's value; ptr NULL without.  Taken when it is 1 to TRACE_ID_MAX letters,
+ *              digits and "-._".
+ * traceparent  the same; taken when it is version 00 with ids that are not all zero, or a later
+ *              version that begins like it.
+ * chance       random bytes.
+ */
+void trace_init(struct trace *trace, struct hl_slice request_id, struct hl_slice traceparent,
+                const unsigned char chance[TRACE_CHANCE]);
+
+#endif
