@@ -15,27 +15,67 @@
 struct access_log {
     uv_loop_t *loop;
     int fd;
+    int next_fd; /* to go on in, once the write under way is over; else -1 */
+    char *path;
     bool busy, failing;
     uv_fs_t write;
     struct hl_buf filling, writing;
 };
 
-hl_err access_log_open(struct access_log **out, uv_loop_t *loop, const char *path,
-                       struct hl_errmsg *msg)
+static hl_err open_file(int *out, const char *path, struct hl_errmsg *msg)
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
     if (fd < 0) {
         return hl_fail(msg, HL_EIO, "access log %s: %s", path, strerror(errno));
     }
+    *out = fd;
+    return HL_OK;
+}
+
+hl_err access_log_open(struct access_log **out, uv_loop_t *loop, const char *path,
+                       struct hl_errmsg *msg)
+{
+    int fd = -1;
+    hl_err err = open_file(&fd, path, msg);
+    if (err != HL_OK) {
+        return err;
+    }
     struct access_log *log = hl_calloc(1, sizeof *log);
     log->loop = loop;
     log->fd = fd;
+    log->next_fd = -1;
+    log->path = hl_strndup(path, strlen(path));
     log->write.data = log;
     *out = log;
     return HL_OK;
 }
 
 static void begin_write(struct access_log *log);
+
+/* Go on in the next file, unless the old one is being written. */
+static void turn_page(struct access_log *log)
+{
+    if (!log->busy && log->next_fd >= 0) {
+        close(log->fd);
+        log->fd = log->next_fd;
+        log->next_fd = -1;
+    }
+}
+
+hl_err access_log_reopen(struct access_log *log, struct hl_errmsg *msg)
+{
+    int fd = -1;
+    hl_err err = log == NULL ? HL_OK : open_file(&fd, log->path, msg);
+    if (err != HL_OK || log == NULL) {
+        return err;
+    }
+    if (log->next_fd >= 0) {
+        close(log->next_fd);
+    }
+    log->next_fd = fd;
+    turn_page(log);
+    return HL_OK;
+}
 
 static void on_written(uv_fs_t *write)
 {
@@ -49,6 +89,7 @@ static void on_written(uv_fs_t *write)
     uv_fs_req_cleanup(write);
     hl_buf_clear(&log->writing);
     log->busy = false;
+    turn_page(log);
     begin_write(log);
 }
 
@@ -107,6 +148,10 @@ void access_log_close(struct access_log *log)
         (void)put; /* the last lines, and nobody left to hear of it */
     }
     close(log->fd);
+    if (log->next_fd >= 0) {
+        close(log->next_fd);
+    }
+    hl_free(log->path);
     hl_buf_fini(&log->filling);
     hl_buf_fini(&log->writing);
     hl_free(log);

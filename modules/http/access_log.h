@@ -15,6 +15,10 @@ struct access_log;
 HL_MUST_USE hl_err access_log_open(struct access_log **out, uv_loop_t *loop, const char *path,
                                    struct hl_errmsg *msg);
 
+/* Go on in a file of the same path, after the old one was moved away.  HL_EIO with the reason in
+ * `msg`: the old one is written on.  NULL is a log that nobody wants. */
+HL_MUST_USE hl_err access_log_reopen(struct access_log *log, struct hl_errmsg *msg);
+
 /* Add a line; NULL is a log that nobody wants. */
 void access_log_write(struct access_log *log, const struct helios_http_done *done,
                       const char *traceparent);

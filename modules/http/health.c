@@ -7,7 +7,7 @@
 #include <string.h>
 #include <time.h>
 
-enum state { STARTING, LOADING, NO_LEADER, READY };
+enum state { STARTING, LOADING, NO_LEADER, STOPPED, READY };
 
 static atomic_int state;
 static atomic_llong looked_ms;
@@ -20,17 +20,24 @@ static int64_t clock_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* A server that knows nothing of clusters has no such field, and needs no leader. */
-static bool lacks_leader(RedisModuleCtx *ctx)
+/* As a member of a cluster; a server that knows nothing of clusters has no such fields. */
+static enum state state_in_cluster(RedisModuleCtx *ctx)
 {
+    enum state found = READY;
     if (RedisModule_GetServerInfo == NULL || RedisModule_ServerInfoGetFieldC == NULL) {
-        return false;
+        return READY;
     }
     RedisModuleServerInfoData *info = RedisModule_GetServerInfo(ctx, "raft");
+    const char *enabled = RedisModule_ServerInfoGetFieldC(info, "raft_enabled");
     const char *leader = RedisModule_ServerInfoGetFieldC(info, "raft_leader");
-    bool lacks = leader != NULL && (leader[0] == '\0' || strcmp(leader, "none") == 0);
+    const char *stopped = RedisModule_ServerInfoGetFieldC(info, "raft_apply_stopped");
+    if (enabled != NULL && strcmp(enabled, "true") == 0) {
+        found = leader == NULL || leader[0] == '\0'            ? NO_LEADER
+                : stopped != NULL && strcmp(stopped, "0") != 0 ? STOPPED
+                                                               : READY;
+    }
     RedisModule_FreeServerInfo(ctx, info);
-    return lacks;
+    return found;
 }
 
 static void look(RedisModuleCtx *ctx, RedisModuleEvent event, uint64_t subevent, void *data)
@@ -39,7 +46,7 @@ static void look(RedisModuleCtx *ctx, RedisModuleEvent event, uint64_t subevent,
     (void)subevent;
     (void)data;
     bool loading = (RedisModule_GetContextFlags(ctx) & REDISMODULE_CTX_FLAGS_LOADING) != 0;
-    atomic_store(&state, loading ? LOADING : lacks_leader(ctx) ? NO_LEADER : READY);
+    atomic_store(&state, loading ? LOADING : state_in_cluster(ctx));
     atomic_store(&looked_ms, clock_ms());
 }
 
@@ -57,6 +64,7 @@ bool health_ready(int64_t now_ms, const char **why)
         [STARTING] = "starting",
         [LOADING] = "loading",
         [NO_LEADER] = "no leader is known",
+        [STOPPED] = "this node cannot apply the log",
         [READY] = "ready",
     };
     int seen = atomic_load(&state);

@@ -94,7 +94,7 @@ static hl_err open_listener(struct loop *loop, const struct listen_address *addr
     return HL_OK;
 }
 
-static hl_err open_tls(struct loop *loop, struct hl_errmsg *msg)
+static hl_err open_tls(struct hl_tls_context **out, struct hl_errmsg *msg)
 {
     const struct http_texts *texts = settings_texts();
     struct hl_tls_options options = {
@@ -105,7 +105,7 @@ static hl_err open_tls(struct loop *loop, struct hl_errmsg *msg)
         .peer = texts->tls_ca_file[0] != '\0' ? HL_TLS_PEER_REQUIRED : HL_TLS_PEER_ANY,
         .http1 = true,
     };
-    return hl_tls_context_create(&loop->tls, &options, msg);
+    return hl_tls_context_create(out, &options, msg);
 }
 
 static hl_err open_all(struct loop *loop, struct hl_errmsg *msg)
@@ -118,7 +118,7 @@ static hl_err open_all(struct loop *loop, struct hl_errmsg *msg)
         err = listen_parse(hl_slice_of(texts->tls_listen), true, addresses, &count, msg);
     }
     if (err == HL_OK && texts->tls_listen[0] != '\0') {
-        err = open_tls(loop, msg);
+        err = open_tls(&loop->tls, msg);
     }
     if (err == HL_OK && texts->access_log[0] != '\0') {
         err = access_log_open(&loop->log, &loop->uv, texts->access_log, msg);
@@ -254,6 +254,34 @@ void loop_ask(struct loop *loop, void (*function)(struct loop *loop, void *arg),
     pthread_mutex_unlock(&ask.lock);
     pthread_cond_destroy(&ask.over);
     pthread_mutex_destroy(&ask.lock);
+}
+
+struct reload {
+    struct hl_errmsg *msg;
+    hl_err err;
+};
+
+static void reload(struct loop *loop, void *arg)
+{
+    struct reload *job = arg;
+    struct hl_tls_context *fresh = NULL;
+    if (loop->tls != NULL) {
+        job->err = open_tls(&fresh, job->msg);
+    }
+    if (fresh != NULL) {
+        hl_tls_context_destroy(loop->tls); /* connections go on with it */
+        loop->tls = fresh;
+    }
+    if (job->err == HL_OK) {
+        job->err = access_log_reopen(loop->log, job->msg);
+    }
+}
+
+hl_err loop_reload(struct loop *loop, struct hl_errmsg *msg)
+{
+    struct reload job = {.msg = msg, .err = HL_OK};
+    loop_ask(loop, reload, &job);
+    return job.err;
 }
 
 /* --- ending ----------------------------------------------------------------------------------- */

@@ -92,6 +92,11 @@ struct loop *loop_start(struct hl_errmsg *msg);
 /* Post mail to the thread; from any thread.  False when it has ended. */
 bool loop_post(struct loop *loop, struct mail *mail);
 
+/* Read the certificate and its key anew, for connections to come, and open the access log's file
+ * anew; on the server's thread.  HL_EIO or HL_EINVAL with the reason in `msg`: what failed stays as
+ * it was. */
+HL_MUST_USE hl_err loop_reload(struct loop *loop, struct hl_errmsg *msg);
+
 /* Run a function on the thread and wait for it; on the server's thread. */
 void loop_ask(struct loop *loop, void (*run)(struct loop *loop, void *arg), void *arg);
 

@@ -98,6 +98,21 @@ static int cmd_routes(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
     return REDISMODULE_OK;
 }
 
+static int cmd_reload(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
+{
+    struct hl_errmsg msg = {0};
+    (void)argv;
+    if (argc != 1) {
+        return RedisModule_WrongArity(ctx);
+    }
+    if (loop_reload(loop, &msg) != HL_OK) {
+        char error[sizeof msg.text + 8];
+        snprintf(error, sizeof error, "ERR %s", msg.text);
+        return RedisModule_ReplyWithError(ctx, error);
+    }
+    return RedisModule_ReplyWithSimpleString(ctx, "OK");
+}
+
 static int cmd_drain(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
 {
     (void)argv;
@@ -118,6 +133,8 @@ static const struct command {
 } commands[] = {
     {"http.status", cmd_status, "readonly", "HTTP.STATUS: where http listens, and its counters."},
     {"http.routes", cmd_routes, "readonly", "HTTP.ROUTES: method, pattern and module of each."},
+    {"http.reload", cmd_reload, "admin",
+     "HTTP.RELOAD: read the certificate anew and open the access log anew."},
     {"http.drain", cmd_drain, "admin",
      "HTTP.DRAIN: listen no more, end connections with their requests; for good."},
     {"http.help", cmd_help, "readonly fast", "HTTP.HELP: this text."},

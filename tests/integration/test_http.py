@@ -357,14 +357,19 @@ def test_a_silent_websocket_is_given_up(server):
         expect(c.rest(), b"")
 
 
-def test_tls(server):
-    """TLS 1.2 and 1.3 with ALPN; older versions, other protocols and plain text are refused."""
-    tmp = server.dir
-    files = [os.path.join(tmp, n) for n in ("key.pem", "cert.pem")]
+def certify(files):
+    """A new key and a certificate for it."""
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
                     "ec_paramgen_curve:P-256", "-nodes", "-keyout", files[0], "-out", files[1],
                     "-days", "2", "-subj", "/CN=localhost", "-addext",
                     "subjectAltName=DNS:localhost"], check=True, capture_output=True)
+
+
+def test_tls(server):
+    """TLS 1.2 and 1.3 with ALPN; older versions, other protocols and plain text are refused."""
+    tmp = server.dir
+    files = [os.path.join(tmp, n) for n in ("key.pem", "cert.pem")]
+    certify(files)
     c = server.client()
     expect(c("MODULE UNLOAD t_http"), "OK")
     expect(c("MODULE UNLOAD http"), "OK")
@@ -392,6 +397,18 @@ def test_tls(server):
     with Conn(port) as conn:
         conn.send(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n")
         assert b"200" not in conn.rest()
+    context = ssl.create_default_context(cafile=files[1])
+    with Conn(port, context) as old:
+        before = old.sock.getpeercert()["serialNumber"]
+        certify(files)
+        expect(c("HTTP.RELOAD"), "OK")
+        expect(old.request("GET", "/hello").body, b"hello\n")
+    with Conn(port, ssl.create_default_context(cafile=files[1])) as new:
+        assert new.sock.getpeercert()["serialNumber"] != before
+    os.unlink(files[0])
+    assert files[0] in c.error("HTTP.RELOAD")
+    with Conn(port, ssl.create_default_context(cafile=files[1])) as new:
+        expect(new.request("GET", "/hello").status, 200)
     with Conn(port) as conn:
         conn.send(b"\x16\x03\x01" + os.urandom(2000))
         conn.rest()
@@ -427,6 +444,11 @@ def test_access_log_and_observers(server):
     expect((third["status"], third["route"], third["remote"]), (404, "", "127.0.0.1"))
     assert "secret" not in open(path, encoding="utf-8").read()
     assert first["duration_us"] > 0 and len(first["trace"]) == 32
+    os.rename(path, path + ".1")
+    expect(c("HTTP.RELOAD"), "OK")
+    with Conn(port) as conn:
+        conn.request("GET", "/rotated")
+    eventually(lambda: os.path.exists(path) and [n["path"] for n in lines()] == ["/rotated"])
 
 
 def test_modules_come_and_go_under_load(server):
@@ -525,7 +547,7 @@ def test_commands_and_settings(server):
     expect(c("CONFIG", "SET", "http.head-timeout", "5000"), "OK")
     assert c.error("CONFIG", "SET", "http.head-timeout", "1") is not None
     assert c.error("CONFIG", "SET", "http.listen", ":1") is not None
-    for name in ("HTTP.STATUS", "HTTP.ROUTES", "HTTP.DRAIN", "HTTP.HELP"):
+    for name in ("HTTP.STATUS", "HTTP.ROUTES", "HTTP.RELOAD", "HTTP.DRAIN", "HTTP.HELP"):
         assert "wrong number of arguments" in c.error(name, "x"), name
     c("MODULE UNLOAD t_http")
     c("MODULE UNLOAD http")
