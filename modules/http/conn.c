@@ -303,7 +303,11 @@ static bool take_ciphertext(struct conn *conn, const char *bytes, size_t len)
     } else if (err != HL_ENOENT) {
         stats_add(COUNT_tls_failures, 1);
         desk_log("verbose", "TLS with %s failed: %s", conn->remote, msg.text);
-        conn_finish(conn);
+        if (conn->request != NULL || conn->socket != NULL) {
+            conn_close(conn); /* nothing can be told any more */
+        } else {
+            conn_finish(conn); /* once the alert is sent */
+        }
         return false;
     }
     if (conn->state == CONN_HANDSHAKE && !hl_tls_is_handshaking(conn->tls)) {

@@ -49,6 +49,8 @@ void conn_refuse(struct conn *conn, int status, const char *why)
 
 void conn_answered(struct conn *conn)
 {
+    HL_ASSERT(conn->state != CONN_LINGER);
+    HL_ASSERT(conn->state != CONN_CLOSING);
     conn->request = NULL;
     conn->flow = NULL;
     conn->served++;

@@ -6,6 +6,7 @@
 #include "settings.h"
 #include "stats.h"
 
+#include "helios/extensions.h"
 #include "helios/module.h"
 #include "kit/assert.h"
 
@@ -131,13 +132,15 @@ static const struct command {
     const char *flags;
     const char *summary;
 } commands[] = {
-    {"http.status", cmd_status, "readonly", "HTTP.STATUS: where http listens, and its counters."},
-    {"http.routes", cmd_routes, "readonly", "HTTP.ROUTES: method, pattern and module of each."},
-    {"http.reload", cmd_reload, "admin",
+    {"http.status", cmd_status, "readonly allow-loading allow-stale",
+     "HTTP.STATUS: where http listens, and its counters."},
+    {"http.routes", cmd_routes, "readonly allow-loading allow-stale",
+     "HTTP.ROUTES: method, pattern and module of each."},
+    {"http.reload", cmd_reload, "admin allow-loading allow-stale",
      "HTTP.RELOAD: read the certificate anew and open the access log anew."},
-    {"http.drain", cmd_drain, "admin",
+    {"http.drain", cmd_drain, "admin allow-loading allow-stale",
      "HTTP.DRAIN: listen no more, end connections with their requests; for good."},
-    {"http.help", cmd_help, "readonly fast", "HTTP.HELP: this text."},
+    {"http.help", cmd_help, "readonly fast allow-loading allow-stale", "HTTP.HELP: this text."},
 };
 
 static int cmd_help(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
@@ -161,14 +164,19 @@ static bool register_commands(RedisModuleCtx *ctx)
             RedisModule_Log(ctx, "warning", "cannot register %s: is the name taken?", c->name);
             return false;
         }
-        if (RedisModule_SetCommandInfo != NULL && RedisModule_GetCommand != NULL) {
+        RedisModuleCommand *command =
+            RedisModule_GetCommand != NULL ? RedisModule_GetCommand(ctx, c->name) : NULL;
+        if (HeliosModule_SetKeyPrecise != NULL && command != NULL) {
+            (void)HeliosModule_SetKeyPrecise(command); /* no key: nothing to wait for */
+        }
+        if (RedisModule_SetCommandInfo != NULL && command != NULL) {
             RedisModuleCommandInfo info = {
                 .version = REDISMODULE_COMMAND_INFO_VERSION,
                 .summary = c->summary,
                 .since = "1.0.0",
                 .arity = 1,
             };
-            RedisModule_SetCommandInfo(RedisModule_GetCommand(ctx, c->name), &info);
+            RedisModule_SetCommandInfo(command, &info);
         }
     }
     return true;
@@ -210,6 +218,7 @@ int RedisModule_OnLoad(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
         RedisModule_Log == NULL) {
         return REDISMODULE_ERR; /* nothing can be logged yet */
     }
+    HeliosModule_LookUp(ctx);
     stats_reset();
     if (!server_suffices(ctx) || !settings_load(ctx, argv, argc) || !register_commands(ctx) ||
         RedisModule_ExportSharedAPI(ctx, HELIOS_HTTP_SERVICE, (void *)(uintptr_t)service_table()) !=

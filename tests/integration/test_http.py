@@ -405,6 +405,11 @@ def test_tls(server):
         expect(old.request("GET", "/hello").body, b"hello\n")
     with Conn(port, ssl.create_default_context(cafile=files[1])) as new:
         assert new.sock.getpeercert()["serialNumber"] != before
+        new.send(b"GET /slow?ms=1000 HTTP/1.1\r\nHost: a\r\n\r\n")
+        eventually(lambda: status(server)["requests_open"] == 1)
+        os.write(new.sock.fileno(), b"\x17\x03\x03\x00\x40" + os.urandom(64))  # no record of TLS
+        eventually(lambda: status(server)["requests_open"] == 0)
+    eventually(lambda: status(server)["connections"] == 0)
     os.unlink(files[0])
     assert files[0] in c.error("HTTP.RELOAD")
     with Conn(port, ssl.create_default_context(cafile=files[1])) as new:
