@@ -211,8 +211,8 @@ static bool server_state_ok(struct hl_node *node, struct hl_session *session,
                             const struct hl_command *cmd, int argc, const struct hl_slice *argv)
 {
     if (node->scrub.differs && hl_reveals(cmd) && !hl_admit_writes(node, session, cmd)) {
-        return refuse(session, "MASTERDOWN this server's data differs from that of the others, and "
-                               "could not be mended (see its log); ask another one");
+        return refuse(session, "MASTERDOWN this server's data differs from that of the others and "
+                               "is being replaced (see its log); ask another one");
     }
     if (!memory_ok(node, session, cmd) || !log_ok(node, session, cmd)) {
         return false;

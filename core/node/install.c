@@ -225,7 +225,8 @@ void hl_install_chunk(struct hl_node *node, const struct hl_wire_frame *frame)
     if (!hl_snap_chunk_decode(frame->body, &chunk)) {
         return;
     }
-    if (chunk.index <= node->commit && node->cluster.install == NULL) {
+    if (chunk.index <= node->commit && node->cluster.install == NULL &&
+        !hl_scrub_takes(node, chunk.index)) {
         answer(node, frame->from, chunk.index, chunk.term, HL_SNAP_INSTALLED, chunk.size, "");
         return;
     }
@@ -325,7 +326,8 @@ static hl_err tell_installed(struct hl_node *node, const struct hl_config_at *co
 static void install(struct hl_node *node, struct hl_install *in)
 {
     struct hl_errmsg msg = {{0}};
-    if (in->index <= node->commit) { /* the log was faster */
+    bool passed = in->index <= node->commit; /* the log was faster */
+    if (passed && !hl_scrub_takes(node, in->index)) {
         answer(node, in->from, in->index, in->term, HL_SNAP_INSTALLED, in->size, "");
         hl_install_fini(node);
         return;
@@ -340,8 +342,15 @@ static void install(struct hl_node *node, struct hl_install *in)
     node->cluster.install_trouble.text[0] = '\0';
     node->snapshot_index = in->index;
     node->snapshot_term = in->term;
-    hl_err err = tell_installed(node, &in->config, in->index, in->term);
-    HL_ASSERT(err == HL_OK); /* it is newer than the commit index */
+    node->scrub.replaced = node->scrub.differs;
+    hl_err err = HL_OK;
+    if (passed) {
+        hl_wal_drop_before(node->wal, in->index + 1, in->term);
+        hl_replica_compacted(node);
+    } else {
+        err = tell_installed(node, &in->config, in->index, in->term);
+        HL_ASSERT(err == HL_OK); /* it is newer than the commit index */
+    }
     hl_replica_discard(node);
     err = hl_snap_drop_before(node->snapshot_disk, node->snapshot_dir, in->index, &msg);
     HL_MAYBE(err != HL_OK); /* the next one removes them */

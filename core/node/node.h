@@ -71,6 +71,8 @@ struct hl_world {
     /* The group has these members now, this node among them or not: keep connections to the others
      * and to nobody else.  Borrowed for the call.  NULL: this node is always alone. */
     void (*peers)(void *ctx, const struct hl_members *members);
+    /* A new snapshot of this node would help another one: make one soon.  May be NULL. */
+    void (*snapshot_wanted)(void *ctx);
     /* Values of shared settings may be others now: compare (admin.h).  May be NULL. */
     void (*settings_changed)(void *ctx);
     /* This node leads a group, in an open unit: put the shared settings that no entry named into

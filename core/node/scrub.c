@@ -11,7 +11,7 @@
 #include <stdlib.h>
 
 enum { GATHER = 1, CHECK = 2 };
-enum { ANSWER = 1, VERDICT = 2 };
+enum { ANSWER = 1, VERDICT = 2, NEED = 3 };
 
 static uint64_t now_us(const struct hl_node *node)
 {
@@ -220,7 +220,7 @@ static void digest_whole(struct hl_node *node, unsigned first, unsigned count,
 /* --- a node that differs -----------------------------------------------------------------------
  */
 
-/* It cannot be mended here. */
+/* It cannot be mended with what is here. */
 static void give_up(struct hl_node *node, const char *why)
 {
     node->scrub.differs = true;
@@ -228,9 +228,22 @@ static void give_up(struct hl_node *node, const char *why)
     hl_node_log(
         node, 3,
         "QUARANTINED: this server's data differs from that of the others, %s.  It answers no "
-        "reads and does not lead.  Remedy: RAFT.REMOVE it, empty its directory, start it with "
-        "--join and RAFT.ADD it",
+        "reads and does not lead until a snapshot of the leader's has taken its place",
         why);
+}
+
+bool hl_scrub_takes(const struct hl_node *node, hl_index index)
+{
+    return node->scrub.differs && index >= node->snapshot_index; /* the log goes on from there */
+}
+
+static void ask_for_snapshot(struct hl_node *node)
+{
+    hl_peer leader = node->cluster.leader;
+    if (leader != 0 && leader != node->node_id && now_us(node) >= node->scrub.need_us) {
+        node->scrub.need_us = now_us(node) + HL_SCRUB_NEED_US;
+        send(node, leader, NEED, node->snapshot_index, NULL);
+    }
 }
 
 /* Most voters hold something else at `index`. */
@@ -241,6 +254,7 @@ static void condemn(struct hl_node *node, hl_index index, const void *want)
         return;
     }
     s->differs_at = index;
+    s->tainted = node->last;
     memmove(s->want, want, sizeof s->want);
     if (node->snapshot_index >= index) {
         give_up(node, "and so does its newest snapshot");
@@ -257,10 +271,15 @@ static void condemn(struct hl_node *node, hl_index index, const void *want)
 void hl_scrub_rebuilt(struct hl_node *node)
 {
     struct hl_scrub *s = &node->scrub;
-    if (s->differs_at != 0 && !s->differs) {
+    if (s->replaced) {
+        s->differs = false;
+        node->cluster.resign_due = true; /* it may lead again */
+    }
+    if ((s->differs_at != 0 || s->replaced) && !s->differs) {
         s->mended++;
         hl_node_log(node, 2, "what differed from the other servers is mended");
     }
+    s->replaced = false;
     s->differs_at = 0;
 }
 
@@ -427,6 +446,16 @@ static void take_answer(struct hl_node *node, hl_peer from, hl_index index, bool
     }
 }
 
+/* The newest one, if the node's log goes on from it; otherwise a newer one is made first. */
+static void give_snapshot(struct hl_node *node, hl_peer to, hl_index base)
+{
+    if (node->snapshot_index != 0 && node->snapshot_index >= base) {
+        hl_transfer_start(node, to);
+    } else if (node->world->snapshot_wanted != NULL) {
+        node->world->snapshot_wanted(node->world->ctx);
+    }
+}
+
 void hl_scrub_on_frame(struct hl_node *node, hl_peer from, struct hl_slice body)
 {
     struct hl_cursor in = hl_cursor_over(body);
@@ -443,6 +472,9 @@ void hl_scrub_on_frame(struct hl_node *node, hl_peer from, struct hl_slice body)
         take_answer(node, from, index, compared, digest);
     } else if (kind == VERDICT && from == node->cluster.leader && index <= node->commit) {
         condemn(node, index, digest.ptr);
+    } else if (kind == NEED && node->cluster.leads &&
+               hl_members_find(hl_node_members(node), from)) {
+        give_snapshot(node, from, index);
     }
 }
 
@@ -553,6 +585,9 @@ void hl_scrub_cron(struct hl_node *node)
                   s->differs_at != 0;
     if (!node->cluster.live || node->loading || node->wal == NULL) {
         return;
+    }
+    if (s->differs) {
+        ask_for_snapshot(node);
     }
     if (!node->cluster.leads) {
         s->leads = false;

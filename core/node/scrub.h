@@ -4,22 +4,28 @@
  * of the log; every other node compares at that very index and answers.  What most voters hold is
  * right: a node that differs makes its state anew from its snapshot and its log, with the code of a
  * rollback, and compares again on the way.  If that does not mend it, its snapshot was made of what
- * was wrong: it then answers no reads and never leads until an operator replaces it.
+ * was wrong: it answers no reads, never leads and makes no snapshots until it was sent one of the
+ * leader's, which takes the place of its own.
  *
  * To find the keys of some slots a node would have to look at all of them.  So the names of a
  * window of slots are gathered first, a slice at a time, and names that appear meanwhile are noted:
  * the whole keyspace is walked once for each window, a slot is compared in the time that its keys
  * take.
  *
- *   body of a SCRUB entry: u8 1 GATHER or 2 CHECK, u16 first slot, u16 slots; CHECK: 20 bytes
- * digest body of a SCRUB frame: u8 1 ANSWER (to the leader) or 2 VERDICT (it differs from most),
- * u64 index of the entry, u8 whether it was compared or gathered, 20 bytes digest (of a VERDICT:
- *                          what most hold)
+ * A SCRUB entry is u8 1 GATHER or 2 CHECK, u16 first slot, u16 number of slots, and for CHECK 20
+ * bytes of digest.
+ *
+ * A SCRUB frame is u8 1 ANSWER (to the leader), 2 VERDICT (the receiver differs from most) or 3
+ * NEED (to the leader: a snapshot not older than the index), u64 index of the entry, u8 whether it
+ * was compared or gathered, 20 bytes of digest (of a VERDICT: what most hold).
  *
  * Invariants:
- *   B1  between two commands the names held are a superset of those that exist in the window's
- * slots. B2  nothing is concluded from a node that did not compare. B3  without a majority that
- * agrees nothing is done: it is only told.
+ *
+ * B1  between two commands the names held are a superset of those that exist in the window's slots.
+ *
+ * B2  nothing is concluded from a node that did not compare.
+ *
+ * B3  without a majority that agrees nothing is done: it is only told.
  */
 #ifndef HL_NODE_SCRUB_H
 #define HL_NODE_SCRUB_H
@@ -35,6 +41,7 @@
 #define HL_SCRUB_SLICE_US 1000           /* of gathering between two crons */
 #define HL_SCRUB_ANSWER_US 2000000       /* that answers are waited for */
 #define HL_SCRUB_CHECK_NAMES (64u << 10) /* bytes of names compared at once by RAFT.SCRUB */
+#define HL_SCRUB_NEED_US 2000000         /* between two requests for a snapshot */
 #define HL_SCRUB_DIGEST 20
 
 struct hl_node;
@@ -80,8 +87,11 @@ struct hl_scrub {
     struct hl_scrub_vote vote;
 
     hl_index differs_at; /* this node differed at that entry and makes its state anew; 0: no */
-    unsigned char want[HL_SCRUB_DIGEST];                 /* what most held there */
-    bool differs;                                        /* ... and that did not help */
+    unsigned char want[HL_SCRUB_DIGEST]; /* what most held there */
+    bool differs;                        /* ... and that did not help */
+    bool replaced;                       /* the leader's snapshot is being loaded */
+    hl_index tainted;                    /* snapshots up to here may be of what was wrong */
+    uint64_t need_us;                    /* when it asks again for one */
     uint64_t compared, passed_over, differences, mended; /* slots, since start */
 };
 
@@ -99,6 +109,9 @@ void hl_scrub_created(void *ctx, int db, struct hl_slice key);
 
 /* Names moved, or all is made anew: what is held says nothing. */
 void hl_scrub_reset(struct hl_node *node);
+
+/* May a snapshot of the leader's, which this node has passed, take the place of its own? */
+bool hl_scrub_takes(const struct hl_node *node, hl_index index);
 
 /* The state was made anew. */
 void hl_scrub_rebuilt(struct hl_node *node);

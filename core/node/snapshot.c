@@ -140,6 +140,9 @@ hl_err hl_snapshot_write(struct hl_node *node, const struct hl_disk *disk, const
                          const struct hl_snap_label *label, uint64_t *keys, struct hl_errmsg *msg)
 {
     struct saver s = {.node = node, .msg = msg};
+    if (node->scrub.differs) {
+        return hl_fail(msg, HL_EINVAL, "no snapshot is made of data that is known to be wrong");
+    }
     if (node->cluster.stop.begun) {
         return hl_fail(msg, HL_EBUSY,
                        "the state holds a part of entry %llu, which cannot be applied",
@@ -173,6 +176,11 @@ hl_err hl_snapshot_publish(struct hl_node *node, const struct hl_disk *disk, con
             return hl_fail(msg, HL_EINVAL, "the snapshot at %llu holds entries that were undone",
                            (unsigned long long)label->index);
         }
+    }
+    hl_index tainted = node->scrub.tainted;
+    if (node->scrub.differs || (tainted != 0 && label->index <= tainted)) {
+        return hl_fail(msg, HL_EINVAL, "the snapshot at %llu may hold data that was wrong",
+                       (unsigned long long)label->index);
     }
     hl_err err = hl_snap_publish(disk, dir, label->index, msg);
     if (err != HL_OK) {

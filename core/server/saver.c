@@ -64,6 +64,11 @@ void hl_saver_destroy(struct hl_saver *saver)
     hl_free(saver);
 }
 
+void hl_saver_schedule(struct hl_saver *saver)
+{
+    saver->scheduled = true;
+}
+
 bool hl_saver_busy(const struct hl_saver *saver)
 {
     return saver->state != IDLE;

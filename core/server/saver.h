@@ -18,6 +18,9 @@ void hl_saver_destroy(struct hl_saver *saver);
 /* Start a child unless one is at work (false, HL_EBUSY's reason in `msg`) or forking fails. */
 bool hl_saver_start(struct hl_saver *saver, struct hl_errmsg *msg);
 
+/* Make one as soon as may be. */
+void hl_saver_schedule(struct hl_saver *saver);
+
 /* True while a child is at work or its file waits for its label to commit. */
 bool hl_saver_busy(const struct hl_saver *saver);
 

@@ -8,6 +8,7 @@
 #include "server/memory.h"
 #include "server/modules.h"
 #include "server/run.h"
+#include "server/saver.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -122,6 +123,12 @@ static void log_line(void *ctx, int level, const char *line)
     hl_run_log(ctx, level, line);
 }
 
+static void snapshot_wanted(void *ctx)
+{
+    struct hl_server *server = ctx;
+    hl_saver_schedule(server->saver);
+}
+
 void hl_server_init_world(struct hl_server *server)
 {
     hl_clock_init(&server->clock, hl_config_bool(server->config, HL_CFG_RAFT));
@@ -140,6 +147,7 @@ void hl_server_init_world(struct hl_server *server)
         .reaches = hl_cluster_reaches,
         .peers = hl_cluster_peers,
         .file_sync = file_sync,
+        .snapshot_wanted = snapshot_wanted,
     };
 }
 

@@ -246,6 +246,30 @@ class Scrub(unittest.TestCase):
         client.send(*words)
         return client.read()
 
+    def test_a_node_that_saved_what_was_wrong_is_sent_the_leaders_snapshot(self):
+        with Cluster(3, "--enable-debug-command", "yes") as cluster:
+            leader = cluster.await_leader()
+            bad = next(n for n in cluster.nodes if n is not leader)
+            c, at_bad = Client(leader.port, WAIT_S_MAX), Client(bad.port, WAIT_S_MAX)
+            for i in range(100):
+                c("SET", f"key{i}", i)
+            digest = c("DEBUG", "DIGEST")
+            wait_for(lambda: at_bad("DEBUG", "DIGEST") == digest, "all keys")
+            self.assertEqual(at_bad("DEBUG", "FORGET-KEY", "key77"), 1)
+            self.assertEqual(at_bad("SAVE"), "OK")
+            self.assertEqual(at_bad("RAFT.SCRUB"), "OK")
+            wait_for(lambda: bad.info().get("raft_scrub_mended") == "1", "the mending")
+            self.assertIn("until a snapshot of the leader's", bad.log())
+            at_bad.close()
+            bad.kill()
+            bad.start()
+            cluster.await_leader()
+            at_bad = Client(bad.port, WAIT_S_MAX)
+            wait_for(lambda: self.ask(at_bad, "GET", "key77") == "77", "the key")
+            wait_for(lambda: at_bad("DEBUG", "DIGEST") == digest, "the same data")
+            c.close()
+            at_bad.close()
+
     def test_slots_are_compared_without_being_told(self):
         with Cluster(3, "--raft-scrub-interval", "100ms") as cluster:
             cluster.await_leader()

@@ -120,24 +120,63 @@ Test(scrub, a_leader_that_lost_a_key_gives_leadership_away_and_is_mended)
     group_expect_equal(&g);
 }
 
-Test(scrub, a_node_whose_snapshot_is_wrong_too_answers_no_reads_and_never_leads)
+static struct hl_snap_label save(struct member *m)
+{
+    struct hl_snap_label label = hl_snapshot_label(m->node);
+    struct hl_errmsg msg = {{0}};
+    cr_assert_eq(hl_snapshot_write(m->node, &m->disk, "d", &label, NULL, &msg), HL_OK, "%s",
+                 msg.text);
+    group_run(&g, 40);
+    cr_assert_eq(hl_snapshot_publish(m->node, &m->disk, "d", &label, &msg), HL_OK, "%s", msg.text);
+    return label;
+}
+
+Test(scrub, a_node_whose_snapshot_is_wrong_too_is_sent_the_leaders)
 {
     struct member *leader = group_lead(&g);
     struct member *bad = other_than(leader, 1);
     struct hl_session *a = member_client(leader);
     fill(leader, a, 100);
     lose(bad, "key44");
-    struct hl_snap_label label = hl_snapshot_label(bad->node);
-    struct hl_errmsg msg = {{0}};
-    cr_assert_eq(hl_snapshot_write(bad->node, &bad->disk, "d", &label, NULL, &msg), HL_OK);
-    group_run(&g, 20);
-    cr_assert_eq(hl_snapshot_publish(bad->node, &bad->disk, "d", &label, &msg), HL_OK);
+    (void)save(bad);
     scrub(leader, a);
     cr_assert(bad->node->scrub.differs);
     struct hl_session *b = member_client(bad);
     const char *got = member_ask(bad, b, "GET key44");
     cr_assert(strncmp(got, "-MASTERDOWN", 11) == 0, "%s", got);
     member_say(bad, b, "SET k v", "+OK\r\n"); /* the leader does that */
+    struct hl_snap_label label = hl_snapshot_label(bad->node);
+    struct hl_errmsg msg = {{0}};
+    cr_assert_neq(hl_snapshot_write(bad->node, &bad->disk, "d", &label, NULL, &msg), HL_OK);
+    label = save(leader);
+    for (int i = 0; i < STEPS_MAX && bad->node->scrub.differs; i++) {
+        group_step(&g);
+    }
+    cr_assert(!bad->node->scrub.differs);
+    cr_assert_eq(bad->node->snapshot_index, label.index);
+    group_expect_equal(&g);
+    b = member_client(bad);
+    member_say(bad, b, "GET key44", "$5\r\nvalue\r\n");
+    other_than(leader, 2)->cut = true;
+    member_say(leader, a, "SET k w", "+OK\r\n"); /* it counts, */
+    other_than(leader, 2)->cut = false;
+    other_than(leader, 2)->slow = true;
+    member_kill(bad);
+    member_restart(bad);
+    other_than(leader, 2)->slow = false;
+    group_expect_equal(&g); /* and its disk holds what is right */
+}
+
+Test(scrub, a_node_that_is_known_to_be_wrong_never_leads)
+{
+    struct member *leader = group_lead(&g);
+    struct member *bad = other_than(leader, 1);
+    struct hl_session *a = member_client(leader);
+    fill(leader, a, 100);
+    lose(bad, "key44");
+    (void)save(bad);
+    scrub(leader, a);
+    cr_assert(bad->node->scrub.differs);
     member_kill(leader);
     struct member *next = group_lead(&g);
     cr_assert_neq(next->at, bad->at);
