@@ -105,13 +105,35 @@ void hl_entry_digest(const struct hl_entry *entry, int db, const struct hl_dump_
     put_digest(&value, out);
 }
 
+/* Is it more than may be read at once?  Then only its size counts. */
+static bool is_large(const struct hl_entry *entry, uint64_t *size)
+{
+    switch ((enum hl_kind)entry->kind) {
+    case HL_KIND_RAW:
+    case HL_KIND_EMBSTR:
+    case HL_KIND_INT:
+        *size = hl_string_len(entry);
+        return *size > HL_DIGEST_STRING_MAX;
+    case HL_KIND_HASH_LISTPACK:
+    case HL_KIND_HASH_TABLE:
+        *size = hl_hash_len(entry);
+        return *size > HL_DIGEST_FIELDS_MAX;
+    case HL_KIND_MODULE:
+        break;
+    }
+    return false;
+}
+
 void hl_entry_digest_add(const struct hl_entry *entry, int db,
                          const struct hl_dump_modules *modules, unsigned char sum[20])
 {
     struct digest total = {{hl_get_le64(sum), hl_get_le64(sum + 8), hl_get_le32(sum + 16)}};
     struct hl_buf scratch = {0};
     struct digest value = {{0}};
-    if ((enum hl_kind)entry->kind != HL_KIND_MODULE) {
+    uint64_t size = 0;
+    if (is_large(entry, &size)) {
+        value.lane[0] = size;
+    } else if ((enum hl_kind)entry->kind != HL_KIND_MODULE) {
         digest_value(entry, db, modules, &scratch, &value);
     } else if (modules->digest != NULL) {
         bool has =

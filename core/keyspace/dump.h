@@ -5,6 +5,8 @@
 #include "keyspace/keyspace.h"
 
 #define HL_RDB_VERSION 10
+#define HL_DIGEST_STRING_MAX (16u << 20) /* of hl_entry_digest_add() */
+#define HL_DIGEST_FIELDS_MAX 100000
 
 /* How module values are written and read: filled by core/abi.  `save` appends what the RDB format
  * puts after the type byte (module id, tagged values, EOF); `load` parses that from `in`, sets
@@ -46,7 +48,9 @@ void hl_entry_digest(const struct hl_entry *entry, int db, const struct hl_dump_
 
 /* Add a key, its value and its deadline to a sum over some keys, which does not depend on their
  * order; zeros are the sum over none.  Of a module's value only what its type's digest says
- * counts: how it is saved may differ between nodes that hold the same. */
+ * counts: how it is saved may differ between nodes that hold the same.  Of a longer string than
+ * HL_DIGEST_STRING_MAX bytes, and a hash of more than HL_DIGEST_FIELDS_MAX fields, only the size
+ * counts. */
 void hl_entry_digest_add(const struct hl_entry *entry, int db,
                          const struct hl_dump_modules *modules, unsigned char sum[20]);
 

@@ -6,6 +6,7 @@
 #include "keyspace/lzf.h"
 #include "keyspace/rdb.h"
 #include "keyspace/string.h"
+#include "kit/alloc.h"
 #include "kit/num.h"
 
 #include <criterion/criterion.h>
@@ -338,6 +339,27 @@ Test(dump, what_is_dumped_is_loaded, .timeout = 60)
         }
         round_trip(entry);
     }
+}
+
+/* Goal: comparing a key takes a bounded time, whatever its value. */
+Test(dump, of_large_values_a_sum_counts_only_the_size)
+{
+    unsigned char sums[4][20] = {{0}};
+    static const char fill[4] = {'a', 'b', 'a', 'b'};
+    static const size_t lens[4] = {HL_DIGEST_STRING_MAX, HL_DIGEST_STRING_MAX,
+                                   HL_DIGEST_STRING_MAX + 1, HL_DIGEST_STRING_MAX + 1};
+    char *bytes = hl_malloc(HL_DIGEST_STRING_MAX + 1);
+    for (int i = 0; i < 4; i++) {
+        memset(bytes, fill[i], lens[i]);
+        struct hl_entry *entry = hl_db_set_string(
+            db, hl_slice_of("large"), (struct hl_slice){.ptr = bytes, .len = lens[i]}, false);
+        hl_entry_digest_add(entry, 0, NULL, sums[i]);
+    }
+    hl_free(bytes);
+    cr_assert_neq(memcmp(sums[0], sums[1], 20), 0);
+    cr_assert_neq(memcmp(sums[1], sums[2], 20), 0);
+    cr_assert_eq(memcmp(sums[2], sums[3], 20), 0);
+    (void)hl_db_delete(db, hl_slice_of("large"));
 }
 
 Test(dump, the_digest_ignores_order_and_encoding_and_sees_everything_else)
