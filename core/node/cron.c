@@ -121,11 +121,13 @@ void hl_pause_end(struct hl_node *node)
 
 void hl_resume_postponed(struct hl_node *node)
 {
-    HL_LIST_EACH(it, &node->sessions)
+    HL_LIST_EACH(it, &node->postponed)
     {
-        struct hl_session *session = HL_LIST_ENTRY(it, struct hl_session, all);
+        struct hl_session *session = HL_LIST_ENTRY(it, struct hl_session, postponed);
         if ((session->flags & HL_SESSION_POSTPONED) != 0) {
             hl_session_tell_resume(node, session);
+        } else {
+            hl_list_remove(it); /* it went on */
         }
     }
 }

@@ -251,6 +251,15 @@ static void send_to_leader(struct hl_node *node, struct hl_session *session, str
     hl_forward_send(node, session, argc, argv);
 }
 
+static enum hl_exec_result postpone(struct hl_node *node, struct hl_session *session)
+{
+    session->flags |= HL_SESSION_POSTPONED;
+    if (!hl_list_linked(&session->postponed)) {
+        hl_list_append(&node->postponed, &session->postponed);
+    }
+    return HL_EXEC_POSTPONE;
+}
+
 enum hl_exec_result hl_node_execute(struct hl_node *node, struct hl_session *session, int argc,
                                     const struct hl_slice *argv)
 {
@@ -267,12 +276,10 @@ enum hl_exec_result hl_node_execute(struct hl_node *node, struct hl_session *ses
     }
     struct hl_command *cmd = lookup(node, session, argv, argc);
     if (cmd != NULL && node->pause_until_ms != 0 && hl_admit_paused(node, session, cmd)) {
-        session->flags |= HL_SESSION_POSTPONED;
-        return HL_EXEC_POSTPONE;
+        return postpone(node, session);
     }
     if (cmd != NULL && hl_admit_crowded(node, session, cmd)) {
-        session->flags |= HL_SESSION_POSTPONED;
-        return HL_EXEC_POSTPONE;
+        return postpone(node, session);
     }
     if (cmd != NULL && node->barrier != NULL && hl_barrier_holds(node, session, cmd)) {
         session->flags |= HL_SESSION_POSTPONED;
@@ -284,8 +291,7 @@ enum hl_exec_result hl_node_execute(struct hl_node *node, struct hl_session *ses
     if (verdict == HL_FORWARD_WAIT ||
         (verdict == HL_FORWARD_LOCAL && cmd != NULL && !node->cluster.leads &&
          hl_replica_postpones(node, session, cmd))) {
-        session->flags |= HL_SESSION_POSTPONED;
-        return HL_EXEC_POSTPONE;
+        return postpone(node, session);
     }
     if (node->cluster.leads) {
         hl_replica_forget_reader(node, session); /* what it asked for as a follower */

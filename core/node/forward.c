@@ -22,6 +22,7 @@ void hl_forward_init(struct hl_node *node)
 {
     node->forwarding = hl_calloc(1, sizeof *node->forwarding);
     hl_list_init(&node->forwarding->all_lines);
+    hl_list_init(&node->forwarding->busy_lines);
     hl_list_init(&node->forwarding->ready);
     hl_list_init(&node->forwarding->loopback);
     hl_list_init(&node->forwarding->stalled);

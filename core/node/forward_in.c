@@ -26,6 +26,7 @@ struct hl_guest {
     struct reply_end *ends;    /* oldest first, ends[first..count) */
     uint32_t end_first, end_count, end_cap;
     uint64_t answered;  /* seq, as last sent */
+    bool owes;          /* answered is behind taken; counted in forwarding->owing */
     uint32_t flags;     /* as last sent */
     struct hl_buf once; /* the client session that the line named last */
 };
@@ -76,6 +77,14 @@ static struct hl_guest **place_of(struct hl_guest_list *list, uint64_t handle)
     return &list->at[slot];
 }
 
+/* taken or answered changed. */
+static void count_owing(struct hl_node *node, struct hl_guest *guest)
+{
+    bool owes = guest->taken != guest->answered;
+    node->forwarding->owing += (uint32_t)owes - (uint32_t)guest->owes;
+    guest->owes = owes;
+}
+
 static struct hl_guest *find(struct hl_node *node, hl_peer peer, uint64_t handle)
 {
     struct hl_guest_list *list = list_of(node, peer, false);
@@ -88,6 +97,8 @@ static void destroy(struct hl_node *node, struct hl_guest *guest)
 {
     struct hl_guest_list *list = list_of(node, guest->from, false);
     list->at[HL_FORWARD_SLOT(guest->handle)] = NULL;
+    guest->answered = guest->taken; /* nobody waits for it any more */
+    count_owing(node, guest);
     HL_LIST_EACH(it, &guest->queue)
     {
         hl_forwarded_destroy(HL_LIST_ENTRY(it, struct hl_forwarded, list));
@@ -208,6 +219,7 @@ static void say(struct hl_node *node, struct hl_guest *guest)
         };
         post(node, guest->from, &reply);
         guest->answered = answered;
+        count_owing(node, guest);
         guest->flags = flags;
         guest->sent += out.len;
         hl_session_taken(session, out.len);
@@ -318,6 +330,7 @@ static void take_request(struct hl_node *node, hl_peer from, const struct hl_for
         return;
     }
     guest->taken = msg->seq;
+    count_owing(node, guest);
     node->forwarding->stats.received++;
     struct hl_session *session = guest->session;
     session->flags = msg->local ? session->flags | HL_SESSION_LOCAL
@@ -381,8 +394,10 @@ static void depose(struct hl_node *node, struct hl_guest *guest)
     if (hl_list_empty(&guest->queue)) {
         return;
     }
-    post_refusal(node, guest->from, guest->handle,
-                 HL_LIST_ENTRY(guest->queue.next, struct hl_forwarded, list)->seq);
+    uint64_t first = HL_LIST_ENTRY(guest->queue.next, struct hl_forwarded, list)->seq;
+    post_refusal(node, guest->from, guest->handle, first);
+    guest->taken = first - 1;
+    count_owing(node, guest);
     HL_LIST_EACH(it, &guest->queue)
     {
         hl_forwarded_destroy(HL_LIST_ENTRY(it, struct hl_forwarded, list));
@@ -420,15 +435,7 @@ void hl_forward_peer_lost(struct hl_node *node, hl_peer peer)
 
 bool hl_forward_is_idle(const struct hl_node *node)
 {
-    for (size_t i = 0; i < HL_ARRAY_LEN(node->forwarding->guests); i++) {
-        const struct hl_guest_list *list = &node->forwarding->guests[i];
-        for (uint32_t slot = 0; slot < list->cap; slot++) {
-            if (list->at[slot] != NULL && list->at[slot]->taken != list->at[slot]->answered) {
-                return false;
-            }
-        }
-    }
-    return true;
+    return node->forwarding->owing == 0;
 }
 
 void hl_forward_guests_fini(struct hl_node *node)

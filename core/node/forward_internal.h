@@ -26,8 +26,10 @@ struct hl_guest_list {
 struct hl_forwarding {
     struct hl_line *lines[HL_FORWARD_LINES_MAX]; /* the bound ones, by the handle's low bits */
     struct hl_list_node all_lines;
+    struct hl_list_node busy_lines; /* those with requests that wait */
     uint64_t serial; /* of the newest handle */
     struct hl_guest_list guests[HL_MEMBERS_MAX + 1];
+    uint32_t owing; /* guests that have taken a request and not yet said its answer */
     struct hl_list_node ready;   /* guests with something to say or to do */
     struct hl_list_node stalled; /* guests whose client's node cannot be reached at the moment */
     struct hl_list_node unsent;  /* answers, the same; struct looped in forward.c */

@@ -10,7 +10,8 @@
 #include "raft/mutant.h"
 
 struct hl_line {
-    struct hl_list_node all; /* in forwarding->all_lines */
+    struct hl_list_node all;  /* in forwarding->all_lines */
+    struct hl_list_node busy; /* in forwarding->busy_lines while requests wait */
     struct hl_session *session;
     uint64_t handle; /* 0: not bound */
     hl_peer leader;  /* who has its guest; 0: not bound */
@@ -87,12 +88,24 @@ static struct hl_line *line_of(struct hl_node *node, struct hl_session *session)
     return session->line;
 }
 
+static void add_request(struct hl_node *node, struct hl_line *line, struct hl_forwarded *request)
+{
+    hl_list_append(&line->waiting, &request->list);
+    line->waiting_size += request->size;
+    if (line->waiting_count++ == 0) {
+        hl_list_append(&node->forwarding->busy_lines, &line->busy);
+    }
+}
+
 static void drop_request(struct hl_line *line, struct hl_forwarded *request)
 {
-    line->waiting_count--;
+    HL_ASSERT(line->waiting_count > 0);
     line->waiting_size -= request->size;
     line->sent_count -= request->seq != 0;
     hl_forwarded_destroy(request);
+    if (--line->waiting_count == 0) {
+        hl_list_remove(&line->busy);
+    }
 }
 
 void hl_forward_session_ended(struct hl_node *node, struct hl_session *session)
@@ -299,9 +312,7 @@ void hl_forward_send(struct hl_node *node, struct hl_session *session, int argc,
     }
     struct hl_forwarded *request = hl_forwarded_create(argc, argv);
     request->since_ms = node->now_ms;
-    hl_list_append(&line->waiting, &request->list);
-    line->waiting_count++;
-    line->waiting_size += request->size;
+    add_request(node, line, request);
     send_waiting(node, line);
 }
 
@@ -491,12 +502,10 @@ static void refuse_leaderless(struct hl_node *node, struct hl_line *line)
 void hl_forward_cron(struct hl_node *node)
 {
     hl_forward_retry(node);
-    HL_LIST_EACH(it, &node->forwarding->all_lines)
+    HL_LIST_EACH(it, &node->forwarding->busy_lines)
     {
-        struct hl_line *line = HL_LIST_ENTRY(it, struct hl_line, all);
-        if (line->waiting_count == 0) {
-            continue;
-        }
+        struct hl_line *line = HL_LIST_ENTRY(it, struct hl_line, busy);
+        HL_ASSERT(line->waiting_count > 0);
         line->held = false;
         send_waiting(node, line);
         refuse_leaderless(node, line);

@@ -111,6 +111,7 @@ struct hl_node *hl_node_create(const struct hl_world *world, struct hl_wal *wal,
     hl_list_init(&node->sessions);
     hl_list_init(&node->waiting);
     hl_list_init(&node->monitors);
+    hl_list_init(&node->postponed);
     uint64_t seed = 0;
     world->entropy(world->ctx, &seed, sizeof seed);
     hl_rng_seed(&node->rng, seed);

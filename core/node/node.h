@@ -239,6 +239,7 @@ struct hl_node {
     struct hl_list_node sessions; /* all, oldest first */
     struct hl_list_node waiting;  /* those with marks */
     struct hl_list_node monitors;
+    struct hl_list_node postponed; /* sessions that are, and some that were */
     uint64_t next_session_id, session_count, blocked_count;
     struct hl_session *current; /* whose command is running, or NULL */
     struct hl_acl *acl;

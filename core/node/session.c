@@ -42,6 +42,7 @@ void hl_session_destroy(struct hl_node *node, struct hl_session *session)
     hl_txn_discard(node, session);
     hl_monitor_remove(node, session);
     hl_list_remove(&session->waiting);
+    hl_list_remove(&session->postponed);
     hl_list_remove(&session->all);
     if ((session->flags & HL_SESSION_HIDDEN) == 0) {
         node->session_count--;

@@ -141,6 +141,7 @@ struct hl_session {
     struct hl_list_node all;        /* in node->sessions */
     struct hl_list_node waiting;    /* in node->waiting while marks wait */
     struct hl_list_node monitoring; /* in node->monitors under MONITOR */
+    struct hl_list_node postponed;  /* in node->postponed since it was HL_SESSION_POSTPONED */
 
     char *name, *lib_name, *lib_ver; /* NUL-terminated or NULL; owned */
     int64_t created_ms, last_ms;     /* wall clock */

@@ -178,6 +178,30 @@ Test(forward, the_guest_ends_with_its_client)
     cr_assert_eq(hl_forward_stats(f->node).lines, 0);
 }
 
+Test(forward, a_leader_knows_whether_it_owes_an_answer)
+{
+    struct member *leader = group_lead(&g);
+    struct member *f = follower_of(leader);
+    struct hl_session *a = member_client(f);
+    struct hl_session *b = member_client(f);
+    cr_assert(hl_forward_is_idle(leader->node));
+    cr_assert(member_run(f, a, "SET k v"));
+    cr_assert(member_run(f, b, "SET k w"));
+    group_step(&g);
+    cr_assert_not(hl_forward_is_idle(leader->node));
+    expect_after(a, 20, "+OK\r\n");
+    expect_after(b, 0, "+OK\r\n");
+    cr_assert(hl_forward_is_idle(leader->node));
+    cr_assert(member_run(f, a, "SET k x"));
+    group_step(&g);
+    cr_assert_not(hl_forward_is_idle(leader->node));
+    hl_node_begin(f->node);
+    hl_session_destroy(f->node, a);
+    hl_node_end(f->node);
+    group_run(&g, 3);
+    cr_assert(hl_forward_is_idle(leader->node), "nobody waits for it any more");
+}
+
 Test(forward, an_idle_client_follows_the_leader)
 {
     struct member *leader = group_lead(&g);
