@@ -554,6 +554,42 @@ static bool is_fresh(const struct hl_node *node, const struct hl_session *sessio
     return false;
 }
 
+/* Had the whole of this request arrived when the session last asked for a proof?  Then that one
+ * says of it, too, that this node is up to date; but not of what the session did since then
+ * elsewhere (hl_replica_forget_reader()). */
+static bool is_covered(const struct hl_node *node, const struct hl_session *session)
+{
+    bool arrived =
+        session->net_in - session->behind <= session->read_upto || HL_MUTANT(LONG_PROOF);
+    return session->read_upto != 0 && arrived && session->read_shared > node->cluster.read_failed;
+}
+
+static void become_reader(struct hl_node *node, struct hl_session *session, bool ask)
+{
+    uint64_t id = UINT64_MAX;
+    if (ask && is_covered(node, session)) {
+        id = session->read_shared;
+    } else if (ask) {
+        id = hl_replica_read(node);
+        session->read_shared = id;
+        session->read_upto = session->net_in;
+    }
+    if (session->read_id == 0 && id != 0) {
+        session->read_since_us = node->mark_us;
+        node->cluster.readers++;
+    }
+    session->read_id = id;
+}
+
+/* It waits no longer; the proof it has may serve what came with the request. */
+static void reader_served(struct hl_node *node, struct hl_session *session)
+{
+    if (session->read_id != 0) {
+        session->read_id = 0;
+        node->cluster.readers--;
+    }
+}
+
 bool hl_replica_postpones(struct hl_node *node, struct hl_session *session,
                           const struct hl_command *cmd)
 {
@@ -562,20 +598,16 @@ bool hl_replica_postpones(struct hl_node *node, struct hl_session *session,
         (session->flags & HL_SESSION_MULTI) != 0 && (cmd->flags & HL_CMD_RUNS_IN_MULTI) == 0;
     if (!c->live || node->loading || queued || !hl_reveals(cmd) ||
         (session->flags & HL_SESSION_INTERNAL) != 0 || hl_admit_writes(node, session, cmd)) {
-        hl_replica_forget_reader(node, session);
+        reader_served(node, session);
         return c->handing && hl_admit_writes(node, session, cmd);
     }
     if (c->stop.told) { /* hl_admit() says so */
         hl_replica_forget_reader(node, session);
         return false;
     }
-    if (session->read_id == 0) {
-        session->read_since_us = node->mark_us;
-        c->readers++;
-    }
     bool ask = hl_session_consistency(node, session) == HL_READ_LINEARIZABLE || c->handing;
     if (session->read_id == 0 || session->read_id <= c->read_failed) {
-        session->read_id = ask ? hl_replica_read(node) : UINT64_MAX;
+        become_reader(node, session, ask);
     }
     bool reached = node->last >= c->read_index || HL_MUTANT(READ_BEHIND);
     bool confirmed =
@@ -584,16 +616,14 @@ bool hl_replica_postpones(struct hl_node *node, struct hl_session *session,
     if (!confirmed || !clean) {
         return node->mark_us - session->read_since_us < READ_WAIT_US;
     }
-    hl_replica_forget_reader(node, session);
+    reader_served(node, session);
     return false;
 }
 
 void hl_replica_forget_reader(struct hl_node *node, struct hl_session *session)
 {
-    if (session->read_id != 0) {
-        session->read_id = 0;
-        node->cluster.readers--;
-    }
+    reader_served(node, session);
+    session->read_upto = 0;
 }
 
 void hl_replica_end(struct hl_node *node)

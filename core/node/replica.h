@@ -244,7 +244,7 @@ bool hl_replica_postpones(struct hl_node *node, struct hl_session *session,
 enum hl_consistency hl_session_consistency(const struct hl_node *node,
                                            const struct hl_session *session);
 
-/* The session's read waits no longer. */
+/* The session's read waits no longer, and the next one needs a proof of its own. */
 void hl_replica_forget_reader(struct hl_node *node, struct hl_session *session);
 
 /* --- load.c: state that follows the log ------------------------------------------------------- */

@@ -36,7 +36,7 @@ struct hl_user;
 #define HL_SESSION_REPLY_SKIP (1u << 8) /* drop the reply of this command */
 #define HL_SESSION_SKIP_NEXT (1u << 9)  /* CLIENT REPLY SKIP was just given */
 #define HL_SESSION_BLOCKED (1u << 10)   /* waits for something; no input is taken */
-#define HL_SESSION_POSTPONED (1u << 11) /* CLIENT PAUSE holds its next command */
+#define HL_SESSION_POSTPONED (1u << 11) /* its next command waits: it is asked for again */
 #define HL_SESSION_INTERNAL (1u << 12)  /* made by a module or the server: no socket */
 #define HL_SESSION_NO_EVICT (1u << 13)
 #define HL_SESSION_NO_TOUCH (1u << 14)
@@ -133,6 +133,8 @@ struct hl_session {
 
     uint64_t read_id;       /* its next request waits for this proof; 0: for none */
     uint64_t read_since_us; /* how long */
+    uint64_t read_shared;   /* the last proof that was asked for it ... */
+    uint64_t read_upto;     /* ... when so much of its input had arrived; 0: it serves no other */
     bool own_consistency;   /* CLIENT CONSISTENCY: not the setting's */
     int consistency;        /* enum hl_consistency */
     uint64_t read_bound_us; /* of HL_READ_BOUNDED */
@@ -158,6 +160,7 @@ struct hl_session {
     int fd;
     size_t qbuf_len, qbuf_free, argv_len;
     uint64_t net_in, net_out;
+    size_t behind; /* bytes of net_in that came behind the request it has executed */
 };
 
 /* The bytes that may leave now, in order; valid until the session next changes. */

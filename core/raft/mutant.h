@@ -43,6 +43,7 @@ enum hl_mutant {
     HL_MUTANT_READ_BEHIND = 33,    /* a follower reads before it has what the leader named */
     HL_MUTANT_REBUILD_KEEPS = 34,  /* tables outlive the state that is made anew */
     HL_MUTANT_WRONG_LABEL = 35,    /* a snapshot is labelled with the commit index */
+    HL_MUTANT_LONG_PROOF = 36,     /* a proof serves reads that came after it was asked for */
     HL_MUTANT_BARRED_VOTE = 40,    /* the vote of a barred server counts like any other */
     HL_MUTANT_FORMER_MATCH = 41,   /* what a barred server held before its start still counts */
     HL_MUTANT_NEWEST_ONLY = 42,    /* all of a configuration that may be taken back are enough */

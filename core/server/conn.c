@@ -118,9 +118,10 @@ static void prefetch(const struct hl_conn *conn, const struct hl_peek *peek)
     }
 }
 
-/* Run one request, or keep it for later. */
-static void run_one(struct hl_conn *conn, int argc, const struct hl_slice *argv)
+/* Run one request, or keep it for later; `behind` bytes came after it. */
+static void run_one(struct hl_conn *conn, size_t behind, int argc, const struct hl_slice *argv)
 {
+    conn->session->behind = behind;
     if (hl_node_execute(conn->server->node, conn->session, argc, argv) == HL_EXEC_POSTPONE) {
         postpone(conn, argc, argv);
     }
@@ -137,7 +138,7 @@ static bool run_plain(struct hl_conn *conn, const char *bytes, size_t len)
     prefetch(conn, &peek);
     for (int i = 0; i < peek.count && takes_input(conn); i++) {
         hl_parser_skip(&conn->parser, peek.requests[i].size);
-        run_one(conn, peek.requests[i].argc, peek.requests[i].argv);
+        run_one(conn, len - conn->parser.pos, peek.requests[i].argc, peek.requests[i].argv);
     }
     return true;
 }
@@ -169,7 +170,7 @@ static void run_requests(struct hl_conn *conn, const char *bytes, size_t len)
             hl_session_close(conn->server->node, session, true);
             return;
         }
-        run_one(conn, conn->parser.argc, conn->parser.argv);
+        run_one(conn, len - conn->parser.pos, conn->parser.argc, conn->parser.argv);
     }
 }
 

@@ -165,6 +165,7 @@ static void pump(struct sim_machine *machine, struct sim_client *client)
 {
     while (client->inbox_count > 0 && (client->session->flags & HL_SESSION_BLOCKED) == 0) {
         struct sim_request *request = &client->inbox[0];
+        client->session->behind = (size_t)client->inbox_count - 1; /* a request counts as a byte */
         bool postponed = hl_node_execute(machine->node, client->session, request->argc,
                                          request->argv) == HL_EXEC_POSTPONE;
         if (machine->sim->verbose) {
@@ -206,6 +207,7 @@ static void on_request(struct sim *sim, struct sim_event *event)
     client->inbox[client->inbox_count++] =
         (struct sim_request){.argc = (int)event->c, .argv = event->data};
     event->data = NULL;
+    client->session->net_in++;
     pump(machine, client);
     sim_machine_end(machine);
 }

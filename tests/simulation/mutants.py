@@ -48,6 +48,7 @@ NODE = {
     33: (0, "B2", "a follower reads before it has what the leader named"),
     34: (0, "C1", "tables outlive the state that is made anew"),
     35: (0, "B|C|D", "a snapshot is labelled with the commit index"),
+    36: (0, "B", "a proof serves reads that came after it was asked for"),
     40: (0, "A3|A2|B", "the vote of a barred server counts like any other"),
 }
 

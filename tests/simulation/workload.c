@@ -112,6 +112,15 @@ static void say_token(struct sim *sim, struct sim_client *client)
     }
 }
 
+/* A read, now and then two, one behind the other: the reply to the last counts. */
+static void say_read(struct sim *sim, struct sim_client *client, const char *name)
+{
+    int count = sim_chance(sim, 200000) ? 2 : 1;
+    for (int i = 0; i < count; i++) {
+        say(sim, client, "GET %s%d", name, client->key);
+    }
+}
+
 static void say_operation(struct sim *sim, struct sim_client *client)
 {
     int key = client->key;
@@ -120,7 +129,7 @@ static void say_operation(struct sim *sim, struct sim_client *client)
         say(sim, client, "SET r%d %lld", key, (long long)client->value);
         return;
     case SIM_OP_READ:
-        say(sim, client, "GET r%d", key);
+        say_read(sim, client, "r");
         return;
     case SIM_OP_CAS:
         say(sim, client, "WATCH r%d", key);
@@ -130,13 +139,13 @@ static void say_operation(struct sim *sim, struct sim_client *client)
         say(sim, client, "INCRBY c%d %lld", key, (long long)client->value);
         return;
     case SIM_OP_COUNT:
-        say(sim, client, "GET c%d", key);
+        say_read(sim, client, "c");
         return;
     case SIM_OP_APPEND:
         say(sim, client, "APPEND l%d %08x", key, client->element);
         return;
     case SIM_OP_LIST:
-        say(sim, client, "GET l%d", key);
+        say_read(sim, client, "l");
         return;
     case SIM_OP_PAIR:
         say(sim, client, "MULTI");
