@@ -233,6 +233,12 @@ void hl_node_end(struct hl_node *node)
     hl_log_kick(node);
 }
 
+bool hl_log_kicks(struct hl_node *node)
+{
+    return !node->log_resting && node->log_state == HL_LOG_GOOD &&
+           node->batch_count < HL_WAL_FLIGHTS_MAX && hl_wal_batch_waits(node->wal);
+}
+
 void hl_log_kick(struct hl_node *node)
 {
     if (node->log_resting || node->batch_count == HL_WAL_FLIGHTS_MAX) {

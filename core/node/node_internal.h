@@ -128,6 +128,9 @@ void hl_snapshot_load_fini(struct hl_node *node);
 /* The name of the user whose rights the session has. */
 const char *hl_session_user_name(const struct hl_session *session);
 
+/* Will hl_log_kick() at the end of this iteration start a batch? */
+bool hl_log_kicks(struct hl_node *node);
+
 /* Start writing the log's waiting batch, unless one is in flight. */
 void hl_log_kick(struct hl_node *node);
 

@@ -323,6 +323,7 @@ static void carry_out(struct hl_node *node, const struct hl_raft_ready *ready,
         hl_transfer_start(node, ready->snapshot_to[i]);
     }
     c->flush_due |= ready->flush;
+    c->flush_held = ready->held;
     c->wake_us = ready->wake_us;
 }
 
@@ -626,6 +627,26 @@ void hl_replica_forget_reader(struct hl_node *node, struct hl_session *session)
     session->read_upto = 0;
 }
 
+/*
+ * Entries go to the peers together with their way to the own disk, so that a flush here and one
+ * there take the same ones: a message for each iteration would cost every node more than it brings
+ * (a peer that is flushing writes it later anyway).  A peer that has answered everything gets the
+ * next ones at once, whatever the own disk does.
+ */
+static void flush(struct hl_node *node)
+{
+    struct hl_cluster *c = &node->cluster;
+    if (!c->flush_due && !c->flush_held) {
+        return;
+    }
+    bool may_wait = !hl_log_kicks(node);
+    if (!c->flush_due && may_wait) {
+        return;
+    }
+    c->flush_due = false;
+    step(node, (struct hl_raft_event){.type = HL_RAFT_ON_FLUSH, .flush = {.may_wait = may_wait}});
+}
+
 void hl_replica_end(struct hl_node *node)
 {
     struct hl_cluster *c = &node->cluster;
@@ -649,10 +670,7 @@ void hl_replica_end(struct hl_node *node)
         c->readers_due = readers_due(node);
         hl_resume_postponed(node);
     }
-    if (c->flush_due) {
-        c->flush_due = false;
-        step(node, (struct hl_raft_event){.type = HL_RAFT_ON_FLUSH});
-    }
+    flush(node);
 }
 
 void hl_replica_batch_taken(struct hl_node *node)

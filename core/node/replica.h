@@ -70,6 +70,7 @@ struct hl_cluster {
     uint32_t config_count, config_cap;
 
     bool flush_due;
+    bool flush_held; /* something for the peers waits for the next batch of the own log */
     uint64_t wake_us;
     bool save_waits, save_flies; /* a hard state is in the log's next batch, in the one in flight */
     hl_term save_term, flying_term;

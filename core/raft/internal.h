@@ -109,8 +109,8 @@ struct hl_raft_peer *hl_raft_find_peer(struct hl_raft *raft, hl_peer id);
 /* A message says whether its sender is barred: what it held before it said so may be lost. */
 void hl_raft_note_barred(struct hl_raft_peer *peer, const struct hl_raft_msg *msg);
 
-/* Send what waits. */
-void hl_raft_leader_flush(struct hl_raft *raft);
+/* Send what waits; `may_wait` as in hl_raft_event.flush. */
+void hl_raft_leader_flush(struct hl_raft *raft, bool may_wait);
 
 /* Time passed. */
 void hl_raft_leader_tick(struct hl_raft *raft);

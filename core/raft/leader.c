@@ -8,6 +8,9 @@
  * Everything is sent from hl_raft_leader_flush(), at the end of an iteration, so that what happened
  * in it shares messages.  A lost message is noticed by the next heartbeat: it continues where the
  * peer should be, and the peer's refusal says where it is.
+ *
+ * A peer whose disk is busy with entries gains nothing from a few more of them at once: it would
+ * write them after those.  So a flush may let them wait (raft.h), and with them the commit index.
  */
 #include "kit/assert.h"
 #include "raft/internal.h"
@@ -111,6 +114,7 @@ void hl_raft_leave_leader(struct hl_raft *raft)
     raft->noop = 0;
     raft->peer_count = 0;
     raft->flush_due = false;
+    raft->held = false;
 }
 
 /* ---- Sending ---- */
@@ -168,9 +172,24 @@ static void send_probe(struct hl_raft *raft, struct hl_raft_peer *peer)
     }
 }
 
-static void send_entries(struct hl_raft *raft, struct hl_raft_peer *peer)
+/* Is there a commit index that the peer was not told and can use? */
+static bool lacks_commit(const struct hl_raft *raft, const struct hl_raft_peer *peer)
+{
+    return peer->sent_commit < raft->commit && peer->sent_commit < peer->next - 1;
+}
+
+static bool lacks(const struct hl_raft *raft, const struct hl_raft_peer *peer)
+{
+    return peer->next <= raft->log.last || lacks_commit(raft, peer);
+}
+
+static void send_entries(struct hl_raft *raft, struct hl_raft_peer *peer, bool may_wait)
 {
     uint32_t sent = 0;
+    if (may_wait && peer->window_count != 0 && !peer->sending_due) {
+        raft->held = raft->held || lacks(raft, peer);
+        return;
+    }
     while (peer->next <= raft->log.last && peer->window_count < HL_RAFT_WINDOW) {
         if (sent == HL_RAFT_BURST) {
             raft->flush_due = true;
@@ -183,13 +202,12 @@ static void send_entries(struct hl_raft *raft, struct hl_raft_peer *peer)
         peer->next = last + 1;
         sent++;
     }
-    hl_index useful = raft->commit < peer->next - 1 ? raft->commit : peer->next - 1;
-    if (peer->sending_due || peer->sent_commit < useful) {
+    if (peer->sending_due || lacks_commit(raft, peer)) {
         (void)send_append(raft, peer, peer->next - 1, peer->next - 1);
     }
 }
 
-static void send_to(struct hl_raft *raft, struct hl_raft_peer *peer)
+static void send_to(struct hl_raft *raft, struct hl_raft_peer *peer, bool may_wait)
 {
     bool gone = peer->next - 1 < raft->log.base;
     if (gone && peer->state != HL_RAFT_SNAPSHOT && (!peer->probing || peer->sending_due)) {
@@ -204,7 +222,7 @@ static void send_to(struct hl_raft *raft, struct hl_raft_peer *peer)
         }
         break;
     case HL_RAFT_REPLICATE:
-        send_entries(raft, peer);
+        send_entries(raft, peer, may_wait);
         break;
     case HL_RAFT_SNAPSHOT:
         if (peer->sending_due) {
@@ -214,13 +232,14 @@ static void send_to(struct hl_raft *raft, struct hl_raft_peer *peer)
     }
 }
 
-void hl_raft_leader_flush(struct hl_raft *raft)
+void hl_raft_leader_flush(struct hl_raft *raft, bool may_wait)
 {
     HL_ASSERT(raft->role == HL_RAFT_LEADER);
     hl_raft_start_reads(raft);
     raft->flush_due = false;
+    raft->held = false;
     for (uint32_t i = 0; i < raft->peer_count; i++) {
-        send_to(raft, &raft->peers[i]);
+        send_to(raft, &raft->peers[i], may_wait);
     }
 }
 
@@ -320,7 +339,7 @@ static void on_accept(struct hl_raft *raft, struct hl_raft_peer *peer,
         peer->window_count--;
     }
     measure(raft, peer);
-    if (peer->next <= raft->log.last) {
+    if (lacks(raft, peer)) {
         raft->flush_due = true;
     }
 }

@@ -240,11 +240,11 @@ static void on_start(struct hl_raft *raft)
     }
 }
 
-static void on_flush(struct hl_raft *raft)
+static void on_flush(struct hl_raft *raft, bool may_wait)
 {
     raft->flush_due = false;
     if (raft->role == HL_RAFT_LEADER) {
-        hl_raft_leader_flush(raft);
+        hl_raft_leader_flush(raft, may_wait);
     } else {
         hl_raft_ask_reads(raft);
     }
@@ -258,7 +258,7 @@ static void on_tick(struct hl_raft *raft)
         hl_raft_election_tick(raft);
     }
     if (raft->flush_due) {
-        on_flush(raft); /* nobody waits for an iteration that does not end */
+        on_flush(raft, false); /* nobody waits for an iteration that does not end */
     }
 }
 
@@ -337,7 +337,7 @@ static hl_err dispatch(struct hl_raft *raft, const struct hl_raft_event *event)
         on_tick(raft);
         return HL_OK;
     case HL_RAFT_ON_FLUSH:
-        on_flush(raft);
+        on_flush(raft, event->flush.may_wait);
         return HL_OK;
     case HL_RAFT_ON_PROPOSE:
         return on_propose(raft, event->propose.count);
@@ -427,6 +427,7 @@ hl_err hl_raft_step(struct hl_raft *raft, const struct hl_raft_event *event,
     ready->messages = raft->messages;
     ready->commit = raft->commit;
     ready->flush = raft->flush_due;
+    ready->held = raft->held;
     ready->wake_us = wake_us(raft);
     raft->ready = NULL;
     hl_raft_check(raft);

@@ -152,6 +152,11 @@ struct hl_raft_event {
     uint64_t now_us; /* monotonic, counting suspension; 0 or smaller than before: as before */
     union {
         struct {
+            /* What a peer that still owes an answer for entries would be sent, but a heartbeat, may
+             * wait: for its answer, or for the next flush that does not say so (ready.held). */
+            bool may_wait;
+        } flush;
+        struct {
             uint32_t count;
         } propose;
         struct {
@@ -247,6 +252,7 @@ struct hl_raft_ready {
     /* 9. Step ON_FLUSH at the end of the iteration, and ON_TICK at this time at the latest (or
      *    HL_RAFT_NEVER). */
     bool flush;
+    bool held; /* a flush that let it wait left something: soon comes one that does not */
     uint64_t wake_us;
 };
 
@@ -375,6 +381,7 @@ struct hl_raft {
     uint64_t transfer_until_us;
     bool transfer_told;
     bool flush_due;
+    bool held; /* since the last flush that did not let it wait */
 
     /* What R2 and R3 compare with. */
     hl_term checked_term;

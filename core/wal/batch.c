@@ -29,12 +29,34 @@ static bool may_share(const struct hl_wal *wal, const struct wal_plan *plan)
            plan->pieces_count == 1 && plan->pieces[0].capacity == 0;
 }
 
-/* The oldest of those that met a full disk, once nothing is in flight any more. */
+/* Does the plan that collects hold anything, and may it fly with those that do? */
+static bool may_take_pending(struct hl_wal *wal)
+{
+    const struct wal_plan *plan = hl_wal_pending(wal);
+    if (plan->pieces_count == 0 && !plan->wants_sync && !has_chores(plan)) {
+        return false;
+    }
+    return wal->flights == 0 || (may_share(wal, plan) && wal->flights < wal->overlap &&
+                                 hl_wal_flight(wal, wal->flights - 1)->shares);
+}
+
+/* Have those that met a full disk to be tried again, before any other? */
+static bool has_kept(const struct hl_wal *wal)
+{
+    return wal->flights > wal->out;
+}
+
+bool hl_wal_batch_waits(struct hl_wal *wal)
+{
+    if (wal->poisoned) {
+        return false;
+    }
+    return has_kept(wal) ? wal->out == 0 : may_take_pending(wal);
+}
+
+/* The oldest of those that met a full disk: nothing is in flight any more. */
 static struct wal_plan *take_again(struct hl_wal *wal)
 {
-    if (wal->out > 0) {
-        return NULL;
-    }
     wal->stopped = HL_OK;
     return hl_wal_flight(wal, 0);
 }
@@ -42,18 +64,10 @@ static struct wal_plan *take_again(struct hl_wal *wal)
 static struct wal_plan *take_pending(struct hl_wal *wal)
 {
     struct wal_plan *plan = hl_wal_pending(wal);
-    if (plan->pieces_count == 0 && !plan->wants_sync && !has_chores(plan)) {
-        return NULL;
-    }
-    bool shares = may_share(wal, plan);
-    if (wal->flights > 0 &&
-        !(shares && wal->flights < wal->overlap && hl_wal_flight(wal, wal->flights - 1)->shares)) {
-        return NULL;
-    }
+    plan->shares = may_share(wal, plan);
     plan->meta = wal->meta;
     plan->wants_sync |= wal->sync == HL_WAL_SYNC_EVERY && plan->pieces_count > 0;
     plan->fills = wal->sync == HL_WAL_SYNC_EVERY && plan->wants_sync;
-    plan->shares = shares;
     wal->flights++;
     return plan;
 }
@@ -61,14 +75,11 @@ static struct wal_plan *take_pending(struct hl_wal *wal)
 bool hl_wal_batch_take(struct hl_wal *wal, struct hl_wal_batch *out)
 {
     HL_ASSERT(!wal->is_begun);
-    if (wal->poisoned) {
+    if (!hl_wal_batch_waits(wal)) {
         return false;
     }
-    bool again = wal->flights > wal->out;
+    bool again = has_kept(wal);
     struct wal_plan *plan = again ? take_again(wal) : take_pending(wal);
-    if (plan == NULL) {
-        return false;
-    }
     plan->is_out = true;
     wal->out++;
     *out = (struct hl_wal_batch){.plan = plan,

@@ -206,6 +206,9 @@ struct hl_wal_batch {
     bool again;            /* it was taken before, and kept for want of space */
 };
 
+/* Would hl_wal_batch_take() take one now? */
+bool hl_wal_batch_waits(struct hl_wal *wal);
+
 /* Take everything that waits as one batch.  False, leaving *out alone, when nothing waits, when a
  * batch is in flight with which it may not share the disk, or when the log is poisoned. */
 bool hl_wal_batch_take(struct hl_wal *wal, struct hl_wal_batch *out);

@@ -124,6 +124,49 @@ Test(group, a_read_behind_a_write_of_the_same_client_needs_a_proof_of_its_own)
     member_say(follower, b, "GET k", "$1\r\nv\r\n");
 }
 
+/* The leader's disk and those of the others are busy with the first batch. */
+Test(group, entries_leave_together_with_their_way_to_the_own_disk)
+{
+    struct member *leader = group_lead(&g);
+    struct hl_session *a = member_client(leader);
+    member_say(leader, a, "SET k 0", "+OK\r\n");
+    group_run(&g, 20);
+    for (int i = 0; i < 3; i++) {
+        g.at[i].slow = true;
+    }
+    size_t before = g.frame_count;
+    (void)member_run(leader, a, "SET k 1");
+    cr_assert_eq(g.frame_count, before + 2, "the others are idle: it goes at once");
+    (void)member_run(leader, a, "SET k 2");
+    (void)member_run(leader, a, "SET k 3");
+    cr_assert_eq(g.frame_count, before + 2, "what everybody would write later anyway waits");
+    leader->slow = false;
+    write_batch(leader);
+    cr_assert_eq(g.frame_count, before + 4, "it goes along with the own batch");
+    group_run(&g, 20);
+    cr_assert_not(has_output(a), "no other disk holds it");
+    other_than(leader, 1)->slow = false;
+    group_run(&g, 20);
+    struct hl_slice got = hl_session_output(a);
+    cr_assert(hl_slice_is(got, "+ok\r\n+ok\r\n+ok\r\n"), "got '%.*s'", (int)got.len, got.ptr);
+    other_than(leader, 2)->slow = false;
+    group_expect_equal(&g);
+}
+
+/* A leader whose own disk hangs holds nobody up: the others are a majority. */
+Test(group, a_leader_whose_disk_hangs_still_commits)
+{
+    struct member *leader = group_lead(&g);
+    struct hl_session *a = member_client(leader);
+    member_say(leader, a, "SET k 0", "+OK\r\n");
+    leader->slow = true;
+    for (int i = 0; i < 10; i++) {
+        member_say(leader, a, "SET k 1", "+OK\r\n");
+    }
+    leader->slow = false;
+    group_expect_equal(&g);
+}
+
 Test(group, a_follower_that_does_not_forward_refuses_writes)
 {
     struct member *leader = group_lead(&g);

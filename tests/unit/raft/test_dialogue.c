@@ -79,6 +79,34 @@ static void replication(void)
     group_settle(&group);
 }
 
+/* The leader's flushes as a node makes them whose own disk is busy, or not. */
+static void flush(bool may_wait)
+{
+    S(1)->flush_due = false;
+    (void)group_step(&group, S(1),
+                     (struct hl_raft_event){.type = HL_RAFT_ON_FLUSH,
+                                            .flush = {.may_wait = may_wait}});
+}
+
+/* Server 3 answers late: what it would be sent meanwhile waits, but for heartbeats. */
+static void patience(void)
+{
+    begin_led(3, 3);
+    S(3)->hold_disk = true;
+    (void)group_propose(&group, S(1), 1);
+    flush(true);
+    (void)group_propose(&group, S(1), 1);
+    flush(true);
+    group_settle_only(&group, 1u << HL_RAFT_APPEND);
+    (void)group_propose(&group, S(1), 1);
+    flush(false);
+    (void)group_propose(&group, S(1), 1);
+    S(1)->flush_due = false;
+    tick(1, 2 * (uint64_t)HEARTBEAT_US);
+    S(3)->hold_disk = false;
+    group_settle(&group);
+}
+
 /* Server 3 has 20 entries of a term that died out; the leader has 30 of two later ones. */
 static void conflict(void)
 {
@@ -241,6 +269,7 @@ static const struct {
     {"alone", alone},
     {"election", election},
     {"replication", replication},
+    {"patience", patience},
     {"conflict", conflict},
     {"reads", reads},
     {"deposed", deposed},

@@ -81,7 +81,7 @@ static void print_event(FILE *out, const struct hl_raft_event *event)
         fprintf(out, "tick");
         break;
     case HL_RAFT_ON_FLUSH:
-        fprintf(out, "flush");
+        fprintf(out, "flush%s", event->flush.may_wait ? ", may wait" : "");
         break;
     case HL_RAFT_ON_PROPOSE:
         fprintf(out, "proposes %u", event->propose.count);
