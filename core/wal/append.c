@@ -207,6 +207,7 @@ hl_err hl_wal_truncate_from(struct hl_wal *wal, hl_index index, struct hl_errmsg
     tail->planned = offset;
     hl_wal_segment_unmark(tail, index);
     wal->chain = chain;
+    hl_wal_unplace(wal, index);
     hl_wal_unnote_from(wal, index);
     wal->last = index - 1;
     lower(&wal->written, index - 1);

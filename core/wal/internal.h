@@ -64,6 +64,15 @@ struct wal_writer {
     uint64_t zeroed;  /* bytes before it were written, if only with zeros; 0: not known */
 };
 
+/* Where an entry starts: whoever reads on need not look for it from the mark before. */
+struct wal_place {
+    hl_index index; /* 0: none */
+    hl_index segment;
+    uint64_t offset;
+};
+
+#define WAL_PLACES 4 /* readers that go on where they were: peers, and what is applied */
+
 #define WAL_PLANS (HL_WAL_FLIGHTS_MAX + 1)
 
 struct hl_wal {
@@ -94,6 +103,9 @@ struct hl_wal {
     struct hl_terms terms; /* of base + 1 .. last */
     hl_index *configs;     /* which of them are CFG entries, ascending */
     size_t configs_count, configs_cap;
+
+    struct wal_place places[WAL_PLACES]; /* where the last reads ended */
+    unsigned places_next;
 
     int reader; /* file of hl_wal_read(); -1: none */
     hl_index reader_segment;
@@ -139,6 +151,9 @@ HL_MUST_USE hl_err hl_wal_locate(struct hl_wal *wal, hl_index index, hl_index *s
 
 /* Close the open segment and all handles of it. */
 void hl_wal_writer_close(struct hl_wal *wal);
+
+/* Forget the places behind `index`: their entries are gone. */
+void hl_wal_unplace(struct hl_wal *wal, hl_index index);
 
 /* Close what hl_wal_read() keeps open. */
 void hl_wal_reader_close(struct hl_wal *wal);

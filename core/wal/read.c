@@ -113,13 +113,49 @@ static hl_err fetch(struct hl_wal *wal, const struct hl_wal_segment *segment, ui
     return HL_OK;
 }
 
+void hl_wal_unplace(struct hl_wal *wal, hl_index index)
+{
+    for (size_t i = 0; i < WAL_PLACES; i++) {
+        if (wal->places[i].index > index) {
+            wal->places[i] = (struct wal_place){0};
+        }
+    }
+}
+
+/* Reading ended before the entry `index`, which starts here unless it opens a segment. */
+static void note_place(struct hl_wal *wal, hl_index index, hl_index segment, uint64_t offset)
+{
+    for (size_t i = 0; i < WAL_PLACES; i++) {
+        if (wal->places[i].index == index) {
+            return;
+        }
+    }
+    wal->places[wal->places_next++ % WAL_PLACES] =
+        (struct wal_place){.index = index, .segment = segment, .offset = offset};
+}
+
+/* The nearest place at or before `index`, which is in the segment, that is known. */
+static struct hl_wal_mark nearest(const struct hl_wal *wal, const struct hl_wal_segment *segment,
+                                  hl_index index)
+{
+    struct hl_wal_mark best = hl_wal_segment_near(segment, index);
+    for (size_t i = 0; i < WAL_PLACES; i++) {
+        const struct wal_place *place = &wal->places[i];
+        if (place->segment == segment->first && place->index > best.index &&
+            place->index <= index) {
+            best = (struct hl_wal_mark){.index = place->index, .offset = place->offset};
+        }
+    }
+    return best;
+}
+
 /* The record of `index`, which is in the log, and where it is. */
 static hl_err seek(struct hl_wal *wal, hl_index index, struct hl_wal_segment **segment,
                    uint64_t *offset, struct hl_wal_record *record, struct hl_errmsg *msg)
 {
     *segment = hl_wal_segments_find(&wal->segments, index);
     HL_ASSERT(*segment != NULL);
-    struct hl_wal_mark mark = hl_wal_segment_near(*segment, index);
+    struct hl_wal_mark mark = nearest(wal, *segment, index);
     for (;; mark.index++) {
         hl_err err = fetch(wal, *segment, mark.offset, record, msg);
         if (err != HL_OK) {
@@ -182,6 +218,9 @@ hl_err hl_wal_read(struct hl_wal *wal, hl_index index, hl_index last, hl_wal_ent
         if (err == HL_OK && record.entry.index != index) {
             err = bad_record(wal, segment, offset, msg);
         }
+    }
+    if (err == HL_OK) {
+        note_place(wal, index + 1, segment->first, offset + record.size);
     }
     return err;
 }

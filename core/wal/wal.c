@@ -310,6 +310,7 @@ hl_err hl_wal_reset(struct hl_wal *wal, hl_index base, hl_term term, struct hl_e
     HL_ASSERT(wal->out == 0 && !wal->is_begun);
     HL_ASSERT(wal->lock != -1);
     hl_wal_reader_close(wal);
+    hl_wal_unplace(wal, 0);
     struct wal_plan *plan = hl_wal_pending(wal);
     struct hl_buf removals = plan->removals;
     struct hl_buf drops = plan->drops;

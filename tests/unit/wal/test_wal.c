@@ -241,6 +241,46 @@ Test(wal, truncation_limits_no_later_batch)
     fake_disk_destroy(fake);
 }
 
+/* Goal: who reads on where it stopped gets what is there now, whatever came between.
+ * Method: three readers take random pieces of a log that is appended to, flushed and cut. */
+Test(wal, who_reads_on_gets_what_is_there_now)
+{
+    struct fake_disk *fake = fake_disk_create();
+    struct hl_disk disk = fake_disk_seam(fake);
+    struct hl_wal *wal = open_good(&disk, &small_segments);
+    struct reading readers[3] = {{.next = 1}, {.next = 1}, {.next = 1}};
+    uint64_t chance = 11;
+    for (int round = 0; round < 4000; round++) {
+        chance = chance * 6364136223846793005u + 1442695040888963407u;
+        hl_term term = 1 + (hl_term)round / 50;
+        hl_index last = hl_wal_last(wal);
+        unsigned draw = (unsigned)(chance >> 33) % 20;
+        if (draw < 12 && last < 480) {
+            for (int i = 0; i < 3; i++) {
+                readers[i].terms[last + 1] = term;
+            }
+            append_in(wal, term);
+        } else if (draw < 15) {
+            cr_assert_eq(hl_wal_flush(wal, NULL), HL_OK);
+        } else if (draw == 15 && (last > 450 || last % 7 == 0)) {
+            hl_index from = 1 + last - last / (2 + (hl_index)(chance >> 40) % 20);
+            cr_assert_eq(hl_wal_truncate_from(wal, from, NULL), HL_OK);
+            for (int i = 0; i < 3; i++) {
+                readers[i].next = readers[i].next < from ? readers[i].next : from;
+            }
+        } else if (draw > 15) {
+            struct reading *reader = &readers[draw % 3];
+            hl_index to = reader->next + (hl_index)(chance >> 50) % 30;
+            to = to < last ? to : last;
+            cr_assert_eq(hl_wal_read(wal, reader->next, to, check_entry, reader, NULL), HL_OK);
+            cr_assert_gt(reader->next, to);
+        }
+    }
+    check_all(wal, &readers[0]);
+    hl_wal_close(wal);
+    fake_disk_destroy(fake);
+}
+
 Test(wal, truncating_across_segments_removes_their_files)
 {
     struct fake_disk *fake = fake_disk_create();
