@@ -37,8 +37,9 @@
 #define SLOW_US 300 /* flushes that take longer overlap, */
 #define FAST_US 200 /* until they take less again */
 #define REST_MAX_US 2000
-#define CONTRARY_MAX 4 /* so many in a row change it: one alone says nothing */
-#define SMOOTHING 4    /* a flush counts for a quarter of the average */
+#define WINDOW 32    /* flushes that are judged together: see learn() */
+#define EXCEPTIONS 4 /* of them say nothing */
+#define SMOOTHING 4  /* a flush counts for a quarter of the average */
 
 enum stage {
     IDLE,    /* nothing to do */
@@ -72,7 +73,8 @@ struct hl_log_thread {
     unsigned oldest, count; /* of flights */
     bool rests;             /* what it was told last of `rest_until_us` */
     bool slow;              /* flushes overlap */
-    unsigned contrary;      /* the last so many flushes were not as `slow` says */
+    unsigned judged;        /* flushes of this window, */
+    unsigned contrary;      /* and how many of them were not as `slow` says */
     uint64_t flush_us;      /* average */
 };
 
@@ -137,7 +139,7 @@ static void *run(void *arg)
         if (flight->err == HL_OK) {
             uint64_t start_us = clock_us();
             flight->err = hl_wal_batch_sync(t->wal, &flight->batch, &flight->msg);
-            flight->took_us = clock_us() - start_us;
+            flight->took_us = clock_us() - start_us + 1; /* one that took no time counts, too */
         }
         atomic_store(&flight->stage, WRITTEN); /* H1 */
         wake_loop(t);
@@ -216,17 +218,25 @@ void hl_log_thread_unask(struct hl_log_thread *t)
     atomic_store_explicit(&t->asked, false, memory_order_relaxed);
 }
 
-/* Decide anew whether flushes overlap. */
+/*
+ * Decide anew whether flushes overlap.  What is measured holds the time until the thread was given
+ * a processor again, too: on a busy one many flushes look slow whatever the disk does.  But then
+ * some do not, and on a slow disk nearly all do.
+ */
 static void learn(struct hl_log_thread *t, uint64_t took_us)
 {
     t->flush_us = (t->flush_us * (SMOOTHING - 1) + took_us) / SMOOTHING;
-    bool is_contrary = t->slow ? took_us < FAST_US : took_us > SLOW_US;
-    t->contrary = is_contrary ? t->contrary + 1 : 0;
-    if (t->contrary == CONTRARY_MAX) {
-        t->slow = !t->slow;
-        t->contrary = 0;
+    t->contrary += t->slow ? took_us < FAST_US : took_us > SLOW_US;
+    if (++t->judged < WINDOW) {
+        return;
     }
-    hl_wal_set_overlap(t->wal, t->slow ? FLIGHTS : 1);
+    unsigned enough = t->slow ? EXCEPTIONS : WINDOW - EXCEPTIONS;
+    if (t->contrary > enough) {
+        t->slow = !t->slow;
+        hl_wal_set_overlap(t->wal, t->slow ? FLIGHTS : 1);
+    }
+    t->judged = 0;
+    t->contrary = 0;
 }
 
 bool hl_log_thread_result(struct hl_log_thread *t, hl_err *err, struct hl_errmsg *msg)
