@@ -14,6 +14,7 @@ struct hl_forwarded {
     int argc;
     struct hl_slice *argv; /* owned, in one block */
     int db, proto;
+    bool disturbed; /* it was sent with the word that the line was disturbed */
 };
 
 /* The guests of one node's clients. */

@@ -243,6 +243,7 @@ static bool send_request(struct hl_node *node, struct hl_line *line, struct hl_f
         .argc = request->argc,
         .argv = request->argv,
     };
+    request->disturbed = line->disturbed; /* it goes there with this one, unless it is refused */
     line->disturbed = false;
     struct hl_buf body = {0};
     hl_forward_msg_encode(&msg, &body);
@@ -400,6 +401,8 @@ static void take_refusal(struct hl_node *node, struct hl_line *line, uint64_t fr
         if (request->seq >= from_seq) {
             request->seq = 0;
             line->sent_count--;
+            line->disturbed = line->disturbed || request->disturbed;
+            request->disturbed = false;
         }
     }
     if (line->sent_count == 0) {

@@ -359,6 +359,53 @@ Test(forward, a_lost_watch_goes_with_the_requests_that_wait)
     expect_after(a, 40, "+OK\r\n+QUEUED\r\n*-1\r\n");
 }
 
+/* The newest request of `f` that is on its way is refused: its receiver leads no more. */
+static void refuse_newest(struct member *f)
+{
+    for (int steps = 0; steps < STEPS_MAX; steps++) {
+        for (size_t i = g.frame_count; i-- > 0;) {
+            struct hl_wire_frame frame;
+            struct hl_errmsg msg = {{0}};
+            cr_assert_eq(hl_wire_decode(g.frames[i].bytes, &frame, &msg), HL_OK);
+            struct hl_forward_msg request;
+            if (frame.type != HL_FRAME_FORWARD || g.frames[i].from != f->at ||
+                !hl_forward_msg_decode(frame.body, &request)) {
+                continue;
+            }
+            if (request.kind == HL_FORWARD_REQUEST) {
+                struct hl_forward_reply refusal = {
+                    .kind = HL_FORWARD_REFUSED, .handle = request.handle, .seq = request.seq};
+                struct hl_buf body = {0};
+                hl_forward_reply_encode(&refusal, &body);
+                hl_free((void *)request.argv);
+                hl_free((void *)g.frames[i].bytes.ptr);
+                g.frames[i] = g.frames[--g.frame_count];
+                hl_node_begin(f->node);
+                hl_forward_on_reply(f->node, frame.to, hl_buf_view(&body));
+                hl_node_end(f->node);
+                hl_buf_fini(&body);
+                return;
+            }
+        }
+        group_step(&g);
+    }
+    cr_assert_fail("nothing is on its way");
+}
+
+Test(forward, a_lost_watch_is_remembered_however_often_a_request_is_refused)
+{
+    struct member *f = follower_of(group_lead(&g));
+    struct hl_session *a = member_client(f);
+    member_say(f, a, "WATCH k", "+OK\r\n");
+    cr_assert(member_run(f, a, "GET k"));
+    refuse_newest(f);
+    refuse_newest(f); /* it was sent again, with the word that the watch is lost */
+    expect_after(a, 100, "$-1\r\n");
+    member_say(f, a, "MULTI", "+OK\r\n");
+    member_say(f, a, "SET k v", "+QUEUED\r\n");
+    member_say(f, a, "EXEC", "*-1\r\n");
+}
+
 Test(forward, requests_that_the_leader_did_not_begin_go_to_the_next)
 {
     struct member *leader = group_lead(&g);
