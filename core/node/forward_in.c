@@ -62,7 +62,7 @@ static struct hl_guest_list *list_of(struct hl_node *node, hl_peer peer, bool ma
     return NULL;
 }
 
-static struct hl_guest **place_of(struct hl_guest_list *list, uint64_t handle)
+static struct hl_place *place_of(struct hl_guest_list *list, uint64_t handle)
 {
     uint32_t slot = HL_FORWARD_SLOT(handle);
     if (slot >= list->cap) {
@@ -89,14 +89,14 @@ static struct hl_guest *find(struct hl_node *node, hl_peer peer, uint64_t handle
 {
     struct hl_guest_list *list = list_of(node, peer, false);
     uint32_t slot = HL_FORWARD_SLOT(handle);
-    struct hl_guest *guest = list != NULL && slot < list->cap ? list->at[slot] : NULL;
+    struct hl_guest *guest = list != NULL && slot < list->cap ? list->at[slot].guest : NULL;
     return guest != NULL && guest->handle == handle ? guest : NULL;
 }
 
 static void destroy(struct hl_node *node, struct hl_guest *guest)
 {
     struct hl_guest_list *list = list_of(node, guest->from, false);
-    list->at[HL_FORWARD_SLOT(guest->handle)] = NULL;
+    list->at[HL_FORWARD_SLOT(guest->handle)].guest = NULL;
     guest->answered = guest->taken; /* nobody waits for it any more */
     count_owing(node, guest);
     HL_LIST_EACH(it, &guest->queue)
@@ -111,16 +111,21 @@ static void destroy(struct hl_node *node, struct hl_guest *guest)
     node->forwarding->stats.guests--;
 }
 
+/* NULL when the line has ended: its first request has come twice. */
 static struct hl_guest *create(struct hl_node *node, hl_peer from, uint64_t handle)
 {
     struct hl_guest_list *list = list_of(node, from, true);
     if (list == NULL) {
         return NULL;
     }
-    struct hl_guest **place = place_of(list, handle);
-    if (*place != NULL) {
-        destroy(node, *place); /* of a line that has ended */
+    struct hl_place *place = place_of(list, handle);
+    if (handle <= place->newest) {
+        return NULL;
     }
+    if (place->guest != NULL) {
+        destroy(node, place->guest); /* of a line that has ended */
+    }
+    place->newest = handle;
     struct hl_guest *guest = hl_calloc(1, sizeof *guest);
     guest->from = from;
     guest->handle = handle;
@@ -128,7 +133,7 @@ static struct hl_guest *create(struct hl_node *node, hl_peer from, uint64_t hand
     guest->session = hl_session_create(node, HL_SESSION_GUEST);
     guest->session->edge = guest;
     guest->session->port = &guest_port;
-    *place = guest;
+    place->guest = guest;
     node->forwarding->stats.guests++;
     return guest;
 }
@@ -382,8 +387,8 @@ static void each_guest(struct hl_node *node, struct hl_guest_list *list,
                        void (*act)(struct hl_node *node, struct hl_guest *guest))
 {
     for (uint32_t i = 0; i < list->cap; i++) {
-        if (list->at[i] != NULL) {
-            act(node, list->at[i]);
+        if (list->at[i].guest != NULL) {
+            act(node, list->at[i].guest);
         }
     }
 }

@@ -20,7 +20,10 @@ struct hl_forwarded {
 /* The guests of one node's clients. */
 struct hl_guest_list {
     hl_peer peer; /* 0: not in use */
-    struct hl_guest **at;
+    struct hl_place {
+        struct hl_guest *guest; /* NULL: none now */
+        uint64_t newest;        /* handle of the last one: a line before it has ended (W1) */
+    } *at;
     uint32_t cap;
 };
 

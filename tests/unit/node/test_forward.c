@@ -392,6 +392,40 @@ static void refuse_newest(struct member *f)
     cr_assert_fail("nothing is on its way");
 }
 
+/* W1: also when the guest that took it has ended. */
+Test(forward, a_first_request_that_comes_twice_runs_once)
+{
+    struct member *leader = group_lead(&g);
+    struct member *f = follower_of(leader);
+    struct hl_session *a = member_client(f);
+    cr_assert(member_run(f, a, "INCR n"));
+    struct hl_slice copy = {0};
+    struct hl_wire_frame frame;
+    for (size_t i = 0; i < g.frame_count; i++) {
+        cr_assert_eq(hl_wire_decode(g.frames[i].bytes, &frame, NULL), HL_OK);
+        if (frame.type == HL_FRAME_FORWARD && g.frames[i].from == f->at) {
+            copy = (struct hl_slice){
+                .ptr = hl_strndup(g.frames[i].bytes.ptr, g.frames[i].bytes.len),
+                .len = g.frames[i].bytes.len};
+        }
+    }
+    cr_assert_neq(copy.len, 0);
+    expect_after(a, 20, ":1\r\n");
+    hl_node_begin(f->node);
+    hl_session_destroy(f->node, a);
+    hl_node_end(f->node);
+    group_run(&g, 3);
+    cr_assert_eq(hl_forward_stats(leader->node).guests, 0);
+    hl_node_begin(leader->node);
+    hl_node_peer_message(leader->node, f->id, copy);
+    hl_node_end(leader->node);
+    hl_free((void *)copy.ptr);
+    group_run(&g, 20);
+    cr_assert_eq(hl_forward_stats(leader->node).guests, 0);
+    struct hl_session *b = member_client(f);
+    member_say(f, b, "GET n", "$1\r\n1\r\n");
+}
+
 Test(forward, a_lost_watch_is_remembered_however_often_a_request_is_refused)
 {
     struct member *f = follower_of(group_lead(&g));
