@@ -236,6 +236,8 @@ void hl_replica_send(struct hl_node *node, hl_peer to, enum hl_peer_class peer_c
 /* The id that a read executed now must see confirmed: 0 when none is needed. */
 uint64_t hl_replica_read(struct hl_node *node);
 
+/* --- readers.c: reads on a node that does not lead -------------------------------------------- */
+
 /* Must this command wait until the leader has confirmed that this node is up to date?  Then it is
  * postponed.  Not for longer than a named time: then hl_admit() refuses it. */
 bool hl_replica_postpones(struct hl_node *node, struct hl_session *session,
@@ -247,6 +249,9 @@ enum hl_consistency hl_session_consistency(const struct hl_node *node,
 
 /* The session's read waits no longer, and the next one needs a proof of its own. */
 void hl_replica_forget_reader(struct hl_node *node, struct hl_session *session);
+
+/* The iteration ends: those whose reads may go on are asked again. */
+void hl_readers_look(struct hl_node *node);
 
 /* --- load.c: state that follows the log ------------------------------------------------------- */
 

@@ -22,7 +22,7 @@ struct bed {
     atomic_int flushing;  /* now */
     atomic_int most;      /* at once */
     atomic_bool instant;  /* a flush stores nothing: copying takes long under a sanitizer */
-    atomic_bool erratic;  /* three of eight flushes take no time: it is the processor that is busy */
+    atomic_bool erratic;  /* three of eight flushes take no time */
     int flushes;
     atomic_int fail_in;   /* so many flushes from now one fails; 0: none */
     sem_t wake;
