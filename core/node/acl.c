@@ -32,13 +32,35 @@ void acl_selector_destroy(struct acl_selector *selector)
     for (size_t i = 0; i < selector->pattern_count; i++) {
         hl_free(selector->patterns[i].glob.ptr);
     }
-    for (size_t i = 0; i < selector->channels.count; i++) {
-        hl_free(selector->channels.items[i].ptr);
+    for (size_t i = 0; i < selector->denied_count; i++) {
+        hl_free(selector->denied[i].glob.ptr);
     }
     hl_free(selector->rules);
     hl_free(selector->patterns);
-    hl_free(selector->channels.items);
+    hl_free(selector->denied);
+    acl_texts_clear(&selector->channels);
+    acl_texts_clear(&selector->denied_channels);
     hl_free(selector);
+}
+
+static struct acl_pattern *copy_patterns(const struct acl_pattern *from, size_t count)
+{
+    struct acl_pattern *copy = hl_calloc(count, sizeof *copy);
+    for (size_t i = 0; i < count; i++) {
+        copy[i].flags = from[i].flags;
+        copy[i].glob = acl_text_dup(acl_view(&from[i].glob));
+    }
+    return copy;
+}
+
+static struct acl_texts copy_texts(const struct acl_texts *from)
+{
+    struct acl_texts copy = {.count = from->count};
+    copy.items = hl_calloc(from->count, sizeof *copy.items);
+    for (size_t i = 0; i < from->count; i++) {
+        copy.items[i] = acl_text_dup(acl_view(&from->items[i]));
+    }
+    return copy;
 }
 
 struct acl_selector *acl_selector_copy(const struct acl_selector *from)
@@ -53,15 +75,10 @@ struct acl_selector *acl_selector_copy(const struct acl_selector *from)
             copy->rules[i].first = acl_text_dup(acl_view(&from->rules[i].first));
         }
     }
-    copy->patterns = hl_calloc(from->pattern_count, sizeof *copy->patterns);
-    for (size_t i = 0; i < from->pattern_count; i++) {
-        copy->patterns[i].flags = from->patterns[i].flags;
-        copy->patterns[i].glob = acl_text_dup(acl_view(&from->patterns[i].glob));
-    }
-    copy->channels.items = hl_calloc(from->channels.count, sizeof *copy->channels.items);
-    for (size_t i = 0; i < from->channels.count; i++) {
-        copy->channels.items[i] = acl_text_dup(acl_view(&from->channels.items[i]));
-    }
+    copy->patterns = copy_patterns(from->patterns, from->pattern_count);
+    copy->denied = copy_patterns(from->denied, from->denied_count);
+    copy->channels = copy_texts(&from->channels);
+    copy->denied_channels = copy_texts(&from->denied_channels);
     return copy;
 }
 

@@ -22,34 +22,6 @@ struct refusal {
     int index;
 };
 
-/* Flags of a key whose use depends on the options: SET reads only with GET, BITFIELD writes only
- * with something other than GET. */
-static uint32_t flags_used(const struct hl_command *cmd, const struct hl_slice *argv, int argc,
-                           uint32_t flags)
-{
-    const uint32_t writes = HL_KEY_INSERT | HL_KEY_DELETE | HL_KEY_UPDATE;
-    if ((flags & HL_KEY_VARIABLE_FLAGS) == 0) {
-        return flags;
-    }
-    if (strcmp(cmd->row->name, "set") == 0) {
-        for (int i = 3; i < argc; i++) {
-            if (hl_slice_is(argv[i], "get")) {
-                return flags;
-            }
-        }
-        return flags & ~(uint32_t)HL_KEY_ACCESS;
-    }
-    if (strcmp(cmd->row->name, "bitfield") == 0) {
-        for (int i = 2; i < argc; i += 3) {
-            if (!hl_slice_is(argv[i], "get")) {
-                return flags;
-            }
-        }
-        return (flags & ~writes & ~(uint32_t)(HL_KEY_RW | HL_KEY_OW | HL_KEY_RM)) | HL_KEY_RO;
-    }
-    return flags;
-}
-
 /* What a use of a key needs: reading, writing, or only that it may be named. */
 static uint32_t needs_of(uint32_t flags)
 {
@@ -63,8 +35,23 @@ static uint32_t needs_of(uint32_t flags)
     return needs;
 }
 
+static bool key_denied(const struct acl_selector *selector, struct hl_slice key, uint32_t needs)
+{
+    uint32_t uses = needs != 0 ? needs : ACL_READ | ACL_WRITE;
+    for (size_t i = 0; i < selector->denied_count; i++) {
+        const struct acl_pattern *pattern = &selector->denied[i];
+        if ((pattern->flags & uses) != 0 && hl_glob_match(acl_view(&pattern->glob), key, false)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool key_allowed(const struct acl_selector *selector, struct hl_slice key, uint32_t needs)
 {
+    if (key_denied(selector, key, needs)) {
+        return false;
+    }
     if (selector->all_keys) {
         return true;
     }
@@ -81,6 +68,13 @@ static bool key_allowed(const struct acl_selector *selector, struct hl_slice key
 static bool channel_allowed(const struct acl_selector *selector, struct hl_slice channel,
                             bool pattern)
 {
+    for (size_t i = 0; i < selector->denied_channels.count; i++) {
+        /* Of two patterns nobody can tell whether they share a channel. */
+        if (pattern ||
+            hl_glob_match(acl_view(&selector->denied_channels.items[i]), channel, false)) {
+            return false;
+        }
+    }
     if (selector->all_channels) {
         return true;
     }
@@ -132,13 +126,14 @@ static struct refusal check_selector(const struct acl_selector *selector,
         return (struct refusal){HL_ACL_NO_COMMAND, 0};
     }
     for (int i = 0; i < ref_count; i++) {
-        uint32_t flags = flags_used(cmd, argv, argc, refs[i].flags);
+        uint32_t flags = hl_command_key_use(cmd, argv, argc, refs[i].flags);
         if ((flags & HL_KEY_NOT_KEY) == 0 &&
             !key_allowed(selector, argv[refs[i].index], needs_of(flags))) {
             return (struct refusal){HL_ACL_NO_KEY, refs[i].index};
         }
     }
-    if ((cmd->flags & HL_CMD_PUBSUB) == 0 || selector->all_channels) {
+    bool every_channel = selector->all_channels && selector->denied_channels.count == 0;
+    if ((cmd->flags & HL_CMD_PUBSUB) == 0 || every_channel) {
         return (struct refusal){HL_ACL_ALLOWED, 0};
     }
     for (size_t k = 0; k < HL_ARRAY_LEN(channel_specs); k++) {
@@ -173,7 +168,8 @@ static void follow_commands(struct hl_acl *acl)
 static bool unrestricted(const struct acl_selector *selector)
 {
     return selector->all_commands && selector->rule_count == 0 && selector->all_keys &&
-           selector->all_channels;
+           selector->all_channels && selector->denied_count == 0 &&
+           selector->denied_channels.count == 0;
 }
 
 enum hl_acl_verdict hl_acl_check(struct hl_acl *acl, const struct hl_user *user,

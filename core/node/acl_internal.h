@@ -47,6 +47,9 @@ struct acl_selector {
     struct acl_pattern *patterns;
     size_t pattern_count;
     struct acl_texts channels;
+    struct acl_pattern *denied; /* beat every pattern above */
+    size_t denied_count;
+    struct acl_texts denied_channels;
 };
 
 enum acl_sanitize { ACL_SANITIZE_UNSET, ACL_SANITIZE_YES, ACL_SANITIZE_SKIP };

@@ -236,6 +236,10 @@ static void clear_patterns(struct acl_selector *selector, bool all)
     }
     selector->pattern_count = 0;
     selector->all_keys = all;
+    for (size_t i = 0; i < selector->denied_count && !all; i++) {
+        hl_free(selector->denied[i].glob.ptr);
+    }
+    selector->denied_count = all ? selector->denied_count : 0;
 }
 
 static void clear_channels(struct acl_selector *selector, bool all)
@@ -245,11 +249,17 @@ static void clear_channels(struct acl_selector *selector, bool all)
     }
     selector->channels.count = 0;
     selector->all_channels = all;
+    if (!all) {
+        acl_texts_clear(&selector->denied_channels);
+    }
 }
 
-/* ~pattern, %R~pattern, %W~pattern, %RW~pattern; a missing '~' leaves an empty pattern. */
-static const char *apply_key(struct acl_selector *selector, struct hl_slice rule)
+/* ~pattern, %R~pattern, %W~pattern, %RW~pattern; a missing '~' leaves an empty pattern.  With
+ * `deny`, what stood behind a '-'. */
+static const char *apply_key(struct acl_selector *selector, struct hl_slice rule, bool deny)
 {
+    struct acl_pattern **list = deny ? &selector->denied : &selector->patterns;
+    size_t *count = deny ? &selector->denied_count : &selector->pattern_count;
     uint32_t flags = rule.ptr[0] == '~' ? ACL_READ | ACL_WRITE : 0;
     size_t at = 1;
     while (rule.ptr[0] == '%' && at < rule.len) {
@@ -267,35 +277,33 @@ static const char *apply_key(struct acl_selector *selector, struct hl_slice rule
     if (flags == 0 || has_space(glob)) {
         return bad_syntax;
     }
-    if (selector->all_keys) {
+    if (selector->all_keys && !deny) {
         return bad_key;
     }
-    for (size_t i = 0; i < selector->pattern_count; i++) {
-        if (hl_slice_equal(acl_view(&selector->patterns[i].glob), glob)) {
-            selector->patterns[i].flags |= flags;
+    for (size_t i = 0; i < *count; i++) {
+        if (hl_slice_equal(acl_view(&(*list)[i].glob), glob)) {
+            (*list)[i].flags |= flags;
             return NULL;
         }
     }
-    if (selector->pattern_count == HL_ACL_RULES_MAX) {
+    if (*count == HL_ACL_RULES_MAX) {
         return bad_limit;
     }
-    selector->patterns =
-        hl_realloc(selector->patterns, (selector->pattern_count + 1) * sizeof *selector->patterns);
-    selector->patterns[selector->pattern_count++] =
-        (struct acl_pattern){.flags = flags, .glob = acl_text_dup(glob)};
+    *list = hl_realloc(*list, (*count + 1) * sizeof **list);
+    (*list)[(*count)++] = (struct acl_pattern){.flags = flags, .glob = acl_text_dup(glob)};
     return NULL;
 }
 
-static const char *apply_channel(struct acl_selector *selector, struct hl_slice rule)
+static const char *apply_channel(struct acl_selector *selector, struct hl_slice rule, bool deny)
 {
     struct hl_slice glob = rest_of(rule, 1);
     if (has_space(glob)) {
         return bad_syntax;
     }
-    if (selector->all_channels) {
+    if (selector->all_channels && !deny) {
         return bad_channel;
     }
-    struct acl_texts *channels = &selector->channels;
+    struct acl_texts *channels = deny ? &selector->denied_channels : &selector->channels;
     for (size_t i = 0; i < channels->count; i++) {
         if (hl_slice_equal(acl_view(&channels->items[i]), glob)) {
             return NULL;
@@ -307,6 +315,12 @@ static const char *apply_channel(struct acl_selector *selector, struct hl_slice 
     channels->items = hl_realloc(channels->items, (channels->count + 1) * sizeof *channels->items);
     channels->items[channels->count++] = acl_text_dup(glob);
     return NULL;
+}
+
+/* -~pattern, -%R~pattern, -&pattern: ours, Redis has no such rules. */
+static bool denies_pattern(struct hl_slice rule)
+{
+    return rule.len > 1 && rule.ptr[0] == '-' && strchr("~%&", rule.ptr[1]) != NULL;
 }
 
 /* A rule that a selector may have.  NULL, or why not. */
@@ -326,9 +340,13 @@ static const char *apply_to_selector(const struct hl_acl *acl, struct acl_select
     } else if (hl_slice_is(rule, "nocommands")) {
         acl_reset_rules(selector, false);
     } else if (rule.len != 0 && (rule.ptr[0] == '~' || rule.ptr[0] == '%')) {
-        return apply_key(selector, rule);
+        return apply_key(selector, rule, false);
     } else if (rule.len != 0 && rule.ptr[0] == '&') {
-        return apply_channel(selector, rule);
+        return apply_channel(selector, rule, false);
+    } else if (denies_pattern(rule)) {
+        struct hl_slice rest = rest_of(rule, 1);
+        return rest.ptr[0] == '&' ? apply_channel(selector, rest, true)
+                                  : apply_key(selector, rest, true);
     } else if (rule.len != 0 && (rule.ptr[0] == '+' || rule.ptr[0] == '-')) {
         return apply_command(acl, selector, rule);
     } else {

@@ -40,25 +40,39 @@ static void append_commands(const struct acl_selector *selector, struct hl_buf *
     }
 }
 
+/* Patterns of keys, with a space in front but where `start` is. */
+static void append_patterns(const struct acl_pattern *patterns, size_t count, const char *sign,
+                            size_t start, struct hl_buf *out)
+{
+    for (size_t i = 0; i < count; i++) {
+        hl_buf_append_text(out, out->len == start ? "" : " ");
+        hl_buf_append_text(out, sign);
+        hl_buf_append_text(out, patterns[i].flags == ACL_READ    ? "%R~"
+                                : patterns[i].flags == ACL_WRITE ? "%W~"
+                                                                 : "~");
+        hl_buf_append_slice(out, acl_view(&patterns[i].glob));
+    }
+}
+
 static void append_keys(const struct acl_selector *selector, struct hl_buf *out)
 {
+    size_t start = out->len;
     hl_buf_append_text(out, selector->all_keys ? "~*" : "");
-    for (size_t i = 0; i < selector->pattern_count; i++) {
-        const struct acl_pattern *pattern = &selector->patterns[i];
-        hl_buf_append_text(out, i == 0 ? "" : " ");
-        hl_buf_append_text(out, pattern->flags == ACL_READ    ? "%R~"
-                                : pattern->flags == ACL_WRITE ? "%W~"
-                                                              : "~");
-        hl_buf_append_slice(out, acl_view(&pattern->glob));
-    }
+    append_patterns(selector->patterns, selector->pattern_count, "", start, out);
+    append_patterns(selector->denied, selector->denied_count, "-", start, out);
 }
 
 static void append_channels(const struct acl_selector *selector, struct hl_buf *out)
 {
+    size_t start = out->len;
     hl_buf_append_text(out, selector->all_channels ? "&*" : "");
     for (size_t i = 0; i < selector->channels.count; i++) {
         hl_buf_append_text(out, i == 0 ? "&" : " &");
         hl_buf_append_slice(out, acl_view(&selector->channels.items[i]));
+    }
+    for (size_t i = 0; i < selector->denied_channels.count; i++) {
+        hl_buf_append_text(out, out->len == start ? "-&" : " -&");
+        hl_buf_append_slice(out, acl_view(&selector->denied_channels.items[i]));
     }
 }
 

@@ -220,6 +220,29 @@ Test(acl, channels_match_and_patterns_must_be_equal)
     cr_assert_eq(check("a", "psubscribe a* b*"), HL_ACL_NO_CHANNEL);
 }
 
+Test(acl, a_denied_pattern_beats_every_other)
+{
+    cr_assert_eq(set("a", "+@all -~secret* ~* -%W~fixed* &* -&hidden*"), HL_OK);
+    cr_assert_eq(check("a", "get x"), HL_ACL_ALLOWED);
+    cr_assert_eq(check("a", "get secret1"), HL_ACL_NO_KEY);
+    cr_assert_eq(check("a", "exists secret1"), HL_ACL_NO_KEY);
+    cr_assert_eq(check("a", "get fixed1"), HL_ACL_ALLOWED);
+    cr_assert_eq(check("a", "append fixed1 v"), HL_ACL_NO_KEY);
+    cr_assert_eq(check("a", "publish seen m"), HL_ACL_ALLOWED);
+    cr_assert_eq(check("a", "publish hidden1 m"), HL_ACL_NO_CHANNEL);
+    cr_assert_eq(check("a", "psubscribe *"), HL_ACL_NO_CHANNEL, "it may hear what is hidden");
+    assert_described("a", "user a off ~* -~secret* -%W~fixed* &* -&hidden* +@all");
+    cr_assert_eq(set("b", "+get (+append ~y* -~y1*) ~* -~z*"), HL_OK);
+    cr_assert_eq(check("b", "append y2 v"), HL_ACL_ALLOWED);
+    cr_assert_eq(check("b", "append y1 v"), HL_ACL_NO_KEY);
+    cr_assert_eq(check("b", "get y1"), HL_ACL_ALLOWED, "each selector has its own");
+    cr_assert_eq(set("a", "resetkeys resetchannels ~* &*"), HL_OK);
+    cr_assert_eq(check("a", "get secret1"), HL_ACL_ALLOWED);
+    cr_assert_eq(check("a", "publish hidden1 m"), HL_ACL_ALLOWED);
+    cr_assert_eq(set("a", "-~"), HL_OK, "an empty pattern, as ~ is");
+    cr_assert_eq(set("a", "-%~x"), HL_EINVAL);
+}
+
 Test(acl, first_arguments_and_subcommands_are_told_apart)
 {
     cr_assert_eq(set("a", "+select|1 +config|get"), HL_OK);
