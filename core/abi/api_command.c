@@ -303,7 +303,7 @@ int *hl_rm_GetCommandKeysWithFlags(RedisModuleCtx *ctx, RedisModuleString **argv
         for (int i = 0; i < count; i++) {
             positions[i] = refs[i].index;
             if (flags != NULL) {
-                flags[i] = (int)refs[i].flags;
+                flags[i] = (int)hl_command_key_use(cmd, slices, argc, refs[i].flags);
             }
         }
         if (out_flags != NULL) {

@@ -401,7 +401,8 @@ static void getkeys(struct hl_call *call, bool with_flags)
             }
             hl_write_bulk(call->out, argv[refs[i].index]);
             if (with_flags) {
-                write_words(call->out, hl_key_words, hl_key_word_count, refs[i].flags, "");
+                uint32_t use = hl_command_key_use(cmd, argv, argc, refs[i].flags);
+                write_words(call->out, hl_key_words, hl_key_word_count, use, "");
             }
         }
     }

@@ -339,3 +339,29 @@ int hl_command_keys(const struct hl_command *cmd, const struct hl_slice *argv, i
     }
     return have;
 }
+
+uint32_t hl_command_key_use(const struct hl_command *cmd, const struct hl_slice *argv, int argc,
+                            uint32_t flags)
+{
+    const uint32_t both = HL_KEY_RW | HL_KEY_ACCESS | HL_KEY_UPDATE;
+    if ((flags & HL_KEY_VARIABLE_FLAGS) == 0) {
+        return flags;
+    }
+    if (strcmp(cmd->row->name, "set") == 0) {
+        for (int i = 3; i < argc; i++) {
+            if (hl_slice_is(argv[i], "get")) {
+                return both;
+            }
+        }
+        return HL_KEY_OW | HL_KEY_UPDATE;
+    }
+    if (strcmp(cmd->row->name, "bitfield") == 0) {
+        for (int i = 2; i < argc; i += 3) {
+            if (!hl_slice_is(argv[i], "get")) {
+                return both;
+            }
+        }
+        return HL_KEY_RO | HL_KEY_ACCESS;
+    }
+    return flags;
+}

@@ -207,6 +207,11 @@ static inline bool hl_command_arity_ok(const struct hl_command *cmd, int argc)
 int hl_command_keys(const struct hl_command *cmd, const struct hl_slice *argv, int argc,
                     struct hl_key_ref *refs);
 
+/* The flags of a key of hl_command_keys() as this request uses it, where that depends on options:
+ * SET reads only with GET, BITFIELD writes only with something other than GET. */
+uint32_t hl_command_key_use(const struct hl_command *cmd, const struct hl_slice *argv, int argc,
+                            uint32_t flags);
+
 /* --- executing -------------------------------------------------------------------------------- */
 
 /* How a call came to be; bits of hl_call.flags. */
