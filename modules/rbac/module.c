@@ -1,0 +1,282 @@
+/* rbac: roles, who has them, and what they allow.  See README.md for the commands.
+ *
+ * Glue only: what the module registers, in one table.  Decisions are in decide.c, state in policy.c
+ * and role.c, enforcement in bridge.c.
+ */
+#include "commands.h"
+#include "settings.h"
+
+#include "helios/extensions.h"
+#include "kit/assert.h"
+
+#define RBAC_VERSION 1
+#define ARGS_MAX 3
+
+static const struct command {
+    const char *name;
+    RedisModuleCmdFunc run;
+    const char *flags;
+    int first_key;
+    int arity;
+    const char *args[ARGS_MAX];
+    const char *summary, *help, *complexity;
+} commands[] = {
+    {"rbac.role",
+     cmd_role,
+     "write deny-oom admin",
+     0,
+     -2,
+     {"SET name [rule ...] [INHERITS role ...] [DESCRIPTION text] | GET name | DEL name | LIST"},
+     "Sets, shows, deletes and lists roles.",
+     "RBAC.ROLE SET name [rule ...] [INHERITS role ...] [DESCRIPTION text] | GET | DEL | LIST",
+     "O(R) with R roles, and the ACL users are renewed"},
+    {"rbac.grant",
+     cmd_grant,
+     "write deny-oom admin",
+     0,
+     -3,
+     {"subject", "role-or-group"},
+     "Grants roles to a user or a @group, or puts a user into groups.",
+     "RBAC.GRANT user|@group role|@group ...   -> how many are new",
+     "O(N) with N grants of the subject"},
+    {"rbac.revoke",
+     cmd_revoke,
+     "write admin",
+     0,
+     -2,
+     {"subject", "role-or-group"},
+     "Takes grants back, all of them when none is named.",
+     "RBAC.REVOKE user|@group [role|@group ...]   -> how many there were",
+     "O(N) with N grants of the subject"},
+    {"rbac.roles",
+     cmd_roles,
+     "readonly admin",
+     0,
+     -1,
+     {"subject"},
+     "Lists what a subject was granted and what counts for it, or all subjects.",
+     "RBAC.ROLES [subject] | [AFTER name] [COUNT n]",
+     "O(N)"},
+    {"rbac.can",
+     cmd_can,
+     "readonly fast",
+     0,
+     -3,
+     {"user", "permission", "key"},
+     "Tells whether a user may do something.",
+     "RBAC.CAN user permission [key] | user COMMAND name [argument ...]   -> 1 or 0",
+     "O(R) with R rules that count for the user"},
+    {"rbac.check",
+     cmd_can,
+     "readonly fast",
+     0,
+     -3,
+     {"user", "permission", "key"},
+     "The same as RBAC.CAN.",
+     "RBAC.CHECK, as RBAC.CAN",
+     "O(R) with R rules that count for the user"},
+    {"rbac.explain",
+     cmd_explain,
+     "readonly admin",
+     0,
+     -3,
+     {"user", "permission", "key"},
+     "Tells which rule decides.",
+     "RBAC.EXPLAIN, as RBAC.CAN   -> which rule of which role, granted to whom",
+     "O(R) with R rules that count for the user"},
+    {"rbac.whocan",
+     cmd_whocan,
+     "readonly admin",
+     0,
+     -2,
+     {"permission", "key"},
+     "Lists the users and roles that may do something.",
+     "RBAC.WHOCAN permission [key] | COMMAND name [argument ...]   -> users and roles",
+     "O(U*R) with U users"},
+    {"rbac.help", cmd_help, "readonly fast", 0, 1, {NULL}, "Explains the commands.", "", "O(1)"},
+    {"rbac._put",
+     cmd_put,
+     "write admin deny-script",
+     1,
+     3,
+     {"key", "policy"},
+     "Applies an effect of this module; not for clients.",
+     "",
+     "O(N)"},
+};
+
+int cmd_help(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
+{
+    long count = 0;
+    (void)argv;
+    if (argc != 1) {
+        return RedisModule_WrongArity(ctx);
+    }
+    RedisModule_ReplyWithArray(ctx, REDISMODULE_POSTPONED_LEN);
+    for (size_t i = 0; i < HL_ARRAY_LEN(commands); i++) {
+        if (commands[i].help[0] != '\0') {
+            RedisModule_ReplyWithSimpleString(ctx, commands[i].help);
+            count++;
+        }
+    }
+    RedisModule_ReplyWithSimpleString(ctx, "A rule is +command, +@category, ~keys, %R~keys, "
+                                           "&channels or name:verb[@keys]; '-' in front denies.");
+    RedisModule_ReplySetArrayLength(ctx, count + 1);
+    return REDISMODULE_OK;
+}
+
+/* Documentation for COMMAND DOCS, where the server takes it. */
+static void describe(RedisModuleCtx *ctx, const struct command *c)
+{
+    RedisModuleCommandArg args[ARGS_MAX + 1] = {{0}};
+    if (RedisModule_SetCommandInfo == NULL || RedisModule_GetCommand == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < ARGS_MAX && c->args[i] != NULL; i++) {
+        args[i].name = c->args[i];
+        args[i].type = REDISMODULE_ARG_TYPE_STRING;
+        args[i].key_spec_index = -1;
+    }
+    RedisModuleCommandInfo info = {
+        .version = REDISMODULE_COMMAND_INFO_VERSION,
+        .summary = c->summary,
+        .complexity = c->complexity,
+        .since = "1.0.0",
+        .arity = c->arity,
+        .args = c->args[0] != NULL ? args : NULL,
+    };
+    RedisModuleCommand *command = RedisModule_GetCommand(ctx, c->name);
+    if (command != NULL) {
+        (void)RedisModule_SetCommandInfo(command, &info);
+    }
+}
+
+static bool register_commands(RedisModuleCtx *ctx)
+{
+    for (size_t i = 0; i < HL_ARRAY_LEN(commands); i++) {
+        const struct command *c = &commands[i];
+        if (RedisModule_CreateCommand(ctx, c->name, c->run, c->flags, c->first_key, c->first_key,
+                                      c->first_key != 0) != REDISMODULE_OK) {
+            RedisModule_Log(ctx, "warning", "cannot register %s: is the name taken?", c->name);
+            return false;
+        }
+        describe(ctx, c);
+    }
+    return true;
+}
+
+static void add_info(RedisModuleInfoCtx *info, int for_crash_report)
+{
+    (void)for_crash_report;
+    RedisModule_InfoAddSection(info, "");
+    RedisModule_InfoAddFieldULongLong(info, "allowed", stats()->allowed);
+    RedisModule_InfoAddFieldULongLong(info, "denied", stats()->denied);
+    RedisModule_InfoAddFieldULongLong(info, "cache_hits", stats()->cache_hits);
+    RedisModule_InfoAddFieldULongLong(info, "changes", stats()->changes);
+    RedisModule_InfoAddFieldULongLong(info, "acl_renewed", bridge_stats()->renewed);
+    RedisModule_InfoAddFieldULongLong(info, "acl_dropped", bridge_stats()->dropped);
+    RedisModule_InfoAddFieldULongLong(info, "acl_withheld", bridge_stats()->withheld);
+    RedisModule_InfoAddFieldULongLong(info, "acl_denies_keys", bridge_denies_keys());
+}
+
+/* What the module calls without looking whether the server has it. */
+static const struct {
+    const char *name;
+    const void *pointer;
+} needed[] = {
+#define NEEDED(name)                                                                               \
+    {                                                                                              \
+#name, &RedisModule_##name                                                                 \
+    }
+    NEEDED(Call),
+    NEEDED(CallReplyArrayElement),
+    NEEDED(CallReplyLength),
+    NEEDED(CallReplyStringPtr),
+    NEEDED(CallReplyType),
+    NEEDED(CloseKey),
+    NEEDED(CreateCommand),
+    NEEDED(CreateDataType),
+    NEEDED(CreateString),
+    NEEDED(DeleteKey),
+    NEEDED(Free),
+    NEEDED(FreeCallReply),
+    NEEDED(FreeString),
+    NEEDED(GetContextFlags),
+    NEEDED(GetSelectedDb),
+    NEEDED(KeyType),
+    NEEDED(LoadStringBuffer),
+    NEEDED(LogIOError),
+    NEEDED(ModuleTypeGetType),
+    NEEDED(ModuleTypeGetValue),
+    NEEDED(ModuleTypeSetValue),
+    NEEDED(OpenKey),
+    NEEDED(ReplicateVerbatim),
+    NEEDED(ReplySetArrayLength),
+    NEEDED(ReplyWithArray),
+    NEEDED(ReplyWithCString),
+    NEEDED(ReplyWithError),
+    NEEDED(ReplyWithLongLong),
+    NEEDED(ReplyWithMap),
+    NEEDED(ReplyWithNull),
+    NEEDED(ReplyWithSimpleString),
+    NEEDED(ReplyWithStringBuffer),
+    NEEDED(SaveStringBuffer),
+    NEEDED(SelectDb),
+    NEEDED(SetModuleOptions),
+    NEEDED(StringPtrLen),
+    NEEDED(WrongArity),
+#undef NEEDED
+};
+
+/* Refuse a server that lacks something: a clear refusal instead of a crash later. */
+static bool has_needed(RedisModuleCtx *ctx)
+{
+    bool all = true;
+    for (size_t i = 0; i < HL_ARRAY_LEN(needed); i++) {
+        if (*(void *const *)needed[i].pointer == NULL) {
+            RedisModule_Log(ctx, "warning", "the server lacks RedisModule_%s", needed[i].name);
+            all = false;
+        }
+    }
+    return all;
+}
+
+int RedisModule_OnLoad(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
+{
+    (void)argv;
+    if (RedisModule_Init(ctx, "rbac", RBAC_VERSION, REDISMODULE_APIVER_1) != REDISMODULE_OK) {
+        return REDISMODULE_ERR; /* nothing can be logged yet */
+    }
+    HeliosModule_LookUp(ctx);
+    if (argc != 0) {
+        RedisModule_Log(ctx, "warning", "takes no arguments, got %d: see CONFIG SET rbac.*", argc);
+        return REDISMODULE_ERR;
+    }
+    if (!has_needed(ctx)) {
+        return REDISMODULE_ERR;
+    }
+    RedisModule_SetModuleOptions(ctx, REDISMODULE_OPTIONS_HANDLE_IO_ERRORS);
+    if (store_register(ctx) != REDISMODULE_OK || !register_commands(ctx) ||
+        settings_register(ctx) != REDISMODULE_OK) {
+        store_end();
+        settings_end();
+        return REDISMODULE_ERR;
+    }
+    bridge_load(ctx);
+    service_load(ctx);
+    if (RedisModule_RegisterInfoFunc != NULL && RedisModule_InfoAddSection != NULL &&
+        RedisModule_InfoAddFieldULongLong != NULL) {
+        RedisModule_RegisterInfoFunc(ctx, add_info);
+    }
+    return REDISMODULE_OK;
+}
+
+int RedisModule_OnUnload(RedisModuleCtx *ctx)
+{
+    (void)ctx;
+    service_end();
+    bridge_end();
+    settings_end();
+    store_end();
+    return REDISMODULE_OK;
+}
