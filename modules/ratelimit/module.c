@@ -141,7 +141,8 @@ int RedisModule_OnLoad(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
     if (!has_needed(ctx)) {
         return REDISMODULE_ERR;
     }
-    RedisModule_SetModuleOptions(ctx, REDISMODULE_OPTIONS_HANDLE_IO_ERRORS);
+    RedisModule_SetModuleOptions(ctx, REDISMODULE_OPTIONS_HANDLE_IO_ERRORS |
+                                          HELIOSMODULE_OPTION_NO_GLOBALS);
     if (store_register(ctx) != REDISMODULE_OK || !register_commands(ctx) ||
         settings_register(ctx) != REDISMODULE_OK) {
         return REDISMODULE_ERR;

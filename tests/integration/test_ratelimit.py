@@ -192,13 +192,18 @@ test_restart.args = ["--appendonly", "yes"] if STOCK else []
 
 
 def test_reload(server):
-    """The module goes and comes again; while values exist, a stock server keeps it."""
+    """The module goes and comes again, and is swapped with all it holds."""
     c = server.client()
     expect(c.error("MODULE UNLOAD ratelimit") is None, not STOCK)
     if not STOCK:
         expect(c.error("RATELIMIT.TAKE k 1 1 1").split()[0], "ERR")
         c("MODULE", "LOAD", MODULE)
-    expect(c("RATELIMIT.TAKE k 1 1 1")[0], 1)
+    expect(c("RATELIMIT.TAKE k 5 1 60 4")[0], 1)
+    if not lacks(c, "module|reload"):
+        c("RATELIMIT.POLICY SET p WINDOW 3 60000")
+        expect(c("MODULE RELOAD ratelimit"), "OK")
+        expect(c("RATELIMIT.PEEK k")[1], 1)
+        expect(c("RATELIMIT.TAKE w p")[1], 2)
 
 
 def test_info_and_docs(server):

@@ -338,6 +338,14 @@ def test_info_docs_and_unload(server):
         expect(c.error("RBAC.CAN ada kv:get").split()[0], "ERR")
         expect(c("MODULE", "LOAD", MODULE), "OK")
         expect(c("RBAC.CAN ada kv:get"), 1)
+    if not lacks(c, "module|reload"):
+        c("RBAC.GRANT ada readonly")
+        ada = login(server, c, "ada")
+        expect(c("MODULE RELOAD rbac"), "OK")
+        expect(c("RBAC.CAN ada kv:set"), 0)
+        refused(ada, "SET kv:a 1")
+        c("RBAC.GRANT ada user")
+        expect(ada("SET kv:a 1"), "OK")
 
 
 def main():
