@@ -33,7 +33,7 @@ CASES = [  # name, pipeline, flags of ours, flags of redis, share of the operati
      ["--appendonly", "yes", "--appendfsync", "always"], 2),
 ]
 
-# A bucket as people write it: a hash of tokens and time, refilled with fractions, expiring when full.
+# A bucket as people write it: a hash of tokens and time, refilled with fractions, gone when full.
 SCRIPT = """
 local capacity, rate, cost = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local now = redis.call('TIME')

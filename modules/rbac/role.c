@@ -87,7 +87,8 @@ const char *role_make(struct role **out, const struct role_spec *spec)
     }
     struct role *role = hl_calloc(1, sizeof *role);
     memcpy(role->name, spec->name.ptr, spec->name.len);
-    role->description = hl_strndup(spec->description.ptr, spec->description.len);
+    bool described = spec->description.len != 0;
+    role->description = hl_strndup(described ? spec->description.ptr : "", spec->description.len);
     const char *error = NULL;
     for (size_t i = 0; i < spec->rule_count && error == NULL; i++) {
         error = add_rule(role, spec->rules[i]);

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Goal: in a cluster a changed role holds on all nodes within a second, for live connections too, and
-no kill of a leader brings a right back that was taken.
+"""Goal: in a cluster a changed role holds on all nodes within a second, for live connections too,
+and no kill of a leader brings a right back that was taken.
 Method: a user is connected to every node; roles are granted and revoked at random nodes while
 leaders are killed; after each acknowledged change every node must answer accordingly.
 

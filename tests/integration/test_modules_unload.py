@@ -76,6 +76,12 @@ class Storm:
         "counter_type": [("COUNTER.GET", "none"), ("COUNTER.ADD", "c", "by"), ("TYPE", "none")],
         "jobs": [("JOB.PULL", "none"), ("JOB.STATS",), ("JOB.HELP",), ("JOB.GET", "q:1-00000000")],
         "auth": [("AUTH.LOGIN", "nobody", PASSWORD), ("AUTH.VERIFY", "x.y.z"), ("AUTH.HELP",)],
+        "ratelimit": [("RATELIMIT.TAKE", "k", 5, 100, 1), ("RATELIMIT.TOP",), ("RATELIMIT.HELP",),
+                      ("CL.THROTTLE", "c", 1, 100, 1), ("RATELIMIT.POLICY", "SET", "p", 1, 1, 1),
+                      ("RATELIMIT.TAKE", "a", "p", "AND", "b", "WINDOW", 5, 10)],
+        "rbac": [("RBAC.CAN", "ada", "kv:get", "k"), ("RBAC.ROLE", "LIST"), ("RBAC.HELP",),
+                 ("RBAC.EXPLAIN", "ada", "COMMAND", "GET", "k"), ("RBAC.GRANT", "ada", "user"),
+                 ("RBAC.ROLE", "SET", "r", "+get", "~a*"), ("RBAC.REVOKE", "ada")],
     }
     ALWAYS = [("COMMAND", "COUNT"), ("INFO", "everything"), ("MODULE", "LIST"), ("PING",),
               ("CONFIG", "GET", "*")]
@@ -140,6 +146,18 @@ def test_auth_comes_and_goes(server):
     """A module with threads of its own, while they work."""
     if unloads_types(server.client()):
         come_and_go(server, "auth")
+
+
+def test_ratelimit_comes_and_goes(server):
+    """A module with two data types, while its keys come and expire."""
+    if unloads_types(server.client()):
+        come_and_go(server, "ratelimit")
+
+
+def test_rbac_comes_and_goes(server):
+    """A module with users of the server's, an interface for others and the cron."""
+    if unloads_types(server.client()):
+        come_and_go(server, "rbac")
 
 
 def test_with_values(server):
