@@ -91,6 +91,7 @@ static void hang_in(struct hl_abi *abi)
 {
     struct hl_node *node = abi->node;
     node->hooks.ctx = abi;
+    node->hooks.session_began = hl_event_session_began;
     node->hooks.session_ended = hl_event_session_ended;
     node->hooks.settle = hl_notify_settle;
     node->hooks.authenticate = hl_acl_authenticate;

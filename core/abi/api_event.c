@@ -147,16 +147,25 @@ void hl_event_cron(void *ctx)
     hl_abi_fire(abi, REDISMODULE_EVENT_CRON_LOOP, 0, &info);
 }
 
+static void tell_client(struct hl_abi *abi, const struct hl_session *session, uint64_t subevent)
+{
+    if ((session->flags & HL_SESSION_HIDDEN) == 0 &&
+        hl_event_wanted(abi, REDISMODULE_EVENT_CLIENT_CHANGE)) {
+        RedisModuleClientInfo info = {.version = 1};
+        hl_client_info(session, &info);
+        hl_abi_fire(abi, REDISMODULE_EVENT_CLIENT_CHANGE, subevent, &info);
+    }
+}
+
+void hl_event_session_began(void *ctx, struct hl_session *session)
+{
+    tell_client(ctx, session, REDISMODULE_SUBEVENT_CLIENT_CHANGE_CONNECTED);
+}
+
 void hl_event_session_ended(void *ctx, struct hl_session *session)
 {
     hl_acl_user_changed(ctx, session);
-    if ((session->flags & HL_SESSION_HIDDEN) == 0 &&
-        hl_event_wanted(ctx, REDISMODULE_EVENT_CLIENT_CHANGE)) {
-        RedisModuleClientInfo info = {.version = 1};
-        hl_client_info(session, &info);
-        hl_abi_fire(ctx, REDISMODULE_EVENT_CLIENT_CHANGE,
-                    REDISMODULE_SUBEVENT_CLIENT_CHANGE_DISCONNECTED, &info);
-    }
+    tell_client(ctx, session, REDISMODULE_SUBEVENT_CLIENT_CHANGE_DISCONNECTED);
 }
 
 void hl_event_drop(struct hl_module *module)

@@ -561,6 +561,9 @@ void hl_event_role(void *ctx, bool leads);
 /* node->hooks.cron: CRON_LOOP. */
 void hl_event_cron(void *ctx);
 
+/* node->hooks.session_began: CLIENT_CHANGE. */
+void hl_event_session_began(void *ctx, struct hl_session *session);
+
 /* node->hooks.session_ended: CLIENT_CHANGE. */
 void hl_event_session_ended(void *ctx, struct hl_session *session);
 

@@ -157,6 +157,8 @@ enum hl_auth_answer {
 /* Told to other layers of the core.  Any may be NULL. */
 struct hl_node_hooks {
     void *ctx;
+    void (*session_began)(void *ctx, struct hl_session *session); /* of a connection; its address
+                                                                     is set */
     void (*session_ended)(void *ctx, struct hl_session *session);
     /* An execution unit is over; `changed` when it made an entry. */
     void (*unit_ended)(void *ctx, bool changed);

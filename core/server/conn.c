@@ -470,6 +470,10 @@ void hl_conn_accept(struct hl_server *server, int fd, const struct hl_listener *
     int rc = uv_poll_init(&server->loop, &conn->poll, fd);
     HL_ASSERT(rc == 0);
     wait_for(conn, UV_READABLE);
+    hl_server_enter(server);
+    if (server->node->hooks.session_began != NULL) {
+        server->node->hooks.session_began(server->node->hooks.ctx, conn->session);
+    }
 }
 
 void hl_conns_close_all(struct hl_server *server)
