@@ -104,6 +104,115 @@ def test_counter_overflow(server):
     expect(c("counter.get big"), [9223372036854775807, 1])
 
 
+def test_blocking_on_a_thread(server):
+    """Slow work stops nobody, and ends when its client leaves or has waited long enough."""
+    c, other = server.client(), server.client()
+    load(c, "blocking")
+    expect(c("blocking.primes 10"), 4)
+    expect(c("blocking.primes 100000"), 9592)
+    for words in ("x", "-1", "50000001", "10 -1", "10 x"):
+        expect(c.error("blocking.primes " + words), "ERR value is not an integer or out of range")
+    expect(c.error("blocking.primes"),
+           "ERR wrong number of arguments for 'blocking.primes' command")
+    c.send("blocking.primes", 50000000)
+    until(lambda: "blocked_clients:1\r" in other("INFO clients"))
+    expect(other("PING"), "PONG")
+    assert "too long" in other.error("blocking.primes 50000000 20")
+    c.close()
+    until(lambda: other.error("MODULE UNLOAD blocking") is None)  # no thread of it is left
+
+
+def test_blocking_is_bounded(server):
+    """No more threads than named; the next client is told, and helped when one is done."""
+    c = server.client()
+    load(c, "blocking")
+    clients = [server.client() for _ in range(16)]
+    for client in clients:
+        client.send("blocking.primes", 50000000)
+    until(lambda: "blocked_clients:16\r" in c("INFO clients"))
+    assert c.error("blocking.primes 10").startswith("BUSY ")
+    for client in clients:
+        client.close()
+    until(lambda: c.error("blocking.primes 10") is None)
+
+
+def test_blocking_on_a_key(server):
+    """Who waits for a key is served in turn, once for each text; nobody waits in MULTI."""
+    a, b, c = server.client(), server.client(), server.client()
+    load(c, "blocking")
+    expect(c("blocking.put box early"), "OK")
+    expect(c("blocking.take box 0"), "early")
+    expect(c("EXISTS box"), 0)
+    expect(c("blocking.take box 20"), None)
+    a.send("blocking.take", "box", 0)
+    until(lambda: "blocked_clients:1\r" in c("INFO clients"))
+    b.send("blocking.take", "box", 0)
+    until(lambda: "blocked_clients:2\r" in c("INFO clients"))
+    c("blocking.put box first")
+    expect(a.read(), "first")
+    c("blocking.put box second")
+    expect(b.read(), "second")
+    c("HSET hash f v")
+    assert c.error("blocking.take hash 0").startswith("WRONGTYPE")
+    c("MULTI")
+    c("blocking.take box 0")
+    c("blocking.primes 10")
+    reply = c("EXEC")
+    expect(reply[0], None)
+    expect(str(reply[1]), "ERR not inside a transaction or a script")
+
+
+def test_events_of_keys(server):
+    """Changes are counted, and a lost watched key is written about, with the change itself."""
+    c = server.client()
+    load(c, "events")
+
+    def seen(name):
+        flat = c("events.seen")
+        return dict(zip(flat[::2], flat[1::2]))[name]
+
+    c("MSET watched:a 1 watched:b 2 plain 3")
+    expect([seen("changed"), seen("removed")], [3, 0])
+    expect(c("DEL watched:a plain"), 2)
+    expect(seen("removed"), 2)
+    expect(c("GET events:lost"), "1")
+    c("SET watched:c 1 PX 20")
+    until(lambda: c("GET events:lost") == "2")
+    c("MULTI")
+    c("DEL watched:b")
+    c("GET plain")
+    expect(c("EXEC"), [1, None])
+    expect(c("GET events:lost"), "3")
+    changed = seen("changed")
+    c("FLUSHALL")
+    expect([seen("flushed"), seen("changed")], [1, changed])
+
+
+def test_events_of_clients_and_time(server):
+    """Clients that come and go are counted; a quiet while is noticed once; the module may go."""
+    c = server.client()
+    load(c, "events")
+
+    def seen(name):
+        flat = c("events.seen")
+        return dict(zip(flat[::2], flat[1::2]))[name]
+
+    server.client().close()
+    until(lambda: seen("connected") == 1 and seen("disconnected") == 1)
+    expect(c.error("events.quiet x"), "ERR value is not an integer or out of range")
+    expect(c("events.quiet 30"), "OK")
+    until(lambda: c("GET events:quiet") == "1")
+    c("SET k v")
+    until(lambda: c("GET events:quiet") == "2")
+    c("events.quiet 100000")
+    c("SET k w")
+    unloaded = c.error("MODULE UNLOAD events")
+    if unloaded is not None:  # the server looks before the module can stop its timer
+        assert "timer" in unloaded, unloaded
+        expect(c("events.quiet 0"), "OK")
+        expect(c("MODULE UNLOAD events"), "OK")
+
+
 def test_replies(server):
     """Every kind of reply, in RESP2 and in RESP3."""
     c = server.client()
