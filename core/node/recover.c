@@ -67,7 +67,8 @@ hl_err hl_recovery_look(struct hl_wal *wal, const struct hl_disk *disk, const ch
 {
     const struct hl_wal_meta *meta = hl_wal_meta(wal);
     struct hl_snap_found snapshot;
-    struct hl_recovery found = {.term = meta->term, .committed = meta->committed};
+    struct hl_recovery found = {
+        .term = meta->term, .committed = meta->committed, .removed = meta->removed};
     hl_err err = find_snapshot(wal, disk, dir, &snapshot, msg);
     if (err != HL_OK) {
         return err;
@@ -194,6 +195,7 @@ hl_err hl_recovery_force(struct hl_wal *wal, const struct hl_disk *disk, const c
     /* The id first: whatever comes of it, nobody of the former cluster is met again. */
     hl_wal_set_identity(wal, cluster_id, meta->node_id, meta->incarnation, boot_id);
     hl_wal_set_hard_state(wal, term, 0);
+    hl_wal_note_removed(wal, false); /* from a cluster that it is no part of any more */
     hl_err err = hl_wal_flush(wal, msg);
     if (err == HL_OK && found->log_is_old) {
         err = hl_wal_reset(wal, found->snapshot, found->snapshot_term, msg);

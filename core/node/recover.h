@@ -20,6 +20,7 @@ struct hl_recovery {
     const struct hl_member *self;
     hl_index snapshot, committed, last; /* committed: as far as this node noted, at least */
     hl_term term, snapshot_term;
+    bool removed;    /* its cluster went on without it: others may know more */
     bool log_is_old; /* the snapshot holds all that it does: it is emptied */
 };
 

@@ -175,7 +175,7 @@ void hl_replica_retire(struct hl_node *node)
                                    .resign = {.not_before_us = HL_RAFT_NEVER}};
     hl_err err = hl_replica_step(node, &resign, NULL);
     HL_ASSERT(err == HL_OK);
-    hl_wal_note_removed(node->wal);
+    hl_wal_note_removed(node->wal, true);
     c->removed = true;
     c->leader = 0;
     hl_forward_leader_changed(node);

@@ -393,12 +393,13 @@ static hl_err take_version(const struct hl_node *node, struct hl_snapshot_loader
         return err;
     }
     *level = hl_get_le32(p + 4);
-    if (hl_get_le32(p) != HL_SNAPSHOT_VERSION || *level > hl_level_own(node)) {
+    uint32_t own = node == NULL ? HL_FEATURE_LEVEL : hl_level_own(node);
+    if (hl_get_le32(p) != HL_SNAPSHOT_VERSION || *level > own) {
         return hl_fail(msg, HL_EVERSION,
                        "the snapshot is of version %u, feature level %u; this server reads %u, %u: "
                        "upgrade it",
                        hl_get_le32(p), (unsigned)*level, (unsigned)HL_SNAPSHOT_VERSION,
-                       (unsigned)hl_level_own(node));
+                       (unsigned)own);
     }
     return HL_OK;
 }

@@ -82,6 +82,9 @@ static void print_found(const struct hl_recovery *found)
     printf("this node: %s, raft address %s\n", found->self->name, found->self->raft_addr);
     printf("its log: up to entry %" PRIu64 " of term %" PRIu64 ", snapshot at %" PRIu64 "\n",
            found->last, found->term, found->snapshot);
+    if (found->removed) {
+        puts("It was removed from its cluster, which went on without it: is there no other node?");
+    }
     puts("\nWhat will be:");
     puts("- This node is a cluster of its own, with a new cluster id.  The old id is discarded.");
     for (uint32_t i = 0; i < found->members.count; i++) {

@@ -281,10 +281,10 @@ void hl_wal_note_committed(struct hl_wal *wal, hl_index index)
     }
 }
 
-void hl_wal_note_removed(struct hl_wal *wal)
+void hl_wal_note_removed(struct hl_wal *wal, bool removed)
 {
     HL_ASSERT(wal->lock != -1);
-    wal->meta.removed = true;
+    wal->meta.removed = removed;
     hl_wal_pending(wal)->has_meta = true;
 }
 

@@ -146,8 +146,8 @@ void hl_wal_set_identity(struct hl_wal *wal, const unsigned char *cluster_id, ui
  * after a start is at least what was noted. */
 void hl_wal_note_committed(struct hl_wal *wal, hl_index index);
 
-/* Note that this node was removed from its cluster; stored with the next batch, and for good. */
-void hl_wal_note_removed(struct hl_wal *wal);
+/* Note whether this node was removed from its cluster; stored with the next batch. */
+void hl_wal_note_removed(struct hl_wal *wal, bool removed);
 
 /* Append a copy of `entry`, whose index must be hl_wal_last() + 1.  No I/O, cannot fail.  A CFG
  * entry is synced by its batch in every mode. */
