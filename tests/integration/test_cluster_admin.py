@@ -6,6 +6,7 @@ Method: a cluster of real servers; changes at a follower, looked at everywhere; 
 all killed, the state taken from a snapshot.
 """
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -200,6 +201,38 @@ class Admin(unittest.TestCase):
             self.assertEqual([c.read(), c.read(), c.read()], ["OK", "OK", str(i)])
         self.everywhere("the last one", ("CONFIG", "GET", "maxmemory-samples"),
                         ["maxmemory-samples", "20"])
+
+    def test_the_files_of_a_node_follow_when_told_and_never_lead(self):
+        """CONFIG REWRITE writes what the cluster has; SIGHUP does not change what is shared."""
+        node = self.other
+        path = os.path.join(node.dir, "helios.conf")
+        with open(path, "w", encoding="ascii") as f:
+            f.write("# a file\nloglevel notice\nmaxmemory-samples 5\n")
+        before = list(node.flags)
+        node.kill()
+        node.flags = [*before, "--config", path]
+        try:
+            node.start()
+            self.leader = self.cluster.await_leader()
+            self.client(self.leader)("CONFIG", "SET", "maxmemory-samples", "9")
+            self.everywhere("it", ("CONFIG", "GET", "maxmemory-samples"),
+                            ["maxmemory-samples", "9"])
+            c = self.client(node)
+            self.assertEqual(c("CONFIG", "REWRITE"), "OK")
+            with open(path, encoding="ascii") as f:
+                text = f.read()
+            self.assertIn("maxmemory-samples 9", text)
+            with open(path, "w", encoding="ascii") as f:
+                f.write(text.replace("samples 9", "samples 3").replace("notice", "verbose"))
+            os.kill(node.process.pid, signal.SIGHUP)
+            wait_for(lambda: c("CONFIG", "GET", "loglevel") == ["loglevel", "verbose"], "its own")
+            self.assertEqual(c("CONFIG", "GET", "maxmemory-samples"), ["maxmemory-samples", "9"])
+            wait_for(lambda: "cannot change at run time: maxmemory-samples" in node.log(),
+                     "the refusal")
+            c("CONFIG", "SET", "loglevel", "notice")
+        finally:
+            node.kill()
+            node.flags = before
 
     def test_a_node_started_with_other_settings_says_so_and_follows(self):
         self.client(self.leader)("CONFIG", "SET", "lfu-decay-time", "7")

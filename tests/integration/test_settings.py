@@ -36,6 +36,7 @@ ELSEWHERE = {
     "test_tls.py": """bind port tls-port tls-cert-file tls-key-file tls-key-file-pass
         tls-ca-cert-file tls-ca-cert-dir tls-auth-clients tls-protocols tls-ciphers
         tls-session-caching""",
+    "test_cluster_admin.py": "raft-scrub-interval",
     "test_limits.py": """timeout maxclients client-query-buffer-limit client-output-buffer-limit
         maxmemory-clients""",
     "test_disk.py": "appendfsync",
