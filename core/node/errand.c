@@ -169,10 +169,10 @@ void hl_errand_give_up(struct hl_node *node, struct hl_errand *errand, const cha
  * those that tell of a state which passes.  The second half a module's command may say, too. */
 static bool says_not_executed(struct hl_slice reply, bool strict)
 {
-    static const char *const codes[] = {"NOQUORUM", "NOTLEADER", "ROLLEDBACK",
-                                        "TRYAGAIN", "LOADING",   "MOVED",
-                                        "READONLY", "MISCONF",   "OOM"};
-    const size_t always = 6;
+    static const char *const codes[] = {"NOQUORUM", "NOTLEADER", "ROLLEDBACK", "TRYAGAIN",
+                                        "LOADING",  "MOVED",     "MASTERDOWN", "READONLY",
+                                        "MISCONF",  "OOM"};
+    const size_t always = 7;
     for (size_t i = 0; i < (strict ? always : HL_ARRAY_LEN(codes)); i++) {
         size_t len = strlen(codes[i]);
         if (reply.len > len + 1 && reply.ptr[0] == '-' && reply.ptr[len + 1] == ' ' &&

@@ -127,6 +127,18 @@ class Alone(unittest.TestCase):
         self.assertEqual(self.lines()("GET n"), "answered 1")
         self.assertNotIn("Sanitizer", self.server.log())
 
+    def test_the_server_ends_in_order_with_calls_under_way(self):
+        self.client("CLIENT", "PAUSE", 60000, "WRITE")
+        ask = self.lines()
+        ask.send("INCR n")
+        until = time.monotonic() + WAIT_S_MAX
+        while "under_way=1" not in self.client("INFO", "modules"):
+            self.assertLess(time.monotonic(), until)
+            time.sleep(STEP_S)
+        self.assertEqual(self.server.stop(), 0)
+        self.server.start()
+        self.assertEqual(self.lines()("GET n"), "answered (nothing)")
+
     def test_a_client_that_leaves_cancels_its_call(self):
         self.client("CLIENT", "PAUSE", 60000, "WRITE")
         ask = Lines(self.server)
