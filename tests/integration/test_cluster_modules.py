@@ -2,7 +2,8 @@
 """Goal: the jobs and auth modules keep their promises in a cluster: no acknowledged job is lost,
 none is leased or done twice, and users and tokens survive, however often the leader is killed.
 Method: clients and judge are those of test_jobs_crash.py; each client goes to whatever node it
-finds, while the leader is killed and started again.
+finds, while the leader is killed and started again, on disks that forget at a kill what was not
+synced.
 
 HELIOS_TEST_SCALE multiplies the 5 kills; HELIOS_TEST_SEED is the seed that is printed.
 """
@@ -102,7 +103,7 @@ def main():
     actors.append(Registrar(world, 7))
     kek = make_kek()
     flags = [*jobs.flags(), "--auth.kek-file", kek, "--election-timeout", "500ms"]
-    with Cluster(3, *flags, path=jobs.SERVER) as cluster:
+    with Cluster(3, *flags, path=jobs.SERVER, disk="forgets") as cluster:
         try:
             cluster.await_leader()
             kill_often(cluster, actors, chance)

@@ -165,7 +165,7 @@ def judge(c, world):
         assert (found["status"], found["result"]) == ("done", result), f"{found}, not {result}"
     for job_id in world.leased - set(world.done):  # its ACK may have been done unanswered
         assert by_id[job_id]["status"] in ("leased", "done"), by_id[job_id]
-    for token in world.tokens[:1] + world.tokens[-1:]:
+    for token in world.tokens[::7] + world.tokens[-1:]:
         c("AUTH.VERIFY", token)
     return jobs
 
