@@ -318,6 +318,28 @@ static void on_cron(struct sim *sim, struct sim_event *event)
     }
 }
 
+/* A sync off the loop, of a snapshot that is received; the node hears of it as long after as a
+ * batch of the log takes. */
+static void on_file_synced(struct sim *sim, struct sim_event *event)
+{
+    struct sim_machine *machine = &sim->machines[event->machine];
+    if (sim_machine_begin(machine)) {
+        hl_node_file_synced(machine->node, (uint64_t)event->a, (hl_err)event->b, "a failed sync");
+        sim_machine_end(machine);
+    }
+}
+
+static bool file_sync(void *ctx, int file, uint64_t number)
+{
+    struct sim_machine *machine = ctx;
+    hl_err err = machine->disk.fdatasync(machine->disk.ctx, file, NULL);
+    struct sim_event *event =
+        sim_after(machine->sim, sim_machine_disk_us(machine), machine->id, on_file_synced);
+    event->a = (int64_t)number;
+    event->b = err;
+    return true;
+}
+
 /* --- the life of the process ------------------------------------------------------------------ */
 
 static void on_lost(struct sim *sim, struct sim_event *event)
@@ -374,7 +396,8 @@ static void make_disk(struct sim_machine *machine)
                                        .fatal = fatal,
                                        .log = log_line,
                                        .send = send_frame,
-                                       .peers = on_peers};
+                                       .peers = on_peers,
+                                       .file_sync = file_sync};
 }
 
 /* Every second seed without a script: clients stay where they are and their requests travel. */
