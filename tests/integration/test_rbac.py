@@ -120,6 +120,11 @@ def test_transactions_and_scripts(server):
     assert "NOPERM" in str(reply) or "EXECABORT" in str(reply), reply
     expect(c("GET app:1"), "1")
     c("RBAC.GRANT ada clerk")
+    c("MULTI")
+    c("SET kv:together 1")
+    c("RBAC.GRANT eve user")
+    expect(c("EXEC"), ["OK", 1])
+    assert "eve" in c("ACL USERS"), "rights change with data, in one transaction"
     if not lacks(c, "eval"):
         expect(ada("EVAL", "return redis.call('SET', KEYS[1], 'x')", 1, "app:1"), "OK")
         assert ada.error("EVAL", "return redis.call('DEL', 'app:1')", 0) is not None
