@@ -285,8 +285,37 @@ static bool on_config_entry(void *arg, const struct hl_wal_entry *entry)
     return false;
 }
 
+static bool on_old_entry(void *arg, const struct hl_wal_entry *entry)
+{
+    (void)on_config_entry(arg, entry);
+    return true;
+}
+
+/* The snapshot that the log leans on could not be read, and the log still holds what was in it: the
+ * members too are read from there.  Without any, this node would take itself for a founder. */
+static hl_err recover_old(struct hl_node *node, struct hl_errmsg *msg)
+{
+    hl_index base = hl_wal_meta(node->wal)->base;
+    if (node->snapshot_index >= base) {
+        return HL_OK;
+    }
+    hl_err err = hl_wal_read(node->wal, hl_wal_first(node->wal), base, on_old_entry, node, msg);
+    if (err == HL_OK && node->cluster.config_count == 0) {
+        err =
+            hl_fail(msg, HL_ECORRUPT,
+                    "no whole snapshot reaches entry %llu, where the log begins, and nothing else "
+                    "names the members",
+                    (unsigned long long)base);
+    }
+    return err;
+}
+
 hl_err hl_replica_recover(struct hl_node *node, struct hl_errmsg *msg)
 {
+    hl_err old = recover_old(node, msg);
+    if (old != HL_OK) {
+        return old;
+    }
     size_t count = 0;
     const hl_index *at = hl_wal_configs(node->wal, &count);
     for (size_t i = 0; i < count; i++) {
