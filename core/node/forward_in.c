@@ -319,6 +319,10 @@ static void take_once(struct hl_guest *guest, struct hl_slice id)
 static void take_request(struct hl_node *node, hl_peer from, const struct hl_forward_msg *msg)
 {
     struct hl_guest *guest = find(node, from, msg->handle);
+    bool again = guest != NULL && msg->seq <= guest->taken; /* it was answered, or will be */
+    if (again && !HL_MUTANT(RUN_TWICE)) {
+        return;
+    }
     if (!hl_node_leads(node) || (guest != NULL && guest->refusing)) {
         post_refusal(node, from, msg->handle, msg->seq);
         return;
@@ -326,7 +330,6 @@ static void take_request(struct hl_node *node, hl_peer from, const struct hl_for
     if (guest == NULL && msg->seq == 1) {
         guest = create(node, from, msg->handle);
     }
-    bool again = HL_MUTANT(RUN_TWICE) && guest != NULL && msg->seq <= guest->taken;
     if (guest == NULL || (msg->seq != guest->taken + 1 && !again)) { /* W1 */
         if (guest != NULL) {
             destroy(node, guest);
