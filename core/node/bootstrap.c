@@ -2,6 +2,7 @@
 
 #include "kit/assert.h"
 #include "kit/sha256.h"
+#include "node/refetch.h"
 
 #include <stdio.h>
 
@@ -71,7 +72,7 @@ static bool lists_the_same(struct hl_boot *boot, const struct hl_hello *hello)
 bool hl_boot_is_new(const struct hl_wal *wal)
 {
     const struct hl_wal_meta *meta = hl_wal_meta(wal);
-    bool promised = meta->term > 1 || meta->vote != 0;
+    bool promised = meta->term > 1 || meta->vote != 0 || hl_refetch_is_due(meta);
     return hl_wal_last(wal) == 0 && meta->base == 0 && !promised;
 }
 

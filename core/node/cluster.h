@@ -53,6 +53,7 @@ struct hl_cluster_config {
     uint64_t read_bound_us; /* of HL_READ_BOUNDED */
     uint64_t scrub_us;      /* between two slots that are compared (scrub.h); 0: only when told */
     bool barred; /* the disk may have forgotten promises: no votes before a leader caught it up */
+    hl_index barred_until; /* and at least to here; 0: no bound */
 };
 
 #define HL_ELECTION_US 1000000

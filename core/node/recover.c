@@ -19,16 +19,19 @@ static bool on_members(void *arg, const struct hl_wal_entry *entry)
     return false;
 }
 
-static hl_err members_of_log(struct hl_wal *wal, struct hl_members *out, struct hl_errmsg *msg)
+static hl_err members_of_log(struct hl_wal *wal, struct hl_config_at *out, struct hl_errmsg *msg)
 {
     size_t count = 0;
     const hl_index *at = hl_wal_configs(wal, &count);
-    return count == 0 ? HL_OK
-                      : hl_wal_read(wal, at[count - 1], at[count - 1], on_members, out, msg);
+    if (count == 0) {
+        return HL_OK;
+    }
+    out->index = at[count - 1];
+    return hl_wal_read(wal, out->index, out->index, on_members, &out->members, msg);
 }
 
 static hl_err members_of_snapshot(const struct hl_disk *disk, const char *dir, hl_index index,
-                                  struct hl_members *out, struct hl_errmsg *msg)
+                                  struct hl_config_at *out, struct hl_errmsg *msg)
 {
     struct hl_snap_reader *reader = NULL;
     struct hl_snap_label label;
@@ -36,12 +39,8 @@ static hl_err members_of_snapshot(const struct hl_disk *disk, const char *dir, h
     if (err != HL_OK) {
         return err;
     }
-    struct hl_config_at at;
-    err = hl_snapshot_inspect(NULL, reader, &at, msg);
+    err = hl_snapshot_inspect(NULL, reader, out, msg);
     hl_snap_reader_close(reader);
-    if (err == HL_OK) {
-        *out = at.members;
-    }
     return err;
 }
 
@@ -87,13 +86,16 @@ hl_err hl_recovery_look(struct hl_wal *wal, const struct hl_disk *disk, const ch
         found.last = found.snapshot;
         found.log_is_old = true;
     }
-    err = found.log_is_old ? HL_OK : members_of_log(wal, &found.members, msg);
-    if (err == HL_OK && found.members.count == 0 && found.snapshot != 0) {
-        err = members_of_snapshot(disk, dir, found.snapshot, &found.members, msg);
+    struct hl_config_at at = {0};
+    err = found.log_is_old ? HL_OK : members_of_log(wal, &at, msg);
+    if (err == HL_OK && at.members.count == 0 && found.snapshot != 0) {
+        err = members_of_snapshot(disk, dir, found.snapshot, &at, msg);
     }
     if (err != HL_OK) {
         return err;
     }
+    found.members = at.members;
+    found.members_at = at.index;
     if (hl_members_find(&found.members, meta->node_id) == NULL) {
         return hl_fail(
             msg, HL_EINVAL,

@@ -17,6 +17,7 @@
 struct hl_recovery {
     unsigned char cluster_id[16];
     struct hl_members members; /* of the newest entry that names them */
+    hl_index members_at;       /* which that is */
     const struct hl_member *self;
     hl_index snapshot, committed, last; /* committed: as far as this node noted, at least */
     hl_term term, snapshot_term;

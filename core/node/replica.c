@@ -377,6 +377,7 @@ void hl_replica_start(struct hl_node *node)
         .log = hl_wal_terms(node->wal),
         .commit = known_committed(node),
         .barred = config->barred,
+        .barred_until = config->barred_until,
         .now_us = now_us(node),
         .election_us = election_us,
         .heartbeat_us = config->heartbeat_us == 0 ? election_us / 10 : config->heartbeat_us,

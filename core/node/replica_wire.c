@@ -51,6 +51,9 @@ void hl_replica_send_message(struct hl_node *node, const struct hl_raft_msg *mes
         struct hl_errmsg msg = {{0}};
         hl_err err =
             hl_wal_read(node->wal, message->prev + 1, message->last, on_entry_to_send, out, &msg);
+        if (err == HL_ECORRUPT) { /* a start finds the damage and has others mend it */
+            node->world->fatal(node->world->ctx, msg.text);
+        }
         if (err != HL_OK) { /* the peer will ask again; others may have it from elsewhere */
             hl_node_log(node, 3, "entries %llu to %llu cannot be sent: %s",
                         (unsigned long long)message->prev + 1, (unsigned long long)message->last,

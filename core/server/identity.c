@@ -3,6 +3,7 @@
 #include "kit/assert.h"
 #include "kit/base64.h"
 #include "node/bootstrap.h"
+#include "node/refetch.h"
 #include "server/settings.h"
 
 #include <stdio.h>
@@ -78,8 +79,8 @@ hl_err hl_identity_give(struct hl_server *server, struct hl_errmsg *msg)
     }
     read_boot_id(boot_id);
     bool booted = is_set(meta->boot_id) && memcmp(meta->boot_id, boot_id, ID_SIZE) != 0;
-    server->barred =
-        raft && booted && !empty && hl_settings_sync(server->config) != HL_WAL_SYNC_EVERY;
+    bool forgets = booted && hl_settings_sync(server->config) != HL_WAL_SYNC_EVERY;
+    server->barred = raft && !empty && (forgets || hl_refetch_is_due(meta));
     if (server->barred) {
         memcpy(boot_id, meta->boot_id, ID_SIZE); /* until hl_identity_cron() */
     }

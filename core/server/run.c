@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "kit/alloc.h"
 #include "kit/assert.h"
+#include "node/refetch.h"
 #include "node/snapshot.h"
 #include "server/cluster.h"
 #include "server/config.h"
@@ -199,23 +200,36 @@ static hl_err open_wal(struct hl_server *server, struct hl_errmsg *msg)
     ssize_t got = getrandom(&options.salt, sizeof options.salt, 0);
     HL_ASSERT(got == (ssize_t)sizeof options.salt);
     struct hl_wal_findings findings = {0};
-    hl_err err = hl_wal_open(&server->wal, hl_disk_posix(), &options, &findings, msg);
+    bool raft = hl_config_bool(cfg, HL_CFG_RAFT);
+    hl_err (*const open)(struct hl_wal **, const struct hl_disk *, const struct hl_wal_options *,
+                         struct hl_wal_findings *, struct hl_errmsg *) =
+        raft ? hl_refetch_open : hl_wal_open;
+    hl_err err = open(&server->wal, hl_disk_posix(), &options, &findings, msg);
     for (int i = 0; err == HL_EBUSY && i < LOCK_TRIES_MAX; i++) {
         const struct timespec step = {.tv_nsec = LOCK_STEP_NS};
         (void)nanosleep(&step, NULL);
-        err = hl_wal_open(&server->wal, hl_disk_posix(), &options, &findings, msg);
+        err = open(&server->wal, hl_disk_posix(), &options, &findings, msg);
     }
     if (err != HL_OK) {
         return err;
     }
-    if (findings.cut_size != 0) {
+    if (findings.damaged) {
+        server->barred_until = findings.highest;
+        hl_log(
+            &server_log, HL_LOG_WARNING, "wal",
+            "%s is damaged at offset %llu: the log was cut behind entry %llu, and entries up to "
+            "%llu are fetched from the cluster; until then this node's vote counts only together "
+            "with all others",
+            findings.file, (unsigned long long)findings.offset, (unsigned long long)findings.last,
+            (unsigned long long)findings.highest);
+    } else if (findings.cut_size != 0) {
         hl_log(&server_log, HL_LOG_WARNING, "wal",
                "cut a torn tail: %llu bytes of %s from offset %llu on; %s",
                (unsigned long long)findings.cut_size, findings.file,
                (unsigned long long)findings.offset, tail_held(options.sync));
     }
     err = hl_identity_give(server, msg);
-    if (err == HL_OK && server->barred) {
+    if (err == HL_OK && server->barred && !hl_refetch_is_due(hl_wal_meta(server->wal))) {
         hl_run_log(server, 3,
                    "the machine was booted since the last run and sync-mode is not 'every': what "
                    "was acknowledged just before may be missing, so this node's vote counts only "

@@ -63,8 +63,9 @@ struct hl_server {
     struct hl_node *node;
     struct hl_config *config;
     struct hl_wal *wal;
-    bool barred;  /* the log may have forgotten promises: see identity.h */
-    int dir_lock; /* of the data directory, when no log holds it; else -1 */
+    bool barred;           /* the log may have forgotten promises: see identity.h */
+    hl_index barred_until; /* what was lost for certain ends there */
+    int dir_lock;          /* of the data directory, when no log holds it; else -1 */
     struct hl_log_thread *log_thread;
     struct hl_saver *saver;
     struct hl_modules *modules;

@@ -177,6 +177,7 @@ static struct hl_cluster_config cluster_of(const struct hl_server *server)
         .read_bound_us = (uint64_t)hl_config_int(cfg, HL_CFG_FOLLOWER_READS_MAX_STALENESS) * 1000,
         .scrub_us = (uint64_t)hl_config_int(cfg, HL_CFG_RAFT_SCRUB_INTERVAL) * 1000,
         .barred = server->barred,
+        .barred_until = server->barred_until,
     };
 }
 

@@ -15,6 +15,9 @@
 #define ZEROS_SIZE 4096  /* bytes looked at together */
 #define SEARCH_FACTOR 16 /* a search checksums at most this many times the file's size */
 
+const unsigned char hl_wal_boot_lost[16] = {255, 255, 255, 255, 255, 255, 255, 255,
+                                            255, 255, 255, 255, 255, 255, 255, 255};
+
 struct scan {
     struct hl_wal *wal;
     struct hl_wal_findings *found;
@@ -390,8 +393,11 @@ static hl_err repair(struct scan *scan, struct hl_errmsg *msg)
     struct hl_wal *wal = scan->wal;
     const struct hl_disk *disk = wal->disk;
     hl_err err = HL_OK;
-    if (wal->meta.watermark >= scan->expect) { /* loss is accepted */
-        wal->meta.watermark = scan->expect - 1;
+    if (scan->found->damaged) { /* loss is accepted */
+        memcpy(wal->meta.boot_id, hl_wal_boot_lost, sizeof wal->meta.boot_id);
+        if (wal->meta.watermark >= scan->expect) {
+            wal->meta.watermark = scan->expect - 1;
+        }
         err = hl_wal_meta_save(disk, wal->dir, &wal->meta, msg);
     } else if (scan->has_temp) {
         err = disk->remove(disk->ctx, wal->dir, HL_WAL_META_TEMP, msg); /* C8 */

@@ -40,8 +40,13 @@ enum hl_wal_repair {
     HL_WAL_REPAIR_TORN,  /* the ordinary way: a torn tail is cut, leftovers are removed */
     HL_WAL_READ_ONLY,    /* nothing: takes no lock, so the log may be another process's */
     HL_WAL_READ_GOOD,    /* nothing either, and what is before a damage can be read */
-    HL_WAL_REPAIR_LOSSY, /* even damage is cut, and acknowledged entries with it */
+    HL_WAL_REPAIR_LOSSY, /* even damage is cut, and acknowledged entries with it; then the boot id
+                            is hl_wal_boot_lost, before anything else changes */
 };
+
+/* The boot id of a log that has lost what it had acknowledged (16 bytes): whoever owns it keeps it
+ * until a leader has given it back. */
+extern const unsigned char hl_wal_boot_lost[16];
 
 struct hl_wal_options {
     const char *dir;       /* borrowed for the call; made when missing, unless read-only */

@@ -36,7 +36,8 @@ struct member {
     bool cut;  /* no frame to or from it arrives */
     bool slow; /* its disk does nothing */
     bool joins;
-    bool moved; /* its name, which is its address too, is another than the group knows */
+    bool barred; /* it starts so: what it acknowledged may be gone */
+    bool moved;  /* its name, which is its address too, is another than the group knows */
     uint32_t members_told;
     char name[8];
 };
@@ -169,7 +170,8 @@ static inline void member_open(struct member *m, const struct hl_members *bootst
                                                 .name = m->name,
                                                 .raft_addr = m->name,
                                                 .client_addr = m->name,
-                                                .election_us = ELECTION_US}};
+                                                .election_us = ELECTION_US,
+                                                .barred = m->barred}};
     m->node = hl_node_create(&m->world, m->wal, &config);
     m->node->ks.limits = (struct hl_encoding_limits){128, 64};
     hl_node_load_from(m->node, &m->disk, "d");
