@@ -114,8 +114,8 @@ void sim_machine_died(struct sim_machine *machine)
     struct sim *sim = machine->sim;
     sim_trace(sim, "m%lld: ended itself, disk said %lld", machine->id, machine->written, 0, 0);
     const struct fake_disk *fake = machine->fake;
-    bool disk =
-        machine->written == HL_EIO || (fake != NULL && (fake->injected > 0 || fake->size_max > 0));
+    bool disk = machine->written == HL_EIO || machine->rotten ||
+                (fake != NULL && (fake->injected > 0 || fake->size_max > 0));
     if (!disk) {
         sim_fail(sim, "C6 apply is total", "machine %d ended itself: %s", machine->id,
                  machine->why);

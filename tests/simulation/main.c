@@ -77,7 +77,9 @@ static void simulate(struct sim *sim, const char *history)
         sim_run_until(sim, sim->now_us + STEP_US);
     }
     if (!sim_engine.done(sim)) {
-        sim_fail(sim, "H1 liveness", "not everything is answered and equal everywhere in the end");
+        sim_fail(sim, "H1 liveness",
+                 "not everything is answered and equal everywhere in the end: %s",
+                 sim_engine.waits_for == NULL ? "entries" : sim_engine.waits_for(sim));
     }
     save_history(sim, history);
     sim_engine.judge(sim);
@@ -196,6 +198,11 @@ static void print_stats(const struct sim_stats *s, const struct options *options
         (unsigned long long)s->pauses, (unsigned long long)s->sync_failures,
         (unsigned long long)s->full_disks, (unsigned long long)s->slow_disks,
         (unsigned long long)s->snapshots);
+    printf(
+        "%llu disks rotten: %llu nodes fetched what they had lost again, %llu lost nothing, %llu "
+        "refused to start and were replaced\n",
+        (unsigned long long)s->rotten, (unsigned long long)s->refetched,
+        (unsigned long long)s->harmless, (unsigned long long)s->beyond_repair);
     printf("%llu disks lost, %llu starts under an old name refused, %llu machines replaced, %llu "
            "frames for others dropped\n",
            (unsigned long long)s->lost_disks, (unsigned long long)s->refused_starts,

@@ -128,6 +128,14 @@ static void lose_disk(struct sim *sim)
     }
 }
 
+static void rot_disk(struct sim *sim)
+{
+    struct sim_machine *machine = any_machine(sim);
+    if (sim_engine.rot_disk != NULL) {
+        sim_engine.rot_disk(machine);
+    }
+}
+
 static void on_nemesis(struct sim *sim, struct sim_event *event)
 {
     (void)event;
@@ -144,6 +152,7 @@ static void on_nemesis(struct sim *sim, struct sim_event *event)
         {p->jump_ppm, jump_clock},   {p->sync_fail_ppm, fail_sync},
         {p->cut_ppm, split},         {p->config_ppm, sim_script_config},
         {p->transfer_ppm, transfer}, {p->lose_disk_ppm, lose_disk},
+        {p->rot_ppm, rot_disk},
     };
     for (size_t i = 0; i < sizeof acts / sizeof acts[0]; i++) {
         if (sim_chance(sim, acts[i].ppm)) {

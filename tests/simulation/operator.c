@@ -13,6 +13,7 @@
 #include "kit/assert.h"
 
 #define ROUND_US (100 * SIM_MS)
+#define LOOK_US (800 * SIM_MS)      /* until somebody restarts a machine whose disk rots */
 #define PATIENCE_US (1000 * SIM_MS) /* for a machine that was started as before to refuse that */
 
 /* The leader, if it knows that it is one and its configuration is committed; or NULL. */
@@ -55,6 +56,19 @@ static bool may_lose(struct sim *sim, int victim)
     return bad <= (__builtin_popcount(voters) - 1) / 2;
 }
 
+/* The machine is as good as lost: what its disk holds cannot be used. */
+static void give_up_disk(struct sim_machine *machine)
+{
+    struct sim *sim = machine->sim;
+    if (machine->up) {
+        sim_machine_crash(machine, FAKE_CRASH_LOSE, SIM_NEVER);
+    }
+    machine->trouble = SIM_TROUBLE_EMPTIED;
+    machine->trouble_us = sim->now_us;
+    sim_machine_wipe(machine);
+    sim_machine_boot(machine, 20 * SIM_MS + sim_below(sim, 300 * SIM_MS));
+}
+
 void sim_operator_lose_disk(struct sim_machine *machine)
 {
     struct sim *sim = machine->sim;
@@ -63,11 +77,55 @@ void sim_operator_lose_disk(struct sim_machine *machine)
     }
     sim->stats.lost_disks++;
     sim_trace(sim, "m%lld: loses its disk", machine->id, 0, 0, 0);
-    sim_machine_crash(machine, FAKE_CRASH_LOSE, SIM_NEVER);
-    machine->trouble = SIM_TROUBLE_EMPTIED;
-    machine->trouble_us = sim->now_us;
-    sim_machine_wipe(machine);
-    sim_machine_boot(machine, 20 * SIM_MS + sim_below(sim, 300 * SIM_MS));
+    give_up_disk(machine);
+}
+
+static void on_look(struct sim *sim, struct sim_event *event)
+{
+    struct sim_machine *machine = &sim->machines[event->a];
+    if (machine->trouble == SIM_TROUBLE_ROTTEN && machine->up && !machine->looked) {
+        sim_machine_crash(machine, FAKE_CRASH_PROCESS, 20 * SIM_MS);
+    }
+}
+
+void sim_operator_rot_disk(struct sim_machine *machine)
+{
+    struct sim *sim = machine->sim;
+    if (!may_lose(sim, machine->id) || !sim_rot(machine)) {
+        return;
+    }
+    sim->stats.rotten++;
+    machine->trouble = SIM_TROUBLE_ROTTEN;
+    machine->rotten = true;
+    machine->looked = false;
+    struct sim_event *event = sim_after(sim, sim_below(sim, LOOK_US), -1, on_look);
+    event->a = machine->id;
+}
+
+/* It has been started since: either nothing was lost, or it has everything again, or it refuses. */
+static void look_at_rotten(struct sim_machine *machine)
+{
+    struct sim *sim = machine->sim;
+    if (machine->refused && !machine->up) {
+        sim->stats.beyond_repair++;
+        give_up_disk(machine);
+        return;
+    }
+    const struct sim_machine *leader = settled_leader(sim);
+    if (leader != NULL && hl_members_find(hl_node_members(leader->node), machine->peer) == NULL) {
+        machine->trouble = SIM_TROUBLE_NONE; /* it was removed: nobody will give it anything */
+        return;
+    }
+    bool runs = machine->looked && machine->up && machine->raft != NULL;
+    if (!runs || hl_raft_barred(machine->raft) || machine->barred) {
+        return;
+    }
+    sim->stats.refetched += machine->barred_until != 0;
+    sim->stats.harmless += machine->barred_until == 0;
+    machine->barred_until = 0;
+    machine->rotten = false;
+    machine->trouble = SIM_TROUBLE_NONE;
+    sim_trace(sim, "m%lld: is as good as before", machine->id, 0, 0, 0);
 }
 
 /* It was started as before, and has stopped or got nowhere. */
@@ -149,6 +207,9 @@ static void on_round(struct sim *sim, struct sim_event *event)
             break;
         case SIM_TROUBLE_EMPTIED:
             replace(machine);
+            break;
+        case SIM_TROUBLE_ROTTEN:
+            look_at_rotten(machine);
             break;
         case SIM_TROUBLE_REPLACED:
             join(machine);

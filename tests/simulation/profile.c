@@ -43,6 +43,7 @@ static void draw_cluster(struct sim *sim)
     p->config_ppm = rate(sim, 120000);
     p->transfer_ppm = rate(sim, 60000);
     p->lose_disk_ppm = sim_chance(sim, 400000) ? (int)sim_below(sim, 40000) : 0;
+    p->rot_ppm = sim_chance(sim, 400000) ? (int)sim_below(sim, 80000) : 0;
     p->misroute_ppm = rate(sim, 10000);
     p->stale = sim_chance(sim, 200000);
     p->session_ppm = p->stale ? 0 : rate(sim, 600000);
@@ -75,6 +76,7 @@ static void bend_to_script(struct sim *sim)
     struct sim_profile *p = &sim->profile;
     bool exact = false;
     p->lose_disk_ppm = p->script == SIM_SCRIPT_NONE ? p->lose_disk_ppm : 0;
+    p->rot_ppm = p->script == SIM_SCRIPT_NONE ? p->rot_ppm : 0;
     switch (p->script) {
     case SIM_SCRIPT_NONE:
     case SIM_SCRIPTS:
@@ -140,7 +142,7 @@ static void make_forgetful(struct sim *sim)
     p->voters = (1u << p->machines) - 1;
     p->config_ppm = 0;
     p->eager = false;
-    p->lose_disk_ppm = 0;
+    p->lose_disk_ppm = p->rot_ppm = 0;
     p->sync_fail_ppm = 0;
     p->monitor = false;
     p->session_ppm = p->bounded_ppm = 0;

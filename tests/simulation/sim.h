@@ -108,7 +108,7 @@ struct sim_profile {
     int drop_ppm, dup_ppm, slow_ppm; /* of a message */
     int64_t delay_min_us, delay_mean_us, client_delay_us;
     int64_t disk_mean_us; /* of a batch */
-    int lose_disk_ppm;
+    int lose_disk_ppm, rot_ppm;
     bool forgets;     /* `interval`: a boot loses what was acknowledged since the last sync */
     int misroute_ppm; /* of a frame: another machine gets it too */
     int nemesis_period_us;
@@ -141,6 +141,7 @@ enum sim_trouble {
     SIM_TROUBLE_NONE,
     SIM_TROUBLE_EMPTIED,  /* its disk is another, and it was started as before */
     SIM_TROUBLE_REPLACED, /* it was started to join, and the group has to be told */
+    SIM_TROUBLE_ROTTEN,   /* its disk does not hold what it should */
 };
 
 #define SIM_FORMER_MAX 8
@@ -166,12 +167,15 @@ struct sim_machine {
     enum sim_trouble trouble;
     int64_t trouble_us; /* since when */
     hl_peer former;     /* its id before it lost its disk */
+    bool barred; /* its disk may have forgotten, or was cut, and nobody has brought it up to date */
+    hl_index barred_until;
+    bool rotten; /* its disk is, and nobody has mended it */
+    bool looked; /* it was started since its disk rotted */
     bool was_voter;
     bool outcast; /* was removed under its present id, which is never used again */
     hl_peer formers[SIM_FORMER_MAX]; /* all of them */
     int former_count;
     bool up;
-    bool barred; /* booted since it was up to date, and its disk may have forgotten */
     bool buried; /* down for the rest of the run */
     uint64_t life;
     struct hl_rng entropy;
@@ -278,7 +282,8 @@ struct sim_stats {
     uint64_t events, ops, unknown, failed, messages, dropped, crashes, power_cuts, pauses, cuts,
         sync_failures, full_disks, slow_disks, snapshots, entries, digests, elections, rollbacks,
         installs, transfers, configs, gave_up, session_reads, bounded_reads, lost_disks,
-        refused_starts, replaced, foreign, steps_us, forgetful, forgotten;
+        refused_starts, replaced, foreign, rotten, refetched, harmless, beyond_repair, steps_us,
+        forgetful, forgotten;
 };
 
 struct sim_trace_line {
@@ -364,12 +369,14 @@ struct sim_engine {
     hl_index (*durable)(const struct sim_machine *machine);   /* what its disk holds of its log */
     bool (*propose_config)(struct sim_machine *machine, uint32_t voters); /* when it leads */
     void (*transfer)(struct sim_machine *machine);
-    void (*lose_disk)(struct sim_machine *machine); /* if it may; may be NULL */
+    void (*lose_disk)(struct sim_machine *machine); /* if it may; may be NULL, as the next */
+    void (*rot_disk)(struct sim_machine *machine);
     void (*fini)(struct sim_machine *machine);
     void (*clients)(struct sim *sim); /* start them */
     void (*finish)(struct sim *sim);  /* from now on what was begun is completed */
     bool (*done)(const struct sim *sim);
-    void (*judge)(struct sim *sim); /* at the end */
+    const char *(*waits_for)(const struct sim *sim); /* what is not done; may be NULL */
+    void (*judge)(struct sim *sim);                  /* at the end */
     void (*fini_all)(struct sim *sim);
 };
 
@@ -520,6 +527,14 @@ bool sim_operator_busy(const struct sim *sim);
 
 /* The machine's disk is gone, if that may be now. */
 void sim_operator_lose_disk(struct sim_machine *machine);
+
+/* A part of the machine's disk is not what it was, if that may be now. */
+void sim_operator_rot_disk(struct sim_machine *machine);
+
+/* --- rot.c --- */
+
+/* Damage a file of the machine.  False when there is none, or when nobody could tell. */
+bool sim_rot(struct sim_machine *machine);
 
 /* --- state.c --- */
 

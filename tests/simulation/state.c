@@ -64,7 +64,7 @@ static void look_at_log(struct sim_machine *machine)
     }
     struct hl_errmsg msg = {{0}};
     hl_err err = hl_wal_read(machine->wal, first, node->commit, on_committed, machine, &msg);
-    if (err != HL_OK && !machine->fake->fail_for_ever) {
+    if (err != HL_OK && !machine->fake->fail_for_ever && !machine->rotten) {
         sim_fail(machine->sim, "A2 state machine safety", "machine %d cannot read its log: %s",
                  machine->id, msg.text);
     }
@@ -210,6 +210,10 @@ void sim_state_look(struct sim_machine *machine)
     if (node->cluster.epoch != machine->seen_epoch) {
         machine->seen_epoch = node->cluster.epoch;
         machine->sim->stats.rollbacks += !installed;
+    }
+    if (hl_node_stopped(node) != NULL && !machine->rotten) {
+        sim_fail(machine->sim, "C6 apply is total", "machine %d stopped: %s", machine->id,
+                 hl_node_stopped(node)->why);
     }
     if (node->loading) {
         return;

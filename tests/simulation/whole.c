@@ -8,6 +8,7 @@
 
 #include "kit/alloc.h"
 #include "kit/assert.h"
+#include "node/refetch.h"
 #include "raft/mutant.h"
 
 #include <stdio.h>
@@ -284,11 +285,17 @@ static void publish(struct sim_machine *machine)
     machine->snapshot.index = 0;
 }
 
-/* What the server's cron does under `interval`, and once a node has been brought up to date. */
-static void sync_now_and_then(struct sim_machine *machine)
+/* What the server's cron does: under `interval`, and once a leader has given back what was lost. */
+static void look_after_log(struct sim_machine *machine)
 {
-    if (sim_chance(machine->sim, SYNC_PPM)) {
+    const struct hl_wal_meta *meta = hl_wal_meta(machine->wal);
+    if (machine->sim->profile.forgets && sim_chance(machine->sim, SYNC_PPM)) {
         hl_wal_request_sync(machine->wal);
+    }
+    if (machine->barred && hl_refetch_is_due(meta) && !hl_raft_barred(machine->raft)) {
+        unsigned char cluster[16];
+        memcpy(cluster, meta->cluster_id, sizeof cluster);
+        hl_wal_set_identity(machine->wal, cluster, meta->node_id, meta->incarnation, boot_id);
     }
     machine->barred = machine->barred && hl_raft_barred(machine->raft);
 }
@@ -305,9 +312,7 @@ static void on_cron(struct sim *sim, struct sim_event *event)
     if (!machine->up || machine->node->loading) {
         return;
     }
-    if (sim->profile.forgets) {
-        sync_now_and_then(machine);
-    }
+    look_after_log(machine);
     if (machine->snapshot.index != 0) {
         publish(machine);
     } else {
@@ -430,6 +435,7 @@ static void create_node(struct sim_machine *machine)
                     .drift_ppm = (uint32_t)profile->clock_ppm,
                     .lease = profile->lease,
                     .barred = machine->barred,
+                    .barred_until = machine->barred_until,
                     .follower_writes = forwards(machine->sim),
                     .follower_reads = profile->stale ? HL_READ_STALE : HL_READ_LINEARIZABLE}};
     machine->node = hl_node_create(&machine->world, machine->wal, &config);
@@ -450,9 +456,12 @@ static hl_err identify(struct sim_machine *machine, struct hl_errmsg *msg)
     } else if (hl_boot_is_new(machine->wal)) {
         memset(cluster, 0, sizeof cluster); /* one that was noted and never begun */
     }
-    machine->barred = machine->barred && !hl_boot_is_new(machine->wal);
+    bool lost = hl_refetch_is_due(meta);
+    machine->barred = lost || (machine->barred && !hl_boot_is_new(machine->wal));
     HL_ASSERT(meta->node_id == 0 || meta->node_id == machine->peer);
-    hl_wal_set_identity(machine->wal, cluster, machine->peer, meta->incarnation + 1, boot_id);
+    unsigned char boot[16];
+    memcpy(boot, lost ? hl_wal_boot_lost : boot_id, sizeof boot);
+    hl_wal_set_identity(machine->wal, cluster, machine->peer, meta->incarnation + 1, boot);
     hl_wal_set_overlap(machine->wal, (unsigned)sim->profile.flights);
     return sim->profile.machines == 1 ? HL_OK : hl_wal_flush(machine->wal, msg);
 }
@@ -470,6 +479,11 @@ static void bury(struct sim_machine *machine)
 static bool started(struct sim_machine *machine, hl_err err, const struct hl_errmsg *msg)
 {
     sim_trace(machine->sim, "m%lld: starts, result %lld", machine->id, err, 0, 0);
+    if (err == HL_ECORRUPT && machine->rotten) {
+        machine->refused = machine->trouble == SIM_TROUBLE_ROTTEN; /* the operator sees to it */
+        sim_machine_crash(machine, FAKE_CRASH_PROCESS, SIM_NEVER);
+        return false;
+    }
     if (err != HL_OK && err != HL_EIO && err != HL_EFULL) {
         sim_fail(machine->sim, "start", "machine %d does not start: %s", machine->id, msg->text);
     }
@@ -492,6 +506,8 @@ void sim_machine_load(struct sim_machine *machine)
         return;
     }
     machine->raft = machine->node->cluster.live ? &machine->node->raft : NULL;
+    machine->looked = true;
+    machine->snapshot_done = machine->node->snapshot_index;
     sim_oracle_recovered(machine);
     sim_state_recovered(machine);
     (void)sim_after(sim, CRON_US, machine->id, on_cron);
@@ -511,11 +527,21 @@ static void start(struct sim_machine *machine)
                                      .salt = sim->seed};
     struct hl_errmsg msg = {{0}};
     machine->snapshot.index = 0;
-    hl_err err = hl_wal_open(&machine->wal, &machine->disk, &options, NULL, &msg);
+    struct hl_wal_findings findings = {0};
+    hl_err err = sim->profile.machines > 1
+                     ? hl_refetch_open(&machine->wal, &machine->disk, &options, &findings, &msg)
+                     : hl_wal_open(&machine->wal, &machine->disk, &options, &findings, &msg);
+    if (err == HL_OK && findings.damaged) {
+        machine->barred_until = findings.highest;
+    }
     if (err == HL_OK) {
         err = identify(machine, &msg);
     }
     if (!started(machine, err, &msg)) {
+        return;
+    }
+    if (hl_wal_meta(machine->wal)->removed) {
+        sim_machine_crash(machine, FAKE_CRASH_PROCESS, SIM_NEVER);
         return;
     }
     create_node(machine);
@@ -540,6 +566,8 @@ void sim_machine_wipe(struct sim_machine *machine)
     machine->was_voter = false;
     machine->peer = hl_rng_next(&machine->entropy) | 1;
     machine->promised = 0; /* to nobody, under its new name */
+    machine->barred = machine->rotten = false;
+    machine->barred_until = 0;
     machine->snapshot_done = 0;
 }
 
@@ -685,12 +713,13 @@ static void arm(struct sim_machine *machine, int operations)
     machine->fake->fail_for_ever = true;
 }
 
-/* Everything is read, and every voter has what the leader has. */
-static bool done(const struct sim *sim)
+/* What there is to wait for, or NULL: everything is read, and every voter has what the leader has,
+ * in a log that is as short as the snapshots make it. */
+static const char *waits_for(const struct sim *sim)
 {
     int leader = sim_leader(sim);
     if (!sim_workload_done(sim) || leader < 0 || sim_operator_busy(sim)) {
-        return false;
+        return leader < 0 ? "no leader" : "an operation, or the operator";
     }
     const struct hl_node *first = sim->machines[leader].node;
     uint32_t voters = sim_machine_voters(&sim->machines[leader]);
@@ -699,10 +728,16 @@ static bool done(const struct sim *sim)
         if ((voters >> i & 1) != 0 && !machine->buried &&
             (!machine->up || machine->node->commit != first->last ||
              machine->node->last != first->last || !sim_state_is_short(machine))) {
-            return false;
+            return !machine->up || sim_state_is_short(machine) ? "a voter lacks what another has"
+                                                               : "H2, a log is too long";
         }
     }
-    return true;
+    return NULL;
+}
+
+static bool done(const struct sim *sim)
+{
+    return waits_for(sim) == NULL;
 }
 
 static void judge(struct sim *sim)
@@ -740,9 +775,11 @@ const struct sim_engine sim_engine = {.cluster = true,
                                       .propose_config = propose_config,
                                       .transfer = transfer,
                                       .lose_disk = sim_operator_lose_disk,
+                                      .rot_disk = sim_operator_rot_disk,
                                       .fini = fini,
                                       .clients = begin,
                                       .finish = sim_workload_finish,
                                       .done = done,
+                                      .waits_for = waits_for,
                                       .judge = judge,
                                       .fini_all = fini_all};

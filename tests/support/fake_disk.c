@@ -566,3 +566,24 @@ void fake_disk_poke(struct fake_disk *fake, const char *name, size_t offset, cha
     content->bytes[offset] = byte;
     copy(&fake->files[fake->names[find(fake, name)].file].synced, content);
 }
+
+void fake_disk_overwrite(struct fake_disk *fake, const char *name, size_t offset, const void *bytes,
+                         size_t len)
+{
+    int at = find(fake, name);
+    HL_ASSERT(at >= 0);
+    struct fake_file *file = &fake->files[fake->names[at].file];
+    HL_ASSERT(offset + len <= file->now.len);
+    memcpy(file->now.bytes + offset, bytes, len);
+    if (file->synced.len < offset + len) {
+        resize(&file->synced, offset + len);
+    }
+    memcpy(file->synced.bytes + offset, bytes, len);
+}
+
+const struct fake_content *fake_disk_synced(struct fake_disk *fake, const char *name)
+{
+    int at = find(fake, name);
+    HL_ASSERT(at >= 0);
+    return &fake->files[fake->names[at].file].synced;
+}

@@ -96,4 +96,11 @@ void fake_disk_resize(struct fake_disk *fake, const char *name, size_t len);
 /* Change one byte of `name` behind everybody's back, durably. */
 void fake_disk_poke(struct fake_disk *fake, const char *name, size_t offset, char byte);
 
+/* What a power loss would leave of `name`, which exists; valid until the file changes. */
+const struct fake_content *fake_disk_synced(struct fake_disk *fake, const char *name);
+
+/* Put `len` bytes into `name` at `offset` behind everybody's back, durably; they lie within it. */
+void fake_disk_overwrite(struct fake_disk *fake, const char *name, size_t offset, const void *bytes,
+                         size_t len);
+
 #endif
