@@ -3,7 +3,6 @@
  * Method: three nodes and more on disks in memory, with a network between them that the test cuts.
  */
 #include "unit/node/group.h"
-#include "wal/snapname.h"
 
 #include <signal.h>
 
@@ -734,36 +733,6 @@ Test(group, what_a_new_leader_executes_at_once_is_the_same_elsewhere)
     group_run(&g, 40);
     cr_assert(has_output(clients[second->at]));
     first->cut = false;
-    group_expect_equal(&g);
-}
-
-/* The snapshot names the members; when it rots, what the log still holds of it does. */
-Test(group, a_node_whose_snapshot_rotted_founds_nothing)
-{
-    struct member *leader = group_lead(&g);
-    struct hl_session *a = member_client(leader);
-    for (int i = 0; i < 10; i++) {
-        member_say(leader, a, "SET k v", "+OK\r\n");
-    }
-    group_run(&g, 20);
-    struct member *follower = other_than(leader, 1);
-    struct hl_snap_label label = hl_snapshot_label(follower->node);
-    struct hl_errmsg msg = {{0}};
-    cr_assert_eq(hl_snapshot_write(follower->node, &follower->disk, "d", &label, NULL, &msg),
-                 HL_OK);
-    cr_assert_eq(hl_snapshot_publish(follower->node, &follower->disk, "d", &label, &msg), HL_OK);
-    member_say(leader, a, "SET k w", "+OK\r\n");
-    group_run(&g, 20);
-    member_kill(follower);
-    char name[HL_DISK_NAME_MAX];
-    hl_snap_name(name, label.index);
-    struct fake_content *content = fake_disk_file(follower->fake, name);
-    cr_assert_not_null(content);
-    fake_disk_poke(follower->fake, name, content->len / 2,
-                   (char)(content->bytes[content->len / 2] ^ 1));
-    member_restart(follower);
-    cr_assert_eq(hl_node_members(follower->node)->count, 3);
-    cr_assert_not(hl_node_leads(follower->node));
     group_expect_equal(&g);
 }
 

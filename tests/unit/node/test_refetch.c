@@ -5,6 +5,7 @@
  */
 #include "node/refetch.h"
 #include "unit/node/group.h"
+#include "wal/snapname.h"
 
 #define FIRST_SEGMENT "00000000000000000001.wal"
 #define EARLY 600 /* bytes into the segment: in an entry that others stand behind */
@@ -84,4 +85,35 @@ Test(refetch, a_node_alone_refuses_and_changes_nothing)
     cr_assert_eq(now->len, then->len);
     cr_assert_arr_eq(now->bytes, then->bytes, now->len);
     fake_disk_destroy(before);
+}
+
+/* The snapshot names the members; when it rots, what the log still holds of it does. */
+Test(refetch, a_node_whose_snapshot_rotted_founds_nothing)
+{
+    group_init(&g, 3);
+    struct member *leader = group_lead(&g);
+    struct hl_session *a = member_client(leader);
+    for (int i = 0; i < 10; i++) {
+        member_say(leader, a, "SET k v", "+OK\r\n");
+    }
+    group_run(&g, 20);
+    struct member *follower = &g.at[(leader->at + 1) % 3];
+    struct hl_snap_label label = hl_snapshot_label(follower->node);
+    struct hl_errmsg msg = {{0}};
+    cr_assert_eq(hl_snapshot_write(follower->node, &follower->disk, "d", &label, NULL, &msg),
+                 HL_OK);
+    cr_assert_eq(hl_snapshot_publish(follower->node, &follower->disk, "d", &label, &msg), HL_OK);
+    member_say(leader, a, "SET k w", "+OK\r\n");
+    group_run(&g, 20);
+    member_kill(follower);
+    char name[HL_DISK_NAME_MAX];
+    hl_snap_name(name, label.index);
+    struct fake_content *content = fake_disk_file(follower->fake, name);
+    cr_assert_not_null(content);
+    fake_disk_poke(follower->fake, name, content->len / 2,
+                   (char)(content->bytes[content->len / 2] ^ 1));
+    member_restart(follower);
+    cr_assert_eq(hl_node_members(follower->node)->count, 3);
+    cr_assert_not(hl_node_leads(follower->node));
+    group_expect_equal(&g);
 }
