@@ -3,6 +3,7 @@
 
 #include "request.h"
 #include "socket.h"
+#include "stats.h"
 
 #include "kit/alloc.h"
 #include "kit/http1_text.h"
@@ -153,6 +154,16 @@ static int wants_socket(const struct helios_http_request *r)
     return socket_is_wanted(&r->head);
 }
 
+static int counter_at(size_t index, const char **name, long long *value)
+{
+    if (index >= COUNTER_COUNT) {
+        return HELIOS_HTTP_EINVAL;
+    }
+    *name = stats_name((enum counter)index);
+    *value = stats_get((enum counter)index);
+    return HELIOS_HTTP_OK;
+}
+
 void views_fill(struct helios_http_service *table)
 {
     table->method = method;
@@ -173,4 +184,5 @@ void views_fill(struct helios_http_service *table)
     table->noted = noted;
     table->set_user = set_user;
     table->wants_socket = wants_socket;
+    table->counter_at = counter_at;
 }

@@ -420,6 +420,29 @@ def test_tls(server):
     assert status(server)["tls_failures"] >= 2
 
 
+def test_client_certificates(server):
+    """With an authority, only who shows a certificate of it reaches anything."""
+    files = [os.path.join(server.dir, n) for n in ("key.pem", "cert.pem")]
+    certify(files)
+    c = server.client()
+    c("MODULE UNLOAD t_http")
+    c("MODULE UNLOAD http")
+    c("MODULE", "LOAD", os.path.join(MODULES, "http.so"), "listen", "", "tls-listen",
+      "127.0.0.1:0", "tls-cert-file", files[1], "tls-key-file", files[0], "tls-ca-file", files[1])
+    port = port_of(server, "https")
+    context = ssl.create_default_context(cafile=files[1])
+    try:
+        with Conn(port, context) as conn:
+            conn.request("GET", "/health")
+        raise AssertionError("served without a certificate")
+    except (ssl.SSLError, ConnectionError, EOFError):
+        pass
+    context.load_cert_chain(files[1], files[0])
+    with Conn(port, context) as conn:
+        expect(conn.request("GET", "/health").status, 200)
+    expect(status(server)["requests_total"], 1)
+
+
 def test_access_log_and_observers(server):
     """One JSON line for each exchange, without the query; observers see each."""
     path = os.path.join(server.dir, "access.json")
@@ -548,6 +571,10 @@ def test_commands_and_settings(server):
     assert ["GET", "/health", "http"] in routes and ["POST", "/echo", "t_http"] in routes, routes
     assert any(line.startswith("HTTP.DRAIN") for line in c("HTTP.HELP"))
     assert "http_requests_total" in c("INFO", "everything")
+    counters = c("T_HTTP.COUNTERS")
+    shown = status(server)
+    assert all(shown[name] == value for name, value in zip(counters[::2], counters[1::2]))
+    expect((counters[0], len(counters) > 40), ("connections_open", True))
     expect(c("CONFIG", "GET", "http.head-timeout"), ["http.head-timeout", "10000"])
     expect(c("CONFIG", "SET", "http.head-timeout", "5000"), "OK")
     assert c.error("CONFIG", "SET", "http.head-timeout", "1") is not None

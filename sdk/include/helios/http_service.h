@@ -31,7 +31,7 @@
 #include <stdint.h>
 
 #define HELIOS_HTTP_SERVICE "helios.http" /* name for RedisModule_GetSharedAPI() */
-#define HELIOS_HTTP_VERSION 1             /* grows when functions are added at the end */
+#define HELIOS_HTTP_VERSION 2             /* grows when functions are added at the end */
 
 /* Results; 0 is success. */
 #define HELIOS_HTTP_OK 0
@@ -203,6 +203,12 @@ struct helios_http_service {
     void (*close)(struct helios_http_socket *socket, int code, const char *reason);
     /* End the handle, after `closed`. */
     void (*release)(struct helios_http_socket *socket);
+
+    /* --- since version 2 ---------------------------------------------------------------------- */
+
+    /* Counter number `index` from 0 on, from any thread: its name, static ("requests_total"; those
+     * of "_open" go down too), and its value now.  EINVAL behind the last. */
+    int (*counter_at)(size_t index, const char **name, long long *value);
 };
 
 #endif

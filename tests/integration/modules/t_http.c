@@ -310,6 +310,26 @@ static int cmd_leave(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
     return RedisModule_ReplyWithSimpleString(ctx, "OK");
 }
 
+/* All counters, as the table shows them. */
+static int cmd_counters(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
+{
+    (void)argv;
+    const char *name = NULL;
+    long long value = 0;
+    if (argc != 1 || me == NULL) {
+        return RedisModule_ReplyWithError(ctx, "ERR not joined");
+    }
+    RedisModule_ReplyWithArray(ctx, REDISMODULE_POSTPONED_LEN);
+    long count = 0;
+    while (http->counter_at((size_t)count / 2, &name, &value) == HELIOS_HTTP_OK) {
+        RedisModule_ReplyWithCString(ctx, name);
+        RedisModule_ReplyWithLongLong(ctx, value);
+        count += 2;
+    }
+    RedisModule_ReplySetArrayLength(ctx, count);
+    return REDISMODULE_OK;
+}
+
 static int cmd_seen(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
 {
     (void)argv;
@@ -327,6 +347,8 @@ int RedisModule_OnLoad(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
     if (RedisModule_Init(ctx, "t_http", 1, REDISMODULE_APIVER_1) != REDISMODULE_OK ||
         RedisModule_CreateCommand(ctx, "t_http.join", cmd_join, "", 0, 0, 0) != REDISMODULE_OK ||
         RedisModule_CreateCommand(ctx, "t_http.leave", cmd_leave, "", 0, 0, 0) != REDISMODULE_OK ||
+        RedisModule_CreateCommand(ctx, "t_http.counters", cmd_counters, "readonly", 0, 0, 0) !=
+            REDISMODULE_OK ||
         RedisModule_CreateCommand(ctx, "t_http.seen", cmd_seen, "readonly", 0, 0, 0) !=
             REDISMODULE_OK) {
         return REDISMODULE_ERR;
