@@ -70,12 +70,12 @@ class Watcher:
                 assert time.monotonic() < until, f"ada cannot log in at {self.node.id}"
                 time.sleep(0.02)
 
-    def may_write(self):
+    def may(self, *words):
         """True or False as the node says; None while it cannot say."""
         if self.client is None:
             self.connect()
         try:
-            self.client("SET kv:x 1")
+            self.client(*words)
             return True
         except Error as e:
             return False if str(e).startswith("NOPERM") else None
@@ -83,16 +83,21 @@ class Watcher:
             self.client = None
             return None
 
+    def says(self):
+        """Of a write, which the leader judges, and of a read, which the node itself does."""
+        write, read = self.may("SET", "kv:x", "1"), self.may("GET", "secret:x")
+        return write if write is read else None
+
 
 def await_rights(watchers, wanted, acknowledged):
     """Every node agrees within a second, and none says otherwise afterwards."""
     for watcher in watchers:
-        while watcher.may_write() is not wanted:
+        while watcher.says() is not wanted:
             late = time.monotonic() - acknowledged
             assert late < HOLDS_S_MAX, f"{watcher.node.id} after {late:.1f} s: not {wanted}"
             time.sleep(0.005)
     for watcher in watchers:
-        assert watcher.may_write() in (wanted, None), f"{watcher.node.id} took it back"
+        assert watcher.says() in (wanted, None), f"{watcher.node.id} took it back"
 
 
 def main():
@@ -103,6 +108,7 @@ def main():
         try:
             cluster.await_leader()
             nodes = cluster.nodes
+            do(nodes, "RBAC.ROLE", "SET", "keeper", "kv:set", "+get", "~secret:*")
             do(nodes, "RBAC.GRANT", "ada", "readonly")
             do(nodes, "ACL", "SETUSER", "ada", ">pw")
             watchers = [Watcher(node) for node in nodes]
@@ -110,7 +116,7 @@ def main():
                 for _ in range(CHANGES):
                     shuffled = chance.sample(nodes, len(nodes))
                     wanted = chance.random() < 0.5
-                    do(shuffled, "RBAC.GRANT" if wanted else "RBAC.REVOKE", "ada", "user")
+                    do(shuffled, "RBAC.GRANT" if wanted else "RBAC.REVOKE", "ada", "keeper")
                     await_rights(watchers, wanted, time.monotonic())
                 leader = cluster.await_leader()
                 leader.kill()
