@@ -202,11 +202,14 @@ static void on_prepare(uv_prepare_t *handle)
         hl_modules_service(server->modules);
         hl_conns_flush(server);
         hl_node_end(server->node);
+        server->entered = false;
         hl_conns_flush(server); /* without a log, or when it was already durable */
         hl_modules_go_on(server->modules);
-        server->entered = false;
     }
     hl_cluster_before_poll(server);
+    if (server->entered) { /* somebody was resumed and did something: that iteration has to end */
+        (void)uv_idle_start(&server->again, on_again);
+    }
     if (server->log_thread != NULL && hl_log_thread_ask(server->log_thread)) {
         (void)uv_idle_start(&server->again, on_again);
     }

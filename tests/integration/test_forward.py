@@ -18,6 +18,7 @@ from server import STEP_S  # noqa: E402
 
 WAIT_S_MAX = 20
 WRITERS = 8
+PIPELINES, READS, PIPELINES_S_MAX = 20, 8, 3
 
 
 def wait_for(condition, what):
@@ -70,6 +71,20 @@ class Forward(unittest.TestCase):
             c.send("PING", f"p{i}")
         for i in range(200):
             self.assertEqual([c.read(), c.read(), c.read()], ["OK", str(i), f"p{i}"])
+
+    def test_a_pipeline_of_reads_asks_the_leader_once(self):
+        # Nothing but the reads themselves wakes these nodes for a tenth of a second.
+        with Cluster(3, "--election-timeout", "5s", "--hz", "1") as calm:
+            leader = calm.await_leader()
+            c = Client(next(n for n in calm.nodes if n is not leader).port, timeout=WAIT_S_MAX)
+            self.addCleanup(c.close)
+            self.assertIsNone(c("GET", "key"))
+            begin = time.monotonic()
+            for _ in range(PIPELINES):
+                for _ in range(READS):
+                    c.send("GET", "key")
+                self.assertEqual([c.read() for _ in range(READS)], [None] * READS)
+            self.assertLess(time.monotonic() - begin, PIPELINES_S_MAX)
 
     def test_large_values_and_wrong_commands(self):
         c = self.client(self.follower)
