@@ -10,7 +10,7 @@
  */
 #include "abi/durable.h"
 
-#include "abi/internal.h"
+#include "abi/agree.h"
 
 struct hl_module *hl_durable_find(struct hl_abi *abi, const struct hl_order *order)
 {
@@ -87,40 +87,67 @@ static bool take_text(struct hl_slice *in, struct hl_slice *out)
     return true;
 }
 
-static hl_err carry_out(struct hl_abi *abi, const struct hl_slice *words, int count,
-                        struct hl_errmsg *msg)
+static hl_err carry_out(struct hl_abi *abi, const struct hl_order *order,
+                        const struct hl_slice *words, int count, struct hl_errmsg *msg)
 {
-    struct hl_order order;
-    hl_err err = hl_order_read(&order, words, count, msg);
-    if (err != HL_OK) {
-        return err;
-    }
-    order.elsewhere = true;
-    struct hl_module *module = hl_durable_find(abi, &order);
-    if (module == NULL) {
-        err = hl_module_load(abi, &order, &module, msg);
-    }
+    struct hl_module *module = hl_durable_find(abi, order);
+    hl_err err = module == NULL ? hl_module_load(abi, order, &module, msg) : HL_OK;
     if (err == HL_OK) {
         hl_durable_mark(module, words, count);
     }
-    hl_order_fini(&order);
     return err;
 }
 
-static hl_err load_one(struct hl_abi *abi, struct hl_slice *in, struct hl_errmsg *msg)
+/* Is there a file for it? */
+static hl_err look(struct hl_abi *abi, const struct hl_order *order, const struct hl_slice *words,
+                   int count, struct hl_errmsg *msg)
+{
+    (void)words;
+    (void)count;
+    unsigned char sum[HL_OBJECT_SUM];
+    return hl_durable_find(abi, order) != NULL ? HL_OK
+                                               : hl_agree_probe(abi, order->path, true, sum, msg);
+}
+
+typedef hl_err act_fn(struct hl_abi *abi, const struct hl_order *order,
+                      const struct hl_slice *words, int count, struct hl_errmsg *msg);
+
+static hl_err one_order(struct hl_abi *abi, struct hl_slice *in, act_fn *act, struct hl_errmsg *msg)
 {
     uint32_t count = 0;
     if (!take_u32(in, &count) || count == 0 || count > in->len / 4) {
         return HL_ECORRUPT;
     }
     struct hl_slice *words = hl_calloc(count, sizeof *words);
+    struct hl_order order = {0};
     hl_err err = HL_OK;
     for (uint32_t i = 0; i < count && err == HL_OK; i++) {
         err = take_text(in, &words[i]) ? HL_OK : HL_ECORRUPT;
     }
-    err = err == HL_OK ? carry_out(abi, words, (int)count, msg) : err;
+    err = err == HL_OK ? hl_order_read(&order, words, (int)count, msg) : err;
+    if (err == HL_OK) {
+        order.elsewhere = true;
+        err = act(abi, &order, words, (int)count, msg);
+        hl_order_fini(&order);
+    }
     hl_free(words);
     return err;
+}
+
+static hl_err each_order(struct hl_abi *abi, struct hl_slice contents, act_fn *act,
+                         struct hl_errmsg *msg)
+{
+    uint32_t count = 0;
+    hl_err err = take_u32(&contents, &count) ? HL_OK : HL_ECORRUPT;
+    for (uint32_t i = 0; i < count && err == HL_OK; i++) {
+        err = one_order(abi, &contents, act, msg);
+    }
+    return err == HL_OK && contents.len != 0 ? HL_ECORRUPT : err;
+}
+
+static hl_err check(void *ctx, struct hl_slice contents, struct hl_errmsg *msg)
+{
+    return each_order(ctx, contents, look, msg);
 }
 
 /* Its state is about to be made anew, so it begins anew, too; if it cannot go now it is kept, and
@@ -139,10 +166,6 @@ static void drop(struct hl_module *module)
 static hl_err load(void *ctx, struct hl_slice contents, struct hl_errmsg *msg)
 {
     struct hl_abi *abi = ctx;
-    uint32_t count = 0;
-    if (!take_u32(&contents, &count)) {
-        return HL_ECORRUPT;
-    }
     HL_LIST_EACH(m, &abi->modules)
     {
         struct hl_module *module = HL_LIST_ENTRY(m, struct hl_module, node);
@@ -150,13 +173,7 @@ static hl_err load(void *ctx, struct hl_slice contents, struct hl_errmsg *msg)
             drop(module);
         }
     }
-    for (uint32_t i = 0; i < count; i++) {
-        hl_err err = load_one(abi, &contents, msg);
-        if (err != HL_OK) {
-            return err;
-        }
-    }
-    return contents.len == 0 ? HL_OK : HL_ECORRUPT;
+    return each_order(abi, contents, carry_out, msg);
 }
 
 void hl_durable_settle(struct hl_abi *abi)
@@ -181,6 +198,7 @@ void hl_durable_settle(struct hl_abi *abi)
 
 void hl_durable_register(struct hl_abi *abi)
 {
-    struct hl_state_table table = {.name = "modules", .ctx = abi, .save = save, .load = load};
+    struct hl_state_table table = {
+        .name = "modules", .ctx = abi, .save = save, .load = load, .check = check};
     hl_node_add_table(abi->node, &table);
 }

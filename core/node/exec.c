@@ -243,7 +243,8 @@ static void send_to_leader(struct hl_node *node, struct hl_session *session, str
 {
     size_t start = session->out.len;
     session->last_ms = node->now_ms;
-    if (hl_forward_checks_here(session) && !hl_admit_caller(node, session, cmd, argc, argv)) {
+    if (cmd != NULL && hl_forward_checks_here(session) &&
+        !hl_admit_caller(node, session, cmd, argc, argv)) {
         refuse(node, session, cmd, start);
         return;
     }
@@ -282,8 +283,7 @@ enum hl_exec_result hl_node_execute(struct hl_node *node, struct hl_session *ses
         return postpone(node, session);
     }
     if (cmd != NULL && node->barrier != NULL && hl_barrier_holds(node, session, cmd)) {
-        session->flags |= HL_SESSION_POSTPONED;
-        return HL_EXEC_POSTPONE;
+        return postpone(node, session);
     }
     bool elsewhere = session->line != NULL || !node->cluster.leads;
     enum hl_forward_verdict verdict =

@@ -204,7 +204,8 @@ enum hl_forward_verdict hl_forward_verdict(const struct hl_node *node,
     }
     /* Between requests under way an error has to come in its place: the leader makes it.  What is
      * read under WATCH is what the watch guards, so it is read where that is. */
-    bool goes = cmd == NULL ? busy || inside
+    bool unheard = session->last_gate > node->last; /* perhaps of the module that has the command */
+    bool goes = cmd == NULL ? busy || inside || unheard
                             : runs_at_leader(cmd) || (inside && !is_leaving(cmd)) ||
                                   ((busy || stateful) && (cmd->flags & HL_CMD_READONLY) != 0);
     if (!goes) {

@@ -510,14 +510,18 @@ static hl_err inspect_table(struct hl_node *node, struct hl_snapshot_loader *l,
     if (end == NULL) {
         return HL_ECORRUPT;
     }
-    bool known = node == NULL;
-    for (size_t i = 0; !known && i < node->table_count; i++) {
-        known = strcmp(node->tables[i].name, name) == 0;
+    struct hl_slice contents = {.ptr = end + 1, .len = len - (size_t)(end + 1 - name)};
+    if (strcmp(name, "cluster") == 0) {
+        return hl_replica_config_parse(contents, config, msg);
     }
-    if (known) {
-        struct hl_slice contents = {.ptr = end + 1, .len = len - (size_t)(end + 1 - name)};
-        return strcmp(name, "cluster") == 0 ? hl_replica_config_parse(contents, config, msg)
-                                            : HL_OK;
+    for (size_t i = 0; node != NULL && i < node->table_count; i++) {
+        const struct hl_state_table *table = &node->tables[i];
+        if (strcmp(table->name, name) == 0) {
+            return table->check == NULL ? HL_OK : table->check(table->ctx, contents, msg);
+        }
+    }
+    if (node == NULL) {
+        return HL_OK;
     }
     return hl_fail(msg, HL_EINVAL, "it holds a table '%.60s' that this server does not know", name);
 }

@@ -15,6 +15,9 @@ struct hl_state_table {
     void (*save)(void *ctx, struct hl_buf *out);
     /* Replace the contents by what was saved; HL_ECORRUPT with a message when malformed. */
     hl_err (*load)(void *ctx, struct hl_slice contents, struct hl_errmsg *msg);
+    /* Could load() take these contents now?  Changes nothing; any error and the reason when not.
+     * NULL: whenever they are well formed. */
+    hl_err (*check)(void *ctx, struct hl_slice contents, struct hl_errmsg *msg);
 };
 
 #endif

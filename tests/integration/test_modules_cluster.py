@@ -49,13 +49,15 @@ def path_of(name):
 
 
 class Case(unittest.TestCase):
+    flags = [*FLAGS, "--log-segment-size", "65536"]
+
     def setUp(self):
-        self.cluster = Cluster(3, *FLAGS)
+        self.cluster = Cluster(3, *self.flags)
         self.addCleanup(self.cluster.close)
         for node in self.cluster.nodes:  # its own module path
             node.kill()
             self.give(node, "hello", "counter_type", "t_swap")
-            node.flags = [*FLAGS, "--module-path", self.folder(node)]
+            node.flags = [*self.flags, "--module-path", self.folder(node)]
         self.cluster.start_all()
         self.leader = self.cluster.await_leader()
         self.followers = [n for n in self.cluster.nodes if n is not self.leader]
@@ -226,6 +228,28 @@ class Case(unittest.TestCase):
         self.expect_modules(["counter_type"])
         self.assertEqual(self.client(lacking)("COUNTER.GET", "hits"), [1, 1])
         self.assertEqual(self.client(lacking)("GET", "k"), "w")
+
+    def test_a_snapshot_that_needs_a_module(self):
+        """A node that joins and lacks a module refuses the snapshot before anything is changed,
+        says why, and takes it once the file is there."""
+        c = self.client(self.leader)
+        self.assertEqual(c("MODULE", "LOAD", "counter_type"), "OK")
+        c("COUNTER.ADD", "hits", 1)
+        for i in range(400):
+            c("SET", f"key:{i}", "x" * 1000)
+        self.assertEqual(c("SAVE"), "OK")  # what is before it is gone from the log
+        folder = os.path.join(self.leader.dir, "later")
+        os.makedirs(folder)
+        self.cluster.flags = [*self.flags, "--module-path", folder]
+        fresh = self.cluster.add()
+        self.assertEqual(c("RAFT.ADD", fresh.id, fresh.raft_address), "OK")
+        wait_for(lambda: "is refused" in fresh.log(), "the refusal")
+        self.assertIn("counter_type", fresh.log().split("is refused", 1)[1].splitlines()[0])
+        self.assertTrue(fresh.runs)
+        self.assertEqual(fresh.info()["raft_last_applied"], "0")
+        shutil.copy(path_of("counter_type"), folder)
+        self.cluster.await_caught_up(fresh)
+        self.assertEqual(self.client(fresh)("COUNTER.GET", "hits"), [1, 1])
 
     # --- leaders die -----------------------------------------------------------------------------
 

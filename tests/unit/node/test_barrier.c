@@ -115,6 +115,33 @@ Test(barrier, a_follower_passes_it_on)
     group_expect_equal(&g);
 }
 
+static void run_late(struct hl_call *call)
+{
+    hl_write_simple(call->out, "late");
+}
+
+/* A module's command: its node has answered the order, and not applied it yet. */
+Test(barrier, what_an_order_brought_is_known_to_who_gave_it)
+{
+    static const struct hl_command_row late = {.name = "late",
+                                               .run = run_late,
+                                               .arity = 1,
+                                               .flags = HL_CMD_READONLY,
+                                               .group = "test",
+                                               .since = "1",
+                                               .complexity = "O(1)",
+                                               .summary = "Comes late."};
+    cr_assert_eq(hl_command_register(leader->node->commands, &late, 1), HL_OK);
+    struct hl_session *a = member_client(one);
+    member_say(one, a, "ORDER x", "+OK\r\n");
+    a->last_gate = one->node->last + 1; /* as if the answer had overtaken the entry */
+    member_say(one, a, "LATE", "+late\r\n");
+    member_say(leader, member_client(leader), "SET k v", "+OK\r\n");
+    group_run(&g, 50);
+    const char *refused = member_ask(one, a, "LATE");
+    cr_assert_eq(memcmp(refused, "-ERR unknown", 12), 0, "%s", refused);
+}
+
 Test(barrier, one_that_says_no_is_named)
 {
     *says_of(two) = HL_EINVAL;
