@@ -267,8 +267,7 @@ enum hl_exec_result hl_node_execute(struct hl_node *node, struct hl_session *ses
     HL_ASSERT(argc >= 1);
     HL_ASSERT((session->flags & HL_SESSION_BLOCKED) == 0);
     if (hl_admin_holds(node, session)) {
-        session->flags |= HL_SESSION_POSTPONED;
-        return HL_EXEC_POSTPONE;
+        return postpone(node, session);
     }
     struct hl_slice *filtered = NULL;
     if (node->hooks.filter != NULL) {

@@ -4,6 +4,7 @@
  * Method: groups of nodes on disks in memory; their files' users are put in as the edge does.
  */
 #include "node/acl.h"
+#include "node/replica.h"
 #include "unit/node/group.h"
 
 static struct group g;
@@ -215,6 +216,35 @@ Test(admin, a_rollback_brings_a_removed_user_back_and_keeps_the_connections_of_o
     (void)login(leader, "AUTH bob pw", "+OK\r\n");
     cr_assert(!is_closing(ann));
     member_say(leader, ann, "ACL WHOAMI", "$3\r\nann\r\n");
+}
+
+static struct hl_session *resumed;
+
+static void note_resumed(void *ctx, struct hl_session *session)
+{
+    (void)ctx;
+    resumed = session;
+}
+
+Test(admin, who_asks_while_users_are_undone_waits_and_goes_on)
+{
+    struct member *leader = group_lead(&g);
+    struct hl_session *a = member_client(leader);
+    member_say(leader, a, "ACL SETUSER bob on >pw +@all ~*", "+OK\r\n");
+    struct hl_session *bystander = member_client(leader);
+    leader->cut = true;
+    (void)member_run(leader, a, "ACL DELUSER bob");
+    group_run(&g, 100);
+    cr_assert(!leader->node->cluster.leads);
+    hl_replica_make_anew(leader->node); /* as when it hears that its entries are gone */
+    cr_assert(leader->node->admin.undone);
+    leader->world.resume = note_resumed;
+    cr_assert(!member_run(leader, bystander, "PING"), "nobody is served");
+    leader->cut = false;
+    group_run(&g, 400);
+    cr_assert(!leader->node->admin.undone);
+    cr_assert(resumed == bystander, "its edge was told to ask again");
+    member_say(leader, bystander, "PING", "+PONG\r\n");
 }
 
 Test(admin, in_a_cluster_the_first_leaders_files_count_and_no_others)
