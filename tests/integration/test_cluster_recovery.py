@@ -477,6 +477,30 @@ class Members(unittest.TestCase):
                             str(sent.exception))
 
 
+class Damage(unittest.TestCase):
+    """A sector of a member's log changes by itself while the member is down."""
+
+    def test_a_member_fetches_again_what_it_cannot_read(self):
+        with Cluster(3, *ELECTION) as cluster:
+            leader = cluster.await_leader()
+            for i in range(100):
+                ask(leader, "SET", f"k{i}", i)
+            member = next(node for node in cluster.nodes if node is not leader)
+            cluster.await_caught_up(member)
+            member.kill()
+            with open(os.path.join(member.dir, f"{1:020}.wal"), "r+b") as log:
+                log.seek(5000)
+                byte = log.read(1)[0]
+                log.seek(5000)
+                log.write(bytes([byte ^ 0x40]))
+            member.start()
+            cluster.await_caught_up(member)
+            cluster.await_info(member, "votes as before",
+                               lambda info: info["raft_barred"] == "0")
+            self.assertEqual(ask(member, "DBSIZE"), 100)
+            self.assertIn("are fetched from the cluster", member.log())
+
+
 if __name__ == "__main__":
     if MARK not in os.environ:  # small disks are mounted where nobody else sees them
         user = [] if os.geteuid() == 0 else ["--map-root-user"]
