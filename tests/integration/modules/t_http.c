@@ -6,6 +6,7 @@
 #include "helios/module.h"
 #include "kit/alloc.h"
 #include "kit/assert.h"
+#include "kit/num.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -99,11 +100,19 @@ static void go_on_later(struct helios_http_request *request, long ms, int pass)
     }
 }
 
+/* A number in the query; texts there have no NUL behind them. */
+static long number(struct helios_http_request *request, const char *name, long otherwise)
+{
+    struct helios_http_text text = http->query_value(request, name);
+    int64_t value = 0;
+    return hl_parse_i64((struct hl_slice){.ptr = text.ptr, .len = text.len}, &value) ? (long)value
+                                                                                     : otherwise;
+}
+
 static void slow(struct helios_http_request *request, void *data)
 {
     (void)data;
-    struct helios_http_text ms = http->query_value(request, "ms");
-    go_on_later(request, ms.ptr != NULL ? strtol(ms.ptr, NULL, 10) : 10, 0);
+    go_on_later(request, number(request, "ms", 10), 0);
 }
 
 /* Held until somebody else ends it. */
@@ -141,10 +150,9 @@ static void fill(struct helios_http_request *request, void *data)
 static void big(struct helios_http_request *request, void *data)
 {
     (void)data;
-    struct helios_http_text bytes = http->query_value(request, "bytes");
     struct helios_http_text counted = http->query_value(request, "counted");
     struct big *state = hl_malloc(sizeof *state);
-    state->left = bytes.ptr != NULL ? strtol(bytes.ptr, NULL, 10) : 0;
+    state->left = number(request, "bytes", 0);
     http->begin(request, 200, "application/octet-stream", counted.ptr != NULL ? state->left : -1,
                 fill, state);
     fill(request, state);
