@@ -20,6 +20,12 @@
 #define LEADERLESS_ELECTIONS 20                /* election time-outs before a line in the log */
 #define LEADERLESS_AGAIN_US (300 * 1000000ull) /* between two of them */
 
+/* A connection that broke. */
+struct lost {
+    hl_peer peer;
+    enum hl_peer_class peer_class;
+};
+
 struct hl_cluster_edge {
     struct hl_server *server;
     struct hl_peers *peers;
@@ -32,6 +38,9 @@ struct hl_cluster_edge {
     uv_timer_t boot_timer, wake;
     uint64_t wake_us;                    /* what `wake` is set to; UINT64_MAX: it is off */
     uint64_t leaderless_us, complain_us; /* since when nobody leads, 0: somebody does; next line */
+    int sending;                         /* the node sends, or changes its peers: inside its code */
+    struct lost *lost;                   /* what broke meanwhile; each connection once */
+    size_t lost_count, lost_cap;
 };
 
 /* --- addresses -------------------------------------------------------------------------------- */
@@ -203,6 +212,53 @@ static bool is_starting(const struct hl_node *node)
     return node->loading && !node->cluster.live;
 }
 
+static void tell_lost(struct hl_cluster_edge *cluster, const struct lost *lost)
+{
+    struct hl_node *node = cluster->server->node;
+    if (!cluster->begun || is_starting(node)) {
+        return;
+    }
+    if (lost->peer_class == HL_PEER_FORWARD) {
+        hl_node_forward_lost(node, lost->peer);
+    } else {
+        hl_node_peer_lost(node, lost->peer);
+    }
+}
+
+/* What broke while the node was sending. */
+static void tell_all_lost(struct hl_cluster_edge *cluster)
+{
+    HL_ASSERT(cluster->sending == 0);
+    for (size_t i = 0; i < cluster->lost_count; i++) {
+        struct lost lost = cluster->lost[i]; /* telling may add some */
+        tell_lost(cluster, &lost);
+    }
+    cluster->lost_count = 0;
+}
+
+/* A connection may break while the node sends, in the middle of what it does for that very peer: it
+ * is told afterwards, and before it hears anything else. */
+static void on_lost(void *ctx, hl_peer peer, enum hl_peer_class peer_class)
+{
+    struct hl_cluster_edge *cluster = ctx;
+    struct lost lost = {.peer = peer, .peer_class = peer_class};
+    if (cluster->sending == 0) {
+        tell_all_lost(cluster);
+        tell_lost(cluster, &lost);
+        return;
+    }
+    for (size_t i = 0; i < cluster->lost_count; i++) {
+        if (cluster->lost[i].peer == peer && cluster->lost[i].peer_class == peer_class) {
+            return;
+        }
+    }
+    if (cluster->lost_count == cluster->lost_cap) {
+        cluster->lost_cap = cluster->lost_cap == 0 ? 8 : cluster->lost_cap * 2;
+        cluster->lost = hl_realloc(cluster->lost, cluster->lost_cap * sizeof *cluster->lost);
+    }
+    cluster->lost[cluster->lost_count++] = lost;
+}
+
 static void on_message(void *ctx, hl_peer from, struct hl_slice frame)
 {
     struct hl_cluster_edge *cluster = ctx;
@@ -211,21 +267,9 @@ static void on_message(void *ctx, hl_peer from, struct hl_slice frame)
         begin_as(cluster, cluster->boot.decision);
         return; /* it is sent again */
     }
+    tell_all_lost(cluster);
     if (!is_starting(cluster->server->node)) {
         hl_node_peer_message(cluster->server->node, from, frame);
-    }
-}
-
-static void on_lost(void *ctx, hl_peer peer, enum hl_peer_class peer_class)
-{
-    struct hl_cluster_edge *cluster = ctx;
-    if (!cluster->begun || cluster->server->node->loading) {
-        return;
-    }
-    if (peer_class == HL_PEER_FORWARD) {
-        hl_node_forward_lost(cluster->server->node, peer);
-    } else {
-        hl_node_peer_lost(cluster->server->node, peer);
     }
 }
 
@@ -286,7 +330,9 @@ void hl_cluster_send(void *ctx, hl_peer to, enum hl_peer_class peer_class, struc
 {
     struct hl_server *server = ctx;
     if (server->cluster != NULL && server->cluster->peers != NULL) {
+        server->cluster->sending++;
         hl_peers_send(server->cluster->peers, to, peer_class, frame);
+        server->cluster->sending--;
     }
 }
 
@@ -294,7 +340,9 @@ void hl_cluster_peers(void *ctx, const struct hl_members *members)
 {
     struct hl_server *server = ctx;
     if (server->cluster != NULL && server->cluster->peers != NULL) {
+        server->cluster->sending++;
         hl_peers_set(server->cluster->peers, members);
+        server->cluster->sending--;
     }
 }
 
@@ -393,6 +441,10 @@ void hl_cluster_before_poll(struct hl_server *server)
     struct hl_cluster_edge *cluster = server->cluster;
     if (cluster == NULL || !cluster->begun || is_starting(server->node)) {
         return;
+    }
+    if (cluster->lost_count != 0) {
+        hl_server_enter(server);
+        tell_all_lost(cluster);
     }
     hl_orders_look(server->orders);
     if (cluster->ending) {
@@ -603,6 +655,7 @@ void hl_cluster_destroy(struct hl_server *server)
         hl_tls_context_destroy(cluster->tls_server);
         hl_tls_context_destroy(cluster->tls_client);
         hl_orders_destroy(server->orders);
+        hl_free(cluster->lost);
         hl_free(cluster);
         server->cluster = NULL;
     }

@@ -18,6 +18,7 @@ from server import STEP_S  # noqa: E402
 
 WAIT_S_MAX = 20
 WRITERS = 8
+DEATHS, DYING, ANSWERS = 30, 40, 100
 PIPELINES, READS, PIPELINES_S_MAX = 20, 8, 3
 
 
@@ -211,6 +212,22 @@ class Forward(unittest.TestCase):
         except (ConnectionError, Error):
             pass  # it was under way when the leader died
         self.assertEqual(self.client(self.follower)("GET", "n"), "1")
+
+    def test_a_follower_that_dies_while_it_is_answered_takes_nobody_with_it(self):
+        leading = self.leader.info()["process_id"]
+        for _ in range(DEATHS):
+            clients = [self.client(self.follower) for _ in range(DYING)]
+            for i, c in enumerate(clients):
+                for _ in range(ANSWERS):
+                    c.send("INCR", f"counter{i}")
+            clients[0].read()  # the leader is in the middle of them
+            self.follower.kill()
+            self.assertEqual(self.leader.info()["process_id"], leading)
+            for c in clients:
+                c.close()
+            self.cluster.start_all()
+            wait_for(lambda: self.is_linked(self.follower), "the link to the leader")
+        self.assertEqual(self.leader.info()["process_id"], leading)
 
     def test_no_acknowledged_write_is_lost_when_the_leader_dies(self):
         stop = threading.Event()
