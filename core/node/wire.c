@@ -123,7 +123,7 @@ void hl_hello_encode(const struct hl_hello *hello, struct hl_buf *out)
     for (uint32_t i = 0; i < hello->peer_count; i++) {
         hl_buf_append_text16(out, hello->peers[i]);
     }
-    hl_buf_append_le32(out, hello->level);
+    hl_buf_append_le32(out, hello->level == 0 ? 1 : hello->level);
     hl_buf_append_le64(out, hello->members_index);
 }
 
@@ -145,10 +145,9 @@ bool hl_hello_decode(struct hl_slice body, struct hl_hello *out)
     for (uint32_t i = 0; i < hello.peer_count; i++) {
         hello.peers[i] = hl_cursor_text(&in);
     }
-    uint32_t level = hl_cursor_u32(&in);
-    hello.level = level == 0 ? 1 : level;
+    hello.level = hl_cursor_u32(&in);
     hello.members_index = hl_cursor_u64(&in);
-    if (!in.ok || in.left != 0 || (flags & ~(HELLO_REPLY | HELLO_EMPTY | HELLO_MEMBER)) != 0) {
+    if (!in.ok || in.left != 0 || hello.level == 0 || (flags & ~(HELLO_REPLY | HELLO_EMPTY | HELLO_MEMBER)) != 0) {
         return false;
     }
     *out = hello;

@@ -82,8 +82,8 @@ struct hl_hello {
     bool member; /* the sender knows the receiver as a member of its group */
     struct hl_slice name, raft_addr, client_addr;
     struct hl_slice refusal; /* why there will be no connection; "" when there will */
-    uint32_t level;          /* feature level that the sender understands */
-    hl_index members_index;  /* committed entry that tells whether the receiver is one; 0: none */
+    uint32_t level; /* feature level that the sender understands, from 1 on; 0 is sent as 1 */
+    hl_index members_index; /* committed entry that tells whether the receiver is one; 0: none */
     uint32_t peer_count;
     struct hl_slice peers[HL_MEMBERS_MAX]; /* names of the founders, the sender's own too */
 };

@@ -113,6 +113,18 @@ Test(wire, a_hello_is_read_as_it_was_written_and_refused_when_cut)
     hl_buf_fini(&body);
 }
 
+Test(wire, a_hello_tells_a_feature_level)
+{
+    struct hl_hello hello = {.level = 0};
+    struct hl_buf body = {0};
+    hl_hello_encode(&hello, &body);
+    cr_assert(hl_hello_decode(hl_buf_view(&body), &hello));
+    cr_assert_eq(hello.level, 1);
+    memset(body.ptr + body.len - 12, 0, 4); /* before the index of the members' list */
+    cr_assert(!hl_hello_decode(hl_buf_view(&body), &hello), "there is no level 0");
+    hl_buf_fini(&body);
+}
+
 Test(wire, a_chunk_lies_within_its_file)
 {
     struct hl_snap_chunk chunk = {
