@@ -30,11 +30,12 @@ KEYS = 100000
 ROUND_S = 0.6         # a round's length, set by the number of operations
 SLOW_US = 2000
 SLOW_DISK_BOUND = (
-    "Answers on a connection keep their order, so a batch waits for its first SET: with 16 requests",
-    "four batches of five (1 - 0.9^16 = 0.81) hold one and take a whole flush, on any server.  Even",
-    "with nothing else to wait for that is less than 500,000 op/s, and a p99 of no less than a flush.  What",
-    "lies between that and ours is a batch waiting for a place among the flushes that are under way;",
-    "where a ratio at pipeline 16 is below 2.5, or a p99 above a third, that is where the time goes.")
+    "Answers on a connection keep their order, so a batch waits for its first SET: with 16",
+    "requests four batches of five (1 - 0.9^16 = 0.81) hold one and take a whole flush, on any",
+    "server.  Even with nothing else to wait for that is less than 500,000 op/s, and a p99 of no",
+    "less than a flush.  What lies between that and ours is a batch waiting for a place among the",
+    "flushes under way; where a ratio at pipeline 16 is below 2.5, or a p99 above a third, that is",
+    "where the time goes.")
 COUNTED_OPS = 20000
 INSTRUCTIONS_MAX = {"SET": 2000, "GET": 2000}  # an operation, at pipeline 16: --guard
 PERSISTENCE = {

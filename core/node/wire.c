@@ -147,7 +147,8 @@ bool hl_hello_decode(struct hl_slice body, struct hl_hello *out)
     }
     hello.level = hl_cursor_u32(&in);
     hello.members_index = hl_cursor_u64(&in);
-    if (!in.ok || in.left != 0 || hello.level == 0 || (flags & ~(HELLO_REPLY | HELLO_EMPTY | HELLO_MEMBER)) != 0) {
+    if (!in.ok || in.left != 0 || hello.level == 0 ||
+        (flags & ~(HELLO_REPLY | HELLO_EMPTY | HELLO_MEMBER)) != 0) {
         return false;
     }
     *out = hello;

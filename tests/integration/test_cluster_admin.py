@@ -90,7 +90,7 @@ class Admin(unittest.TestCase):
         self.assertEqual(c("ACL", "DELUSER", "bob"), 1)
         for node, client in zip(self.cluster.nodes, clients):
             wait_for(lambda k=client: not is_open(k), f"bob's end at {node.id}", REVOKED_S_MAX)
-            # the leader ends the connection; this node may hear of the entry with the next heartbeat
+            # the leader ends the connection; this node may hear of the entry a heartbeat later
             wait_for(lambda n=node: self.logs_in(n, "bob", "secret") is None,
                      f"bob's refusal at {node.id}", REVOKED_S_MAX)
 

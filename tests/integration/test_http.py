@@ -23,6 +23,7 @@ from resp_client import Server
 SERVER = sys.argv[1] if len(sys.argv) > 1 else os.environ["HELIOS_SERVER"]
 MODULES = os.path.abspath(sys.argv[2] if len(sys.argv) > 2 else
                           os.path.join(os.environ["HELIOS_BUILD"], "bin/modules"))
+SANITIZED = "asan" in SERVER  # it keeps freed memory a while
 STOCK = os.path.basename(SERVER).startswith(("redis", "valkey"))
 
 
@@ -292,7 +293,7 @@ def test_a_thousand_idle_connections(server):
         expect(c.request("GET", "/hello").status, 200)
         held.append(c)
     each = (rss() - before) / 1000
-    assert each < 16384, f"{each:.0f} bytes each"
+    assert SANITIZED or each < 16384, f"{each:.0f} bytes each"
     with Conn(port) as c:
         expect(c.request("GET", "/hello").status, 200)
     expect(status(server)["connections"], 1000)

@@ -144,7 +144,11 @@ static void fill(struct helios_http_request *request, void *data)
         big->left -= (long)len;
     }
     http->finish(request);
-    hl_free(big);
+}
+
+static void forget(void *value)
+{
+    hl_free(value);
 }
 
 static void big(struct helios_http_request *request, void *data)
@@ -153,6 +157,12 @@ static void big(struct helios_http_request *request, void *data)
     struct helios_http_text counted = http->query_value(request, "counted");
     struct big *state = hl_malloc(sizeof *state);
     state->left = number(request, "bytes", 0);
+    if (http->note(request, "big", state, forget) !=
+        HELIOS_HTTP_OK) { /* it goes with the request */
+        forget(state);
+        http->fail(request, 500, "internal", "no room for a note");
+        return;
+    }
     http->begin(request, 200, "application/octet-stream", counted.ptr != NULL ? state->left : -1,
                 fill, state);
     fill(request, state);
