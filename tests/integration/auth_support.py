@@ -1,9 +1,8 @@
 """What the tests of the auth module share: a server with the module, and words for its replies."""
 import os
 import sys
-import traceback
 
-from resp_client import Server
+from resp_client import Server, on_server, run_tests
 
 SERVER = sys.argv[1] if len(sys.argv) > 1 else os.environ["HELIOS_SERVER"]
 MODULES = os.path.abspath(sys.argv[2] if len(sys.argv) > 2 else
@@ -57,21 +56,4 @@ def registered(server, name="ada"):
 
 def main(tests):
     """Run the test_ functions among `tests`, or those named on the command line."""
-    wanted = sys.argv[3:]
-    failed = 0
-    for name, test in sorted(tests.items()):
-        if not name.startswith("test_") or (wanted and name not in wanted):
-            continue
-        try:
-            with Server(SERVER, *flags(test)) as server:
-                try:
-                    test(server)
-                except Exception:
-                    print(server.log()[-3000:])
-                    raise
-            print(f"ok   {name}")
-        except Exception:
-            failed += 1
-            print(f"FAIL {name}: {test.__doc__}")
-            traceback.print_exc()
-    sys.exit(1 if failed else 0)
+    run_tests(tests, lambda test: on_server(Server(SERVER, *flags(test)), test))

@@ -3,8 +3,11 @@ import os
 import re
 import socket
 import subprocess
+import sys
 import tempfile
 import time
+import traceback
+import unittest
 
 
 class Error(Exception):
@@ -167,6 +170,43 @@ class Server:
         self.stop()
         if self.temp:
             self.temp.cleanup()
+
+
+def on_server(server, test):
+    """Run a test on a server that starts and ends with it; its log is shown when the test fails.
+
+    A test that `needs` commands which the server lacks is skipped."""
+    with server:
+        try:
+            needs = getattr(test, "needs", ())
+            if needs and lacks(server.client(), *needs):
+                raise unittest.SkipTest(", ".join(needs))
+            test(server)
+        except unittest.SkipTest:
+            raise
+        except Exception:
+            print(server.log()[-3000:])
+            raise
+
+
+def run_tests(tests, run):
+    """The test_ functions among `tests`, or those of them that the command line names behind the
+    server and the modules, one by one; `run` runs one.  Ends the program."""
+    wanted = sys.argv[3:]
+    failed = 0
+    for name, test in sorted(tests.items()):
+        if not name.startswith("test_") or (wanted and name not in wanted):
+            continue
+        try:
+            run(test)
+            print(f"ok   {name}", flush=True)
+        except unittest.SkipTest:
+            print(f"skip {name}", flush=True)
+        except Exception:
+            failed += 1
+            print(f"FAIL {name}: {test.__doc__}")
+            traceback.print_exc(file=sys.stdout)
+    sys.exit(1 if failed else 0)
 
 
 def glob_like(pattern, text):

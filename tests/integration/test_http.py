@@ -15,10 +15,9 @@ import subprocess
 import sys
 import threading
 import time
-import traceback
 
 from http_support import Conn, corpus, eventually
-from resp_client import Server
+from resp_client import Server, on_server, run_tests
 
 SERVER = sys.argv[1] if len(sys.argv) > 1 else os.environ["HELIOS_SERVER"]
 MODULES = os.path.abspath(sys.argv[2] if len(sys.argv) > 2 else
@@ -592,26 +591,5 @@ def test_commands_and_settings(server):
     expect(len(status(server)["listening"]), 2)
 
 
-def main(tests):
-    wanted = sys.argv[3:]
-    failed = 0
-    for name, test in tests.items():
-        if not name.startswith("test_") or (wanted and name not in wanted):
-            continue
-        try:
-            with Server(SERVER, *flags(test)) as server:
-                try:
-                    test(server)
-                except Exception:
-                    print(server.log()[-3000:])
-                    raise
-            print(f"ok   {name}", flush=True)
-        except Exception:
-            failed += 1
-            print(f"FAIL {name}: {test.__doc__}")
-            traceback.print_exc(file=sys.stdout)
-    sys.exit(1 if failed else 0)
-
-
 if __name__ == "__main__":
-    main(dict(globals()))
+    run_tests(globals(), lambda test: on_server(Server(SERVER, *flags(test)), test))

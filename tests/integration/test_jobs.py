@@ -10,9 +10,8 @@ import os
 import sys
 import threading
 import time
-import traceback
 
-from resp_client import Client, Error, Server, lacks
+from resp_client import Client, Error, Server, lacks, on_server, run_tests
 
 SERVER = sys.argv[1] if len(sys.argv) > 1 else os.environ["HELIOS_SERVER"]
 MODULES = os.path.abspath(sys.argv[2] if len(sys.argv) > 2 else
@@ -748,30 +747,10 @@ def test_many(server):
     expect(pairs(c("JOB.STATS q"))["done"], total)
 
 
-def main():
-    wanted = sys.argv[3:]
-    failed = 0
-    for name, test in sorted(globals().items()):
-        if not name.startswith("test_") or (wanted and name not in wanted):
-            continue
-        flags = getattr(test, "args", VOLATILE)
-        try:
-            with Server(SERVER, *LOAD, *flags) as server:
-                try:
-                    if lacks(server.client(), *getattr(test, "needs", ())):
-                        print(f"skip {name}")
-                        continue
-                    test(server)
-                except Exception:
-                    print(server.log()[-3000:])
-                    raise
-            print(f"ok   {name}")
-        except Exception:
-            failed += 1
-            print(f"FAIL {name}: {test.__doc__}")
-            traceback.print_exc()
-    sys.exit(1 if failed else 0)
+def run(test):
+    flags = getattr(test, "args", VOLATILE)
+    on_server(Server(SERVER, *LOAD, *flags), test)
 
 
 if __name__ == "__main__":
-    main()
+    run_tests(globals(), run)

@@ -9,9 +9,8 @@ must not see a difference.  Each test_ function gets a fresh server; its docstri
 import os
 import sys
 import time
-import traceback
 
-from resp_client import Error, Server, Status
+from resp_client import Error, Server, Status, on_server, run_tests
 
 SERVER = sys.argv[1] if len(sys.argv) > 1 else os.environ["HELIOS_SERVER"]
 MODULES = os.path.abspath(sys.argv[2] if len(sys.argv) > 2 else
@@ -734,31 +733,17 @@ def test_extensions(server):
         expect(c("c.get", "k"), [str(i), -1 if STOCK else 1])
 
 
-def main():
-    wanted = sys.argv[3:]
-    failed = 0
-    for name, test in sorted(globals().items()):
-        if not name.startswith("test_") or (wanted and name not in wanted):
-            continue
-        args = getattr(test, "args", [])
-        extra = ["--save", "", "--appendonly", "no", "--enable-module-command", "yes"] \
-            if STOCK else []
-        try:
-            with Server(SERVER, *extra, *args) as server:
-                try:
-                    test(server)
-                    server.stop()
-                    assert "Sanitizer" not in server.log(), "the sanitizer complains"
-                except Exception:
-                    print(server.log()[-3000:])
-                    raise
-            print(f"ok   {name}")
-        except Exception:
-            failed += 1
-            print(f"FAIL {name}: {test.__doc__}")
-            traceback.print_exc()
-    sys.exit(1 if failed else 0)
+def run(test):
+    extra = ["--save", "", "--appendonly", "no", "--enable-module-command", "yes"] \
+        if STOCK else []
+
+    def clean(server):
+        test(server)
+        server.stop()
+        assert "Sanitizer" not in server.log(), "the sanitizer complains"
+
+    on_server(Server(SERVER, *extra, *getattr(test, "args", [])), clean)
 
 
 if __name__ == "__main__":
-    main()
+    run_tests(globals(), run)

@@ -11,10 +11,9 @@ import shutil
 import sys
 import threading
 import time
-import traceback
 
 import test_jobs_crash as jobs
-from resp_client import Server
+from resp_client import Server, run_tests
 
 SERVER = sys.argv[1] if len(sys.argv) > 1 else os.environ["HELIOS_SERVER"]
 MODULES = os.path.abspath(sys.argv[2] if len(sys.argv) > 2 else
@@ -264,21 +263,5 @@ def run(test):
             raise
 
 
-def main():
-    wanted = sys.argv[3:]
-    failed = 0
-    for name, test in sorted(globals().items()):
-        if not name.startswith("test_") or (wanted and name not in wanted):
-            continue
-        try:
-            run(test)
-            print(f"ok   {name}")
-        except Exception:
-            failed += 1
-            print(f"FAIL {name}: {test.__doc__}")
-            traceback.print_exc()
-    sys.exit(1 if failed else 0)
-
-
 if __name__ == "__main__":
-    main()
+    run_tests(globals(), run)

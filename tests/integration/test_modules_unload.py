@@ -12,9 +12,8 @@ import os
 import sys
 import threading
 import time
-import traceback
 
-from resp_client import Server
+from resp_client import Server, run_tests
 
 SERVER = sys.argv[1] if len(sys.argv) > 1 else os.environ["HELIOS_SERVER"]
 MODULES = os.path.abspath(sys.argv[2] if len(sys.argv) > 2 else
@@ -292,23 +291,7 @@ def run(test):
         assert not found, found
 
 
-def main():
-    wanted = sys.argv[3:]
-    failed = 0
+if __name__ == "__main__":
     given = os.environ.get("ASAN_OPTIONS", "")  # the last word counts; a path below the server
     os.environ["ASAN_OPTIONS"] = given + ":detect_leaks=1:log_path=asan"
-    for name, test in sorted(globals().items()):
-        if not name.startswith("test_") or (wanted and name not in wanted):
-            continue
-        try:
-            run(test)
-            print(f"ok   {name}")
-        except Exception:
-            failed += 1
-            print(f"FAIL {name}: {test.__doc__}")
-            traceback.print_exc()
-    sys.exit(1 if failed else 0)
-
-
-if __name__ == "__main__":
-    main()
+    run_tests(globals(), run)

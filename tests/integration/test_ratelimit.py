@@ -11,9 +11,8 @@ import re
 import sys
 import threading
 import time
-import traceback
 
-from resp_client import Error, Server, lacks
+from resp_client import Error, Server, lacks, on_server, run_tests
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SERVER = sys.argv[1] if len(sys.argv) > 1 else os.environ["HELIOS_SERVER"]
@@ -233,27 +232,10 @@ def test_permissions(server):
     assert b.error("RATELIMIT.RESET mine:a").startswith("NOPERM")
 
 
-def main():
-    wanted = sys.argv[3:]
-    failed = 0
-    for name, test in sorted(globals().items()):
-        if not name.startswith("test_") or (wanted and name not in wanted):
-            continue
-        flags = getattr(test, "args", VOLATILE)
-        try:
-            with Server(SERVER, "--loadmodule", MODULE, *BASE, *flags) as server:
-                try:
-                    test(server)
-                except Exception:
-                    print(server.log()[-3000:])
-                    raise
-            print(f"ok   {name}")
-        except Exception:
-            failed += 1
-            print(f"FAIL {name}: {test.__doc__}")
-            traceback.print_exc()
-    sys.exit(1 if failed else 0)
+def run(test):
+    flags = getattr(test, "args", VOLATILE)
+    on_server(Server(SERVER, "--loadmodule", MODULE, *BASE, *flags), test)
 
 
 if __name__ == "__main__":
-    main()
+    run_tests(globals(), run)
