@@ -237,6 +237,23 @@ static enum token_verdict check_token(struct hl_slice token, struct token_claims
     return verdict;
 }
 
+const char *access_alive(RedisModuleCtx *ctx, const char *name, const unsigned char *user_id,
+                         const unsigned char *sid, uint64_t cv, struct access *out)
+{
+    if (store_get_user(ctx, name, &out->user) != HL_OK ||
+        memcmp(out->user.id, user_id, TOKEN_ID_LEN) != 0) {
+        return "TOKENREVOKED the user does not exist any more";
+    }
+    if (out->user.disabled) {
+        return "TOKENREVOKED the user is disabled";
+    }
+    if (cv != out->user.cv || store_get_session(ctx, sid, &out->session) != HL_OK ||
+        !session_alive(&out->session, &out->user, RedisModule_Milliseconds())) {
+        return "TOKENREVOKED the session has ended";
+    }
+    return NULL;
+}
+
 const char *access_check(RedisModuleCtx *ctx, struct hl_slice token, struct access *out)
 {
     const char *reason = NULL;
@@ -248,19 +265,9 @@ const char *access_check(RedisModuleCtx *ctx, struct hl_slice token, struct acce
     if (verdict != TOKEN_GOOD) {
         return refusal(verdict, reason);
     }
-    bool known = hl_hex_parse(hl_slice_of(out->claims.sid), sid, sizeof sid) &&
-                 hl_hex_parse(hl_slice_of(out->claims.sub), id, sizeof id) &&
-                 store_get_user(ctx, out->claims.name, &out->user) == HL_OK &&
-                 memcmp(out->user.id, id, sizeof id) == 0;
-    if (!known) {
-        return "TOKENREVOKED the user does not exist any more";
+    if (!hl_hex_parse(hl_slice_of(out->claims.sid), sid, sizeof sid) ||
+        !hl_hex_parse(hl_slice_of(out->claims.sub), id, sizeof id)) {
+        return "TOKENINVALID the token's ids are malformed";
     }
-    if (out->user.disabled) {
-        return "TOKENREVOKED the user is disabled";
-    }
-    if (out->claims.cv != out->user.cv || store_get_session(ctx, sid, &out->session) != HL_OK ||
-        !session_alive(&out->session, &out->user, now_ms)) {
-        return "TOKENREVOKED the session has ended";
-    }
-    return NULL;
+    return access_alive(ctx, out->claims.name, id, sid, out->claims.cv, out);
 }

@@ -40,6 +40,11 @@ HL_MUST_USE hl_err access_issue(struct hl_buf *out, const struct user_record *us
  * next call; *out is then undefined. */
 const char *access_check(RedisModuleCtx *ctx, struct hl_slice token, struct access *out);
 
+/* Whether a session and its user still let a token of theirs in: the half of access_check() that
+ * changes.  NULL, or the error to reply. */
+const char *access_alive(RedisModuleCtx *ctx, const char *name, const unsigned char *user_id,
+                         const unsigned char *sid, uint64_t cv, struct access *out);
+
 /* Read the key ring; an empty one when there is none. */
 HL_MUST_USE hl_err access_ring(RedisModuleCtx *ctx, struct keyring_record *out);
 

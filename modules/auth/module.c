@@ -1,6 +1,7 @@
 /* auth: what the module registers, in one table.  See README.md for the commands. */
 #include "commands.h"
 #include "live.h"
+#include "service.h"
 #include "settings.h"
 #include "stats.h"
 #include "store.h"
@@ -352,6 +353,7 @@ int RedisModule_OnLoad(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
         return REDISMODULE_ERR;
     }
     native_auth_load(ctx);
+    service_load(ctx);
     stats_load(ctx);
     return REDISMODULE_OK;
 }

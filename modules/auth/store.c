@@ -20,9 +20,23 @@ struct blob {
 };
 
 static RedisModuleType *type;
+static _Atomic uint64_t epoch = 1; /* values are freed on the server's threads, too */
 
 /* ---- The data type ----------------------------------------------------------------------------
  */
+
+/* A record came or went; what clients may do does not hang on failures of the past. */
+static void note_change(const struct blob *blob)
+{
+    if (blob->len != 0 && blob->bytes[0] != RECORD_FAILURE) {
+        epoch++;
+    }
+}
+
+uint64_t store_epoch(void)
+{
+    return epoch;
+}
 
 static struct blob *blob_create(const char *bytes, size_t len)
 {
@@ -90,6 +104,7 @@ static void *type_copy(RedisModuleString *from, RedisModuleString *to, const voi
 
 static void type_free(void *value)
 {
+    note_change(value);
     RedisModule_Free(value);
 }
 
@@ -173,7 +188,9 @@ static hl_err set(struct place *place, int64_t deadline_ms, struct hl_slice reco
     if (holds(place) == HL_ECORRUPT) {
         return HL_ECORRUPT; /* a client put something else there: not ours to overwrite */
     }
-    RedisModule_ModuleTypeSetValue(place->key, type, blob_create(record.ptr, record.len));
+    struct blob *blob = blob_create(record.ptr, record.len);
+    RedisModule_ModuleTypeSetValue(place->key, type, blob);
+    note_change(blob);
     if (deadline_ms != 0) {
         RedisModule_SetAbsExpire(place->key, deadline_ms);
     } else {

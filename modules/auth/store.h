@@ -29,6 +29,10 @@
 /* Register the data type.  In OnLoad only; false, after logging why, when the server refuses. */
 bool store_register(RedisModuleCtx *ctx);
 
+/* Changes with every record that is written, deleted, expires or is loaded, failures apart.  Any
+ * thread. */
+uint64_t store_epoch(void);
+
 /* Read a user's record. */
 HL_MUST_USE hl_err store_get_user(RedisModuleCtx *ctx, const char *name, struct user_record *out);
 
