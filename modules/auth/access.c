@@ -12,6 +12,8 @@
 
 #include <stdio.h>
 
+#define RETRY_MS 60000
+
 static struct keyset keys;
 static struct hl_buf loaded; /* the stored ring that `keys` was made of */
 static hl_err found;         /* how reading it ended: HL_OK, HL_ENOENT or a failure */
@@ -22,6 +24,7 @@ static int64_t cache_until_ms;     /* a key that may have signed what it holds e
 static struct settings cache_with; /* whose issuer and audience its tokens were checked with */
 static unsigned char kek[SEAL_KEY_LEN];
 static bool have_kek;
+static int64_t retry_ms; /* a successor could not be made: not before then */
 
 void access_unload(void)
 {
@@ -102,14 +105,40 @@ static hl_err need_kek(const struct keyring_record *ring, struct hl_errmsg *msg)
     return HL_OK;
 }
 
-/* Add a key and make it the active one. */
-static hl_err add_key(RedisModuleCtx *ctx, struct keyring_record *ring, int64_t verify_ms,
-                      char kid[JWS_KID_LEN + 1], struct hl_errmsg *msg)
+/* How long a key verifies after it retired: as long as its tokens live. */
+static int64_t verify_ms(void)
+{
+    return (settings()->token_ttl_s + settings()->clock_skew_s) * 1000;
+}
+
+/* How a new key comes into the ring. */
+enum entrance { ENTER_FIRST, ENTER_ACTIVE, ENTER_ALONE, ENTER_NEXT };
+
+static hl_err enter_ring(struct keyring_record *ring, const struct jws_material *material,
+                         enum entrance how)
+{
+    int64_t now_ms = RedisModule_Milliseconds();
+    switch (how) {
+    case ENTER_FIRST:
+    case ENTER_ALONE:
+        return keyring_add(ring, material, kek, now_ms, 0);
+    case ENTER_ACTIVE:
+        return keyring_add(ring, material, kek, now_ms, verify_ms());
+    case ENTER_NEXT:
+        return keyring_plan(ring, material, kek, now_ms, now_ms + settings()->key_publish_s * 1000);
+    }
+    HL_ASSERT(!"an entrance of the enum");
+    return HL_EINVAL;
+}
+
+/* Make a key and add it to the ring. */
+static hl_err add_key(RedisModuleCtx *ctx, struct keyring_record *ring, enum jws_alg alg,
+                      enum entrance how, char kid[JWS_KID_LEN + 1], struct hl_errmsg *msg)
 {
     struct jws_material material;
-    hl_err err = jws_generate(&material, (enum jws_alg)settings()->algorithm);
+    hl_err err = jws_generate(&material, alg);
     if (err == HL_OK) {
-        err = keyring_add(ring, &material, kek, RedisModule_Milliseconds(), verify_ms);
+        err = enter_ring(ring, &material, how);
     }
     memcpy(kid, material.kid, JWS_KID_LEN + 1);
     seal_wipe(&material, sizeof material);
@@ -123,7 +152,8 @@ static hl_err add_key(RedisModuleCtx *ctx, struct keyring_record *ring, int64_t 
         return hl_fail(msg, err, "cannot make a signing key");
     }
     follow(ctx);
-    RedisModule_Log(ctx, "notice", "signing key %s is active", kid);
+    RedisModule_Log(ctx, "notice", "signing key %s is %s", kid,
+                    how == ENTER_NEXT ? "published" : "active");
     return HL_OK;
 }
 
@@ -144,14 +174,14 @@ hl_err access_ready(RedisModuleCtx *ctx, struct hl_errmsg *msg)
         return err;
     }
     if (ring.count == 0) {
-        return add_key(ctx, &ring, 0, kid, msg);
+        return add_key(ctx, &ring, (enum jws_alg)settings()->algorithm, ENTER_FIRST, kid, msg);
     }
     follow(ctx);
     return keys.active != NULL ? HL_OK : hl_fail(msg, HL_ECORRUPT, "auth:keys holds no active key");
 }
 
-hl_err access_rotate(RedisModuleCtx *ctx, bool at_once, char kid[JWS_KID_LEN + 1],
-                     struct hl_errmsg *msg)
+static hl_err change_ring(RedisModuleCtx *ctx, enum jws_alg alg, enum entrance how,
+                          char kid[JWS_KID_LEN + 1], struct hl_errmsg *msg)
 {
     struct keyring_record ring;
     hl_err err = access_ring(ctx, &ring);
@@ -159,11 +189,65 @@ hl_err access_rotate(RedisModuleCtx *ctx, bool at_once, char kid[JWS_KID_LEN + 1
         return hl_fail(msg, err, "the key ring in auth:keys is damaged");
     }
     err = need_kek(&ring, msg);
-    if (err != HL_OK) {
-        return err;
+    return err == HL_OK ? add_key(ctx, &ring, alg, how, kid, msg) : err;
+}
+
+hl_err access_rotate(RedisModuleCtx *ctx, enum jws_alg alg, bool at_once, char kid[JWS_KID_LEN + 1],
+                     struct hl_errmsg *msg)
+{
+    return change_ring(ctx, alg, at_once ? ENTER_ALONE : ENTER_ACTIVE, kid, msg);
+}
+
+hl_err access_plan(RedisModuleCtx *ctx, enum jws_alg alg, char kid[JWS_KID_LEN + 1],
+                   struct hl_errmsg *msg)
+{
+    return change_ring(ctx, alg, ENTER_NEXT, kid, msg);
+}
+
+/* Whether the active key has lived so long that its successor should be published. */
+static bool successor_due(const struct keyring_record *ring, int64_t now_ms)
+{
+    int64_t lifetime_ms = settings()->key_lifetime_s * 1000;
+    int64_t since_ms = INT64_MAX;
+    for (size_t i = 0; i < ring->count; i++) {
+        if (ring->keys[i].state == KEY_NEXT) {
+            return false;
+        }
+        if (ring->keys[i].state == KEY_ACTIVE) {
+            since_ms = ring->keys[i].active_ms;
+        }
     }
-    int64_t verify_ms = (settings()->token_ttl_s + settings()->clock_skew_s) * 1000;
-    return add_key(ctx, &ring, at_once ? 0 : verify_ms, kid, msg);
+    return lifetime_ms != 0 && since_ms <= now_ms && now_ms - since_ms >= lifetime_ms &&
+           now_ms >= retry_ms;
+}
+
+bool access_due(RedisModuleCtx *ctx)
+{
+    int64_t now_ms = RedisModule_Milliseconds();
+    struct keyring_record ring;
+    if (access_ring(ctx, &ring) != HL_OK) {
+        return false;
+    }
+    return successor_due(&ring, now_ms) || keyring_advance(&ring, now_ms, verify_ms());
+}
+
+void access_advance(RedisModuleCtx *ctx)
+{
+    int64_t now_ms = RedisModule_Milliseconds();
+    struct keyring_record ring;
+    struct hl_errmsg msg = {0};
+    char kid[JWS_KID_LEN + 1];
+    if (access_ring(ctx, &ring) != HL_OK) {
+        return;
+    }
+    if (keyring_advance(&ring, now_ms, verify_ms()) && store_put_keyring(ctx, &ring) == HL_OK) {
+        RedisModule_Log(ctx, "notice", "the signing keys changed: %zu are published", ring.count);
+    }
+    if (successor_due(&ring, now_ms) &&
+        access_plan(ctx, (enum jws_alg)settings()->algorithm, kid, &msg) != HL_OK) {
+        RedisModule_Log(ctx, "warning", "no successor of the signing key: %s", msg.text);
+        retry_ms = now_ms + RETRY_MS;
+    }
 }
 
 hl_err access_issue(struct hl_buf *out, const struct user_record *user,

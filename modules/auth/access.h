@@ -26,11 +26,23 @@ struct access {
  * saying why, leaves the keyspace as it was. */
 HL_MUST_USE hl_err access_ready(RedisModuleCtx *ctx, struct hl_errmsg *msg);
 
-/* Make a new signing key of the algorithm in the settings; older ones verify until their tokens
- * have expired, or not at all when `at_once`.  Sets `kid`.  Errors as access_ready(), and HL_EFULL
- * when too many keys still verify. */
-HL_MUST_USE hl_err access_rotate(RedisModuleCtx *ctx, bool at_once, char kid[JWS_KID_LEN + 1],
-                                 struct hl_errmsg *msg);
+/* Make a new signing key of `alg`; older ones verify until their tokens have expired, or not at all
+ * when `at_once`.  Sets `kid`.  Errors as access_ready(), and HL_EFULL when too many keys still
+ * verify. */
+HL_MUST_USE hl_err access_rotate(RedisModuleCtx *ctx, enum jws_alg alg, bool at_once,
+                                 char kid[JWS_KID_LEN + 1], struct hl_errmsg *msg);
+
+/* Publish a new signing key of `alg`, which signs when the setting key-publish has passed.
+ * Otherwise as access_rotate(). */
+HL_MUST_USE hl_err access_plan(RedisModuleCtx *ctx, enum jws_alg alg, char kid[JWS_KID_LEN + 1],
+                               struct hl_errmsg *msg);
+
+/* Whether the key ring is due for access_advance(); reads only, on the node that leads. */
+bool access_due(RedisModuleCtx *ctx);
+
+/* Let the next key sign, drop those that no longer verify, publish a next one when the active one
+ * has lived long enough: whatever is due.  Where writing is allowed, on the node that leads. */
+void access_advance(RedisModuleCtx *ctx);
 
 /* Append an access token for `user` in session `sid`, issued at `now_ms`.  Needs access_ready(). */
 HL_MUST_USE hl_err access_issue(struct hl_buf *out, const struct user_record *user,

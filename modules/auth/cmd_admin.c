@@ -1,11 +1,10 @@
-/* USERS, DISABLE, ENABLE, ROLES, KEYS, ROTATE, HELP: the commands for operators. */
+/* USERS, DISABLE, ENABLE, ROLES: the commands for those who look after users. */
 #include "commands.h"
 
 #include "settings.h"
 #include "store.h"
 
 #include "kit/alloc.h"
-#include "kit/assert.h"
 #include "kit/base64.h"
 
 #include <stdio.h>
@@ -65,7 +64,7 @@ int cmd_users(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
     }
     char(*names)[USER_NAME_MAX + 1] = hl_calloc((size_t)max, sizeof *names);
     size_t count = 0;
-    if (store_page_users(ctx, after, (size_t)max, names, &count) == HL_OK) {
+    if (store_page(ctx, STORE_USERS, after, (size_t)max, names, &count) == HL_OK) {
         RedisModule_ReplyWithArray(ctx, (long)count);
         for (size_t i = 0; i < count; i++) {
             reply_user(ctx, names[i]);
@@ -77,8 +76,7 @@ int cmd_users(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
     return REDISMODULE_OK;
 }
 
-/* Read the user that argv[1] names; NULL, or the error to reply. */
-static const char *read_user(RedisModuleCtx *ctx, RedisModuleString *arg, struct user_record *user)
+const char *read_user(RedisModuleCtx *ctx, RedisModuleString *arg, struct user_record *user)
 {
     char name[USER_NAME_MAX + 1];
     const char *error = read_name(arg, name);
@@ -151,80 +149,4 @@ int cmd_roles(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
         memcpy(user.roles[i], role.ptr, role.len);
     }
     return write_user(ctx, &user);
-}
-
-/* ---- Keys -------------------------------------------------------------------------------------
- */
-
-/* The public half as a JSON Web Key; nothing for HS256, which has none. */
-static void format_jwk(struct hl_buf *out, const struct keyring_entry *key)
-{
-    size_t half = 32;
-    if (key->alg == JWS_HS256) {
-        return;
-    }
-    const unsigned char *x = key->public_key + (key->alg == JWS_ES256 ? 1 : 0);
-    hl_buf_printf(out, "{\"kty\":\"%s\",\"crv\":\"%s\",\"x\":\"",
-                  key->alg == JWS_ES256 ? "EC" : "OKP",
-                  key->alg == JWS_ES256 ? "P-256" : "Ed25519");
-    hl_base64url_append(out, x, half);
-    if (key->alg == JWS_ES256) {
-        hl_buf_append_text(out, "\",\"y\":\"");
-        hl_base64url_append(out, x + half, half);
-    }
-    hl_buf_printf(out, "\",\"kid\":\"%s\",\"alg\":\"%s\",\"use\":\"sig\"}", key->kid,
-                  jws_alg_name(key->alg));
-}
-
-static void reply_key(RedisModuleCtx *ctx, const struct keyring_entry *key, int64_t now_ms)
-{
-    struct hl_buf jwk = {0};
-    const char *state = key->retired_ms == 0            ? "active"
-                        : key->verify_until_ms > now_ms ? "retired"
-                                                        : "expired";
-    format_jwk(&jwk, key);
-    RedisModule_ReplyWithMap(ctx, 7);
-    reply_text(ctx, "kid", key->kid);
-    reply_text(ctx, "alg", jws_alg_name(key->alg));
-    reply_text(ctx, "state", state);
-    reply_number(ctx, "created", key->created_ms / 1000);
-    reply_number(ctx, "retired", key->retired_ms / 1000);
-    reply_number(ctx, "verify_until", key->verify_until_ms / 1000);
-    RedisModule_ReplyWithCString(ctx, "jwk");
-    RedisModule_ReplyWithStringBuffer(ctx, jwk.len == 0 ? "" : jwk.ptr, jwk.len);
-    hl_buf_fini(&jwk);
-}
-
-int cmd_keys(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
-{
-    (void)argv;
-    struct keyring_record ring;
-    if (argc != 1) {
-        return RedisModule_WrongArity(ctx);
-    }
-    if (access_ring(ctx, &ring) != HL_OK) {
-        return reply_error(ctx, "AUTHKEYS", "the key ring in auth:keys is damaged");
-    }
-    RedisModule_ReplyWithArray(ctx, (long)ring.count);
-    for (size_t i = 0; i < ring.count; i++) {
-        reply_key(ctx, &ring.keys[i], RedisModule_Milliseconds());
-    }
-    return REDISMODULE_OK;
-}
-
-int cmd_rotate(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
-{
-    char kid[JWS_KID_LEN + 1];
-    struct hl_errmsg msg = {0};
-    if (argc > 2) {
-        return RedisModule_WrongArity(ctx);
-    }
-    if (argc == 2 && !hl_slice_is(arg_slice(argv[1]), "NOW")) {
-        return RedisModule_ReplyWithError(ctx, "ERR syntax error");
-    }
-    if (access_rotate(ctx, argc == 2, kid, &msg) != HL_OK) {
-        RedisModule_Log(ctx, "warning", "%s", msg.text);
-        return reply_error(ctx, "AUTHKEYS", msg.text);
-    }
-    return RedisModule_ReplyWithCString(ctx, kid);
 }

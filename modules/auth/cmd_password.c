@@ -10,6 +10,7 @@
  */
 #include "commands.h"
 
+#include "keyed.h"
 #include "live.h"
 #include "pool.h"
 #include "settings.h"
@@ -24,7 +25,6 @@
 #include <strings.h>
 
 #define SYNC_PER_SECOND_MAX 4 /* hashes on the server's thread */
-#define ADDRESS_MAX 46
 
 enum job_kind { JOB_REGISTER, JOB_LOGIN, JOB_PASSWD, JOB_NATIVE };
 
@@ -38,10 +38,12 @@ struct job {
     RedisModuleBlockedClient *client;
     int64_t give_up_ms; /* nobody waits for the answer after this moment */
     char name[USER_NAME_MAX + 1];
-    char address[ADDRESS_MAX]; /* "" when it is not counted */
-    struct secret given;       /* LOGIN, PASSWD: to be verified */
-    struct secret fresh;       /* REGISTER, PASSWD: to be set */
-    bool known;                /* whether `hash` is the user's; else the dummy's */
+    char address[RECORD_ADDRESS_MAX + 1]; /* where the client is; "" unknown */
+    bool counted;                         /* failures count for the address, too */
+    char device[RECORD_TEXT_MAX + 1];
+    struct secret given; /* LOGIN, PASSWD: to be verified */
+    struct secret fresh; /* REGISTER, PASSWD: to be set */
+    bool known;          /* whether `hash` is the user's; else the dummy's */
     char hash[PASSWORD_HASH_LEN + 1];
     int cost;
     unsigned char salt[PASSWORD_SALT_LEN];
@@ -113,7 +115,7 @@ void password_commands_unload(void)
 static int64_t wait_of(RedisModuleCtx *ctx, const struct job *job, int64_t now_ms)
 {
     int64_t longest_ms = 0;
-    for (int address = 0; address <= (job->address[0] != '\0'); address++) {
+    for (int address = 0; address <= job->counted; address++) {
         struct lockout_policy policy = settings_lockout(address);
         struct failure_record failure;
         const char *who = address ? job->address : job->name;
@@ -128,7 +130,7 @@ static int64_t wait_of(RedisModuleCtx *ctx, const struct job *job, int64_t now_m
 static void count_failure(RedisModuleCtx *ctx, const struct job *job, int64_t now_ms)
 {
     stats()->login_failures++;
-    for (int address = 0; address <= (job->address[0] != '\0'); address++) {
+    for (int address = 0; address <= job->counted; address++) {
         struct lockout_policy policy = settings_lockout(address);
         struct failure_record failure = {0};
         const char *who = address ? job->address : job->name;
@@ -168,7 +170,8 @@ static int finish_register(RedisModuleCtx *ctx, struct job *job)
     memcpy(user.hash, job->new_hash, sizeof user.hash);
     memcpy(user.roles[0], "user", sizeof "user");
     if (err != HL_ENOENT || seal_random(user.id, sizeof user.id) != HL_OK ||
-        store_list_user(ctx, user.name) != HL_OK || store_put_user(ctx, &user) != HL_OK) {
+        store_list_add(ctx, STORE_USERS, user.name) != HL_OK ||
+        store_put_user(ctx, &user) != HL_OK) {
         return reply_error(ctx, "ERR", "cannot store the user: a key of the module is in use");
     }
     stats()->registrations++;
@@ -223,7 +226,7 @@ static void list_session(RedisModuleCtx *ctx, struct user_record *user,
 }
 
 /* Open a session for an admitted user and reply its first pair. */
-static int open_session(RedisModuleCtx *ctx, struct user_record *user)
+static int open_session(RedisModuleCtx *ctx, const struct job *job, struct user_record *user)
 {
     struct session_seed seed;
     struct session_record *session = hl_calloc(1, sizeof *session);
@@ -233,6 +236,8 @@ static int open_session(RedisModuleCtx *ctx, struct user_record *user)
     hl_err err = seal_random(&seed, sizeof seed);
     if (err == HL_OK) {
         session_open(session, &refresh, user, &seed, now_ms, settings()->refresh_ttl_s * 1000);
+        memcpy(session->device, job->device, sizeof session->device);
+        memcpy(session->address, job->address, sizeof session->address);
         err = access_issue(&access, user, session->sid, now_ms);
     }
     if (err == HL_OK) {
@@ -245,7 +250,8 @@ static int open_session(RedisModuleCtx *ctx, struct user_record *user)
     if (err == HL_OK) {
         stats()->logins++;
         if (settings()->acl_login) {
-            live_login(ctx, user, session->sid);
+            live_login(ctx, user,
+                       &(struct live_tie){.sid = session->sid, .until_ms = session->expires_ms});
         }
         reply_pair(ctx, session, &refresh, hl_buf_view(&access), now_ms);
     } else {
@@ -271,7 +277,7 @@ static int finish_login(RedisModuleCtx *ctx, struct job *job)
     if (job->hashed) {
         memcpy(user.hash, job->new_hash, sizeof user.hash); /* the cost was changed */
     }
-    return open_session(ctx, &user);
+    return open_session(ctx, job, &user);
 }
 
 static int finish_passwd(RedisModuleCtx *ctx, struct job *job)
@@ -332,20 +338,14 @@ static int on_timeout(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
 /* ---- Before the hash --------------------------------------------------------------------------
  */
 
-/* The address that failures count for: none for unix sockets and loopback, where gateways are. */
+/* Note where the client is, and whether failures count for that address: not for unix sockets and
+ * loopback, where gateways are. */
 static void note_address(RedisModuleCtx *ctx, struct job *job)
 {
-    RedisModuleClientInfo info = REDISMODULE_CLIENTINFO_INITIALIZER_V1;
-    if (RedisModule_GetClientInfoById == NULL ||
-        RedisModule_GetClientInfoById(&info, RedisModule_GetClientId(ctx)) != REDISMODULE_OK ||
-        (info.flags & REDISMODULE_CLIENTINFO_FLAG_UNIXSOCKET) != 0 ||
-        strncmp(info.addr, "127.", 4) == 0 || strcmp(info.addr, "::1") == 0 ||
-        strncmp(info.addr, "::ffff:127.", 11) == 0) {
-        return;
-    }
-    size_t len = strnlen(info.addr, sizeof job->address - 1);
-    memcpy(job->address, info.addr, len);
-    job->address[len] = '\0';
+    client_address(ctx, job->address);
+    job->counted = job->address[0] != '\0' && strncmp(job->address, "127.", 4) != 0 &&
+                   strcmp(job->address, "::1") != 0 &&
+                   strncmp(job->address, "::ffff:127.", 11) != 0;
 }
 
 /* Take a password out of an argument and keep it out of the slow log. */
@@ -474,20 +474,39 @@ static int start_verifying(RedisModuleCtx *ctx, struct job *job)
     return start(ctx, job);
 }
 
+/* Take the options behind a name and a password; NULL, or the error to reply. */
+static const char *take_options(struct job *job, RedisModuleString **argv, int argc)
+{
+    if (argc == 3) {
+        return NULL;
+    }
+    struct hl_slice device = argc == 5 ? arg_slice(argv[4]) : (struct hl_slice){0};
+    if (argc != 5 || !hl_slice_is(arg_slice(argv[3]), "DEVICE")) {
+        return "ERR syntax error";
+    }
+    if (!record_text_ok(device, RECORD_TEXT_MAX)) {
+        return "ERR a device is at most 64 characters of printable ASCII";
+    }
+    memcpy(job->device, device.ptr, device.len);
+    return NULL;
+}
+
 int cmd_login(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
 {
-    if (argc != 3) {
+    if (argc < 3) {
         return RedisModule_WrongArity(ctx);
     }
     struct job *job = hl_calloc(1, sizeof *job);
     job->kind = JOB_LOGIN;
     const char *objection = take_password(ctx, argv, 2, false, &job->given);
     const char *error = read_name(argv[1], job->name);
-    if (error == NULL && objection == NULL) {
+    const char *syntax = take_options(job, argv, argc);
+    if (syntax == NULL && error == NULL && objection == NULL) {
         return start_verifying(ctx, job);
     }
     free_job(ctx, job);
-    return reply_error(ctx, "AUTHFAILED", "wrong user name or password");
+    return syntax != NULL ? RedisModule_ReplyWithError(ctx, syntax)
+                          : reply_error(ctx, "AUTHFAILED", "wrong user name or password");
 }
 
 int cmd_passwd(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
@@ -544,8 +563,9 @@ static int end_native(RedisModuleCtx *ctx, RedisModuleString *name, RedisModuleS
     if (leads) {
         store_drop_failure(ctx, false, job->name);
     }
-    return !user.disabled && live_login(ctx, &user, NULL) ? REDISMODULE_AUTH_HANDLED
-                                                          : REDISMODULE_AUTH_NOT_HANDLED;
+    return !user.disabled && live_login(ctx, &user, &(struct live_tie){0})
+               ? REDISMODULE_AUTH_HANDLED
+               : REDISMODULE_AUTH_NOT_HANDLED;
 }
 
 /* An access token as the password: no hash, no thread. */
@@ -553,8 +573,24 @@ static int native_token(RedisModuleCtx *ctx, const char *name, struct hl_slice t
 {
     struct access *access = hl_calloc(1, sizeof *access);
     bool good = access_check(ctx, token, access) == NULL && strcmp(access->user.name, name) == 0 &&
-                live_login(ctx, &access->user, access->session.sid);
+                live_login(ctx, &access->user,
+                           &(struct live_tie){.sid = access->session.sid,
+                                              .until_ms = access->session.expires_ms});
     hl_free(access);
+    return good ? REDISMODULE_AUTH_HANDLED : REDISMODULE_AUTH_NOT_HANDLED;
+}
+
+/* An API key as the password, with its user's name or none: the connection then has all of the
+ * user's rights, so a key with scopes is refused. */
+static int native_key(RedisModuleCtx *ctx, const char *name, struct hl_slice text)
+{
+    struct keyed *keyed = hl_calloc(1, sizeof *keyed);
+    bool good =
+        keyed_check(ctx, text, keyed) == NULL && keyed->key.scope_count == 0 &&
+        (strcmp(name, "default") == 0 || strcmp(name, keyed->user.name) == 0) &&
+        live_login(ctx, &keyed->user,
+                   &(struct live_tie){.apikey = keyed->key.id, .until_ms = keyed->key.expires_ms});
+    hl_free(keyed);
     return good ? REDISMODULE_AUTH_HANDLED : REDISMODULE_AUTH_NOT_HANDLED;
 }
 
@@ -596,6 +632,9 @@ static int on_native(RedisModuleCtx *ctx, RedisModuleString *name, RedisModuleSt
     (void)err;
     if (!settings()->acl_login || read_name(name, user_name) != NULL) {
         return REDISMODULE_AUTH_NOT_HANDLED;
+    }
+    if (apikey_looks_so(text) && text.len == APIKEY_TEXT_LEN) {
+        return native_key(ctx, user_name, text);
     }
     if (text.len > PASSWORD_LEN_MAX) {
         return native_token(ctx, user_name, text);

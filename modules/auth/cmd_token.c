@@ -1,6 +1,7 @@
 /* VERIFY, REFRESH, LOGOUT, WHOAMI: the commands that take a token. */
 #include "commands.h"
 
+#include "keyed.h"
 #include "settings.h"
 #include "stats.h"
 #include "store.h"
@@ -39,20 +40,6 @@ int cmd_verify(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
     reply_number(ctx, "cv", (long long)claims->cv);
     hl_free(access);
     return REDISMODULE_OK;
-}
-
-/* Take a session out of its user's list, which closes the connections that it opened (L1). */
-static hl_err unlist(RedisModuleCtx *ctx, struct user_record *user,
-                     const unsigned char sid[TOKEN_ID_LEN])
-{
-    size_t kept = 0;
-    for (size_t i = 0; i < user->session_count; i++) {
-        if (memcmp(user->sessions[i], sid, TOKEN_ID_LEN) != 0) {
-            memmove(user->sessions[kept++], user->sessions[i], TOKEN_ID_LEN);
-        }
-    }
-    user->session_count = kept;
-    return store_put_user(ctx, user);
 }
 
 /* ---- REFRESH ----------------------------------------------------------------------------------
@@ -107,8 +94,9 @@ static int revoke(RedisModuleCtx *ctx, struct refresh *r)
 {
     stats()->refresh_reuses++;
     session_revoke(&r->session);
-    if (store_put_session(ctx, &r->session) != HL_OK ||
-        unlist(ctx, &r->user, r->session.sid) != HL_OK) {
+    size_t ended = 0;
+    if (end_session(ctx, &r->user, r->session.sid, false, &ended) != HL_OK ||
+        store_put_session(ctx, &r->session) != HL_OK) {
         return reply_error(ctx, "ERR", "cannot revoke the session");
     }
     RedisModule_Log(ctx, "warning", "a refresh token of user %s was used twice: session revoked",
@@ -212,20 +200,21 @@ int cmd_logout(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
     if (argc != 2 && argc != 3) {
         return RedisModule_WrongArity(ctx);
     }
-    if (argc == 3 && !hl_slice_is(arg_slice(argv[2]), "ALL")) {
+    bool every = argc == 3 && hl_slice_is(arg_slice(argv[2]), "ALL");
+    bool others = argc == 3 && hl_slice_is(arg_slice(argv[2]), "OTHERS");
+    if (argc == 3 && !every && !others) {
         return RedisModule_ReplyWithError(ctx, "ERR syntax error");
     }
     struct refresh *r = hl_calloc(1, sizeof *r);
-    size_t ended = 1;
+    size_t ended = 0;
     const char *error = find_session(ctx, arg_slice(argv[1]), r);
     if (error == NULL) {
         hl_err err = HL_OK;
-        if (argc == 3) {
+        if (every) {
             ended = end_sessions(ctx, &r->user);
             err = store_put_user(ctx, &r->user);
         } else {
-            store_drop_session(ctx, r->session.sid);
-            err = unlist(ctx, &r->user, r->session.sid);
+            err = end_session(ctx, &r->user, r->session.sid, others, &ended);
         }
         stats()->logouts += err == HL_OK;
         error = err == HL_OK ? NULL : "ERR cannot store the user";
@@ -253,6 +242,33 @@ static int whoami_connection(RedisModuleCtx *ctx)
     return REDISMODULE_OK;
 }
 
+static int whoami_key(RedisModuleCtx *ctx, struct hl_slice text)
+{
+    struct keyed *keyed = hl_calloc(1, sizeof *keyed);
+    const char *error = keyed_check(ctx, text, keyed);
+    char id[TOKEN_ID_TEXT];
+    if (error == NULL) {
+        RedisModule_ReplyWithMap(ctx, 7);
+        reply_text(ctx, "via", "api-key");
+        reply_text(ctx, "name", keyed->user.name);
+        hl_hex_format(id, keyed->user.id, sizeof keyed->user.id);
+        reply_text(ctx, "user_id", id);
+        reply_roles(ctx, &keyed->user);
+        hl_hex_format(id, keyed->key.id, sizeof keyed->key.id);
+        reply_text(ctx, "key", id);
+        reply_number(ctx, "expires", keyed->key.expires_ms / 1000);
+        RedisModule_ReplyWithCString(ctx, "scopes");
+        RedisModule_ReplyWithArray(ctx, (long)keyed->key.scope_count);
+        for (size_t i = 0; i < keyed->key.scope_count; i++) {
+            RedisModule_ReplyWithCString(ctx, keyed->key.scopes[i]);
+        }
+    } else {
+        RedisModule_ReplyWithError(ctx, error);
+    }
+    hl_free(keyed);
+    return REDISMODULE_OK;
+}
+
 int cmd_whoami(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
 {
     if (argc > 2) {
@@ -260,6 +276,9 @@ int cmd_whoami(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
     }
     if (argc == 1) {
         return whoami_connection(ctx);
+    }
+    if (apikey_looks_so(arg_slice(argv[1]))) {
+        return whoami_key(ctx, arg_slice(argv[1]));
     }
     struct access *access = hl_calloc(1, sizeof *access);
     const char *error = access_check(ctx, arg_slice(argv[1]), access);

@@ -26,6 +26,10 @@ void password_commands_unload(void);
 /* Copy a user name argument to `out`; NULL, or the error to reply. */
 const char *read_name(RedisModuleString *arg, char out[USER_NAME_MAX + 1]);
 
+/* Where the client of the context is, as text; "" when it is not known, or on a unix socket.  A
+ * module that serves clients of its own names theirs, "http:10.0.0.7:4711". */
+void client_address(RedisModuleCtx *ctx, char out[RECORD_ADDRESS_MAX + 1]);
+
 /* Reply `text`, an error that begins with its code. */
 int reply_error(RedisModuleCtx *ctx, const char *code, const char *text);
 
@@ -46,13 +50,21 @@ int reply_pair(RedisModuleCtx *ctx, const struct session_record *session,
  * caller writes the user's record afterwards.  Returns how many were listed. */
 size_t end_sessions(RedisModuleCtx *ctx, struct user_record *user);
 
+/* End one session of `user`, or (`others`) all but that one, write the user's record, and say how
+ * many were ended. */
+HL_MUST_USE hl_err end_session(RedisModuleCtx *ctx, struct user_record *user,
+                               const unsigned char sid[TOKEN_ID_LEN], bool others, size_t *ended);
+
+/* Read the user that an argument names; NULL, or the error to reply. */
+const char *read_user(RedisModuleCtx *ctx, RedisModuleString *arg, struct user_record *user);
+
 /* Reply that there is no key to sign with, and log `msg`, which is not for everybody's eyes. */
 int reply_no_key(RedisModuleCtx *ctx, const struct hl_errmsg *msg);
 
 /* AUTH.REGISTER user password */
 int cmd_register(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);
 
-/* AUTH.LOGIN user password */
+/* AUTH.LOGIN user password [DEVICE device] */
 int cmd_login(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);
 
 /* AUTH.PASSWD user old new */
@@ -64,8 +76,14 @@ int cmd_verify(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);
 /* AUTH.REFRESH refresh-token */
 int cmd_refresh(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);
 
-/* AUTH.LOGOUT token|session [ALL] */
+/* AUTH.LOGOUT token|session [ALL|OTHERS] */
 int cmd_logout(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);
+
+/* AUTH.SESSIONS [user] */
+int cmd_sessions(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);
+
+/* AUTH.SESSION REVOKE session | REVOKE OTHERS session | REVOKE ALL user */
+int cmd_session(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);
 
 /* AUTH.WHOAMI [token] */
 int cmd_whoami(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);
@@ -82,7 +100,14 @@ int cmd_enable(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);
 /* AUTH.ROLES user [role ...] */
 int cmd_roles(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);
 
-/* AUTH.KEYS */
+/* AUTH.APIKEY CREATE name [USER user] [TTL seconds] [SCOPES count scope ...] | LIST [USER user] |
+ * REVOKE id | USED id ms */
+int cmd_apikey(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);
+
+/* AUTH.JWKS */
+int cmd_jwks(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);
+
+/* AUTH.KEYS [LIST | ROTATE [algorithm]] */
 int cmd_keys(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);
 
 /* AUTH.ROTATE [NOW] */

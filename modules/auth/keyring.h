@@ -1,9 +1,11 @@
-/* The signing keys: one active, older ones that only verify until their tokens have expired.
+/* The signing keys: one that comes next, one active, older ones that only verify until their tokens
+ * have expired.  A key is published (it verifies on every node, and is in the JWKS) some time
+ * before it signs, so that whoever keeps a copy of the JWKS has it by then.
  *
  *   K1  Private halves leave this file only sealed under the key-encryption key (KEK).
  *   K2  The record names the KEK by its id, a MAC of the KEK; with another KEK nothing is opened
  *       and nothing is added, so that a lost KEK file never turns into a second set of keys.
- *   K3  At most one entry, the last, has retired_ms == 0: the active key.
+ *   K3  At most one entry is active and at most one, behind it, is next.
  */
 #ifndef AUTH_KEYRING_H
 #define AUTH_KEYRING_H
@@ -34,6 +36,19 @@ bool keyring_fits(const struct keyring_record *ring, const unsigned char kek[SEA
 HL_MUST_USE hl_err keyring_add(struct keyring_record *ring, const struct jws_material *material,
                                const unsigned char kek[SEAL_KEY_LEN], int64_t now_ms,
                                int64_t verify_ms);
+
+/*
+ * Publish `material` as the next key at `now_ms`, to sign from `active_ms` on.  A key that was next
+ * gives way.  Without an active key it becomes active at once.  Errors as keyring_add().
+ */
+HL_MUST_USE hl_err keyring_plan(struct keyring_record *ring, const struct jws_material *material,
+                                const unsigned char kek[SEAL_KEY_LEN], int64_t now_ms,
+                                int64_t active_ms);
+
+/* Do what has become due at `now_ms`: the next key becomes active and the active one retires, to
+ * verify for `verify_ms` more; retired keys that no longer verify are dropped.  False when nothing
+ * was due and the ring is unchanged. */
+bool keyring_advance(struct keyring_record *ring, int64_t now_ms, int64_t verify_ms);
 
 /* Replace the set by the ring's keys.  Without a KEK (NULL), or with one that does not fit, keys
  * can only verify and HS256 keys are left out.  HL_ECORRUPT, the set empty, when an entry is no

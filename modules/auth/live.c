@@ -1,6 +1,10 @@
 /* A list of logged-in connections, by client id. */
 #include "live.h"
 
+#include "apikey.h"
+#include "session.h"
+#include "store.h"
+
 #include "kit/alloc.h"
 #include "kit/assert.h"
 
@@ -8,8 +12,10 @@ struct live {
     struct live *next;
     uint64_t client;
     uint64_t cv;
-    bool bound; /* to the session below */
+    bool by_session, by_key; /* whether it hangs on the one or the other below */
     unsigned char sid[TOKEN_ID_LEN];
+    unsigned char apikey[RECORD_APIKEY_LEN];
+    int64_t until_ms; /* when to look whether that has ended; 0: never */
     char name[USER_NAME_MAX + 1];
 };
 
@@ -37,7 +43,7 @@ static void on_changed(uint64_t client, void *data)
     }
 }
 
-bool live_login(RedisModuleCtx *ctx, const struct user_record *user, const unsigned char *sid)
+bool live_login(RedisModuleCtx *ctx, const struct user_record *user, const struct live_tie *tie)
 {
     uint64_t client = 0;
     if (RedisModule_AuthenticateClientWithACLUser == NULL ||
@@ -49,9 +55,14 @@ bool live_login(RedisModuleCtx *ctx, const struct user_record *user, const unsig
     struct live *live = hl_calloc(1, sizeof *live);
     live->client = client;
     live->cv = user->cv;
-    live->bound = sid != NULL;
-    if (sid != NULL) {
-        memcpy(live->sid, sid, sizeof live->sid);
+    live->by_session = tie->sid != NULL;
+    live->by_key = tie->apikey != NULL;
+    live->until_ms = tie->until_ms;
+    if (tie->sid != NULL) {
+        memcpy(live->sid, tie->sid, sizeof live->sid);
+    }
+    if (tie->apikey != NULL) {
+        memcpy(live->apikey, tie->apikey, sizeof live->apikey);
     }
     memcpy(live->name, user->name, sizeof live->name);
     live->next = all;
@@ -64,17 +75,51 @@ void live_keep(RedisModuleCtx *ctx, const struct user_record *user)
     struct live *live = *find(RedisModule_GetClientId(ctx));
     if (live != NULL && strcmp(live->name, user->name) == 0) {
         live->cv = user->cv;
-        live->bound = false;
+        live->by_session = false;
+        live->by_key = false;
+        live->until_ms = 0;
     }
 }
 
-static bool allowed(const struct live *live, const struct user_record *user)
+const char *live_name(RedisModuleCtx *ctx)
 {
-    bool listed = !live->bound;
+    const struct live *live = *find(RedisModule_GetClientId(ctx));
+    return live == NULL ? NULL : live->name;
+}
+
+/* Whether a key still lets its user in, and until when. */
+static bool key_alive(RedisModuleCtx *ctx, struct live *live, const struct user_record *user,
+                      int64_t now_ms)
+{
+    struct apikey_record key;
+    if (store_get_apikey(ctx, live->apikey, &key) != HL_OK ||
+        apikey_objection(&key, user, now_ms) != NULL) {
+        return false;
+    }
+    live->until_ms = key.expires_ms;
+    return true;
+}
+
+static bool allowed(RedisModuleCtx *ctx, struct live *live, const struct user_record *user)
+{
+    if (live->by_key) { /* a new password does not end keys */
+        return key_alive(ctx, live, user, RedisModule_Milliseconds());
+    }
+    bool listed = !live->by_session;
     for (size_t i = 0; i < user->session_count && !listed; i++) {
         listed = memcmp(user->sessions[i], live->sid, TOKEN_ID_LEN) == 0;
     }
     return listed && !user->disabled && live->cv == user->cv;
+}
+
+/* Take the entry at `at` out and close its connection. */
+static void end(RedisModuleCtx *ctx, struct live **at)
+{
+    struct live *gone = *at;
+    uint64_t client = gone->client;
+    *at = gone->next; /* first, so that on_changed() finds nothing to do */
+    hl_free(gone);
+    RedisModule_DeauthenticateAndCloseClient(ctx, client);
 }
 
 void live_check(RedisModuleCtx *ctx, const struct user_record *user)
@@ -82,14 +127,44 @@ void live_check(RedisModuleCtx *ctx, const struct user_record *user)
     struct live **at = &all;
     while (*at != NULL) {
         struct live *live = *at;
-        if (strcmp(live->name, user->name) != 0 || allowed(live, user)) {
+        if (strcmp(live->name, user->name) != 0 || allowed(ctx, live, user)) {
             at = &live->next;
-            continue;
+        } else {
+            end(ctx, at);
         }
-        uint64_t client = live->client;
-        *at = live->next; /* first, so that on_changed() finds nothing to do */
-        hl_free(live);
-        RedisModule_DeauthenticateAndCloseClient(ctx, client);
+    }
+}
+
+/* Whether what should have ended was prolonged; then it is looked at again when that ends. */
+static bool prolonged(RedisModuleCtx *ctx, struct live *live, int64_t now_ms)
+{
+    bool alive = false;
+    struct user_record *user = hl_calloc(1, sizeof *user);
+    struct session_record *session = hl_calloc(1, sizeof *session);
+    if (store_get_user(ctx, live->name, user) != HL_OK) {
+        alive = false;
+    } else if (live->by_key) {
+        alive = key_alive(ctx, live, user, now_ms);
+    } else if (store_get_session(ctx, live->sid, session) == HL_OK &&
+               session_alive(session, user, now_ms)) {
+        live->until_ms = session->expires_ms;
+        alive = true;
+    }
+    hl_free(session);
+    hl_free(user);
+    return alive;
+}
+
+void live_expire(RedisModuleCtx *ctx, int64_t now_ms)
+{
+    struct live **at = &all;
+    while (*at != NULL) {
+        struct live *live = *at;
+        if (live->until_ms == 0 || now_ms < live->until_ms || prolonged(ctx, live, now_ms)) {
+            at = &live->next;
+        } else {
+            end(ctx, at);
+        }
     }
 }
 

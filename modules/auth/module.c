@@ -1,10 +1,12 @@
 /* auth: what the module registers, in one table.  See README.md for the commands. */
 #include "commands.h"
+#include "keyed.h"
 #include "live.h"
 #include "service.h"
 #include "settings.h"
 #include "stats.h"
 #include "store.h"
+#include "tick.h"
 
 #include "helios/extensions.h"
 #include "kit/assert.h"
@@ -38,8 +40,8 @@ static const struct command {
      cmd_login,
      "write deny-oom no-monitor no-slowlog blocking",
      0,
-     3,
-     {"user", "password"},
+     -3,
+     {"user", "password", "?DEVICE=device"},
      "Opens a session: an access token and a refresh token.",
      "O(1), and a password hash on a thread of its own"},
     {"auth.passwd",
@@ -71,8 +73,24 @@ static const struct command {
      "write no-monitor no-slowlog",
      0,
      -2,
-     {"token-or-session", "?ALL"},
-     "Ends a session, or all sessions of its user.",
+     {"token-or-session", "?ALL", "?OTHERS"},
+     "Ends a session, all sessions of its user, or all but this one.",
+     "O(S) with S sessions of the user"},
+    {"auth.sessions",
+     cmd_sessions,
+     "readonly admin",
+     0,
+     -1,
+     {"?user"},
+     "Lists the sessions of a user, or of the one who logged in here.",
+     "O(S) with S sessions of the user"},
+    {"auth.session",
+     cmd_session,
+     "write admin",
+     0,
+     -3,
+     {"REVOKE", "?OTHERS", "?ALL", "session-or-user"},
+     "Ends a session, all but this one of its user, or all of a user, and what hangs on them.",
      "O(S) with S sessions of the user"},
     {"auth.whoami",
      cmd_whoami,
@@ -114,7 +132,30 @@ static const struct command {
      {"user", "?*role"},
      "Replaces the roles of a user.",
      "O(R) with R roles"},
-    {"auth.keys", cmd_keys, "readonly admin", 0, 1, {NULL}, "Lists the signing keys.", "O(1)"},
+    {"auth.apikey",
+     cmd_apikey,
+     "write deny-oom admin",
+     0,
+     -2,
+     {"verb", "?name-or-id", "?*option"},
+     "CREATE name [USER user] [TTL seconds] [SCOPES count scope ...], LIST [USER user], REVOKE id.",
+     "O(1); LIST O(N*log(N)) with N keys"},
+    {"auth.jwks",
+     cmd_jwks,
+     "readonly fast",
+     0,
+     1,
+     {NULL},
+     "The public halves of the keys that sign or verify, as a JSON Web Key Set.",
+     "O(1)"},
+    {"auth.keys",
+     cmd_keys,
+     "write deny-oom admin",
+     0,
+     -1,
+     {"?LIST", "?ROTATE", "?algorithm"},
+     "Lists the signing keys, or publishes one that will sign after auth.key-publish seconds.",
+     "O(1)"},
     {"auth.rotate",
      cmd_rotate,
      "write deny-oom admin",
@@ -277,6 +318,7 @@ static const struct {
     NEEDED(AbortBlock),
     NEEDED(Alloc),
     NEEDED(BlockClient),
+    NEEDED(Call),
     NEEDED(CloseKey),
     NEEDED(CreateCommand),
     NEEDED(CreateDataType),
@@ -284,6 +326,7 @@ static const struct {
     NEEDED(CreateStringPrintf),
     NEEDED(DeleteKey),
     NEEDED(Free),
+    NEEDED(FreeCallReply),
     NEEDED(FreeString),
     NEEDED(GetBlockedClientPrivateData),
     NEEDED(GetClientId),
@@ -319,6 +362,7 @@ static const struct {
     NEEDED(StringPtrLen),
     NEEDED(StringToLongLong),
     NEEDED(UnblockClient),
+    NEEDED(ValueLength),
     NEEDED(WrongArity),
 #undef NEEDED
 };
@@ -352,7 +396,10 @@ int RedisModule_OnLoad(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
         settings_unload(ctx);
         return REDISMODULE_ERR;
     }
+    HeliosModule_LookUp(ctx);
     native_auth_load(ctx);
+    keyed_load(ctx);
+    tick_load(ctx);
     service_load(ctx);
     stats_load(ctx);
     return REDISMODULE_OK;
@@ -360,6 +407,8 @@ int RedisModule_OnLoad(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
 
 int RedisModule_OnUnload(RedisModuleCtx *ctx)
 {
+    tick_unload(ctx);
+    keyed_unload();
     password_commands_unload();
     live_unload();
     access_unload();

@@ -5,8 +5,9 @@
 #include "kit/assert.h"
 
 HL_STATIC(RECORD_SUCCESSOR_MAX <= UINT16_MAX);
-HL_STATIC(RECORD_SUCCESSOR_MAX + 512 < RECORD_BYTES_MAX);
-HL_STATIC(RECORD_SESSIONS_MAX *TOKEN_ID_LEN + TOKEN_ROLES_MAX * (TOKEN_ROLE_MAX + 1) + 256 <
+HL_STATIC(RECORD_SUCCESSOR_MAX + 1024 < RECORD_BYTES_MAX);
+HL_STATIC(RECORD_SESSIONS_MAX *TOKEN_ID_LEN + TOKEN_ROLES_MAX * (TOKEN_ROLE_MAX + 1) +
+              RECORD_HISTORY_MAX * (PASSWORD_HASH_LEN + 1) + 256 <
           RECORD_BYTES_MAX);
 
 /* What is left to read; once something was wrong, everything reads as zero and `bad` stays. */
@@ -14,12 +15,32 @@ struct reader {
     const unsigned char *at;
     size_t left;
     bool bad;
+    uint8_t version;
 };
+
+/* The newest version of each kind. */
+static uint8_t newest(enum record_kind kind)
+{
+    switch (kind) {
+    case RECORD_USER:
+    case RECORD_SESSION:
+    case RECORD_KEYRING:
+        return 2;
+    case RECORD_FAILURE:
+    case RECORD_APIKEY:
+    case RECORD_CLOSED:
+    case RECORD_AUDIT:
+    case RECORD_TRAIL:
+        return 1;
+    }
+    HL_ASSERT(!"a kind of the enum");
+    return 0;
+}
 
 static void put_head(struct hl_buf *out, enum record_kind kind)
 {
     hl_buf_append_u8(out, (uint8_t)kind);
-    hl_buf_append_u8(out, RECORD_VERSION);
+    hl_buf_append_u8(out, newest(kind));
 }
 
 static void put_moment(struct hl_buf *out, int64_t ms)
@@ -33,6 +54,48 @@ static void put_text(struct hl_buf *out, const void *text, size_t len)
     HL_ASSERT(len <= UINT8_MAX);
     hl_buf_append_u8(out, (uint8_t)len);
     hl_buf_append(out, text, len);
+}
+
+static void put_string(struct hl_buf *out, const char *text)
+{
+    put_text(out, text, strlen(text));
+}
+
+bool record_text_ok(struct hl_slice text, size_t max)
+{
+    bool good = text.len <= max;
+    for (size_t i = 0; good && i < text.len; i++) {
+        good = text.ptr[i] >= ' ' && text.ptr[i] <= '~';
+    }
+    return good;
+}
+
+static bool scope_word(const char *text, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        bool plain = (text[i] >= 'a' && text[i] <= 'z') || (text[i] >= '0' && text[i] <= '9');
+        if (!plain && (i == 0 || text[i] == '\0' || strchr("-_.", text[i]) == NULL)) {
+            return false;
+        }
+    }
+    return len != 0;
+}
+
+bool record_scope_ok(struct hl_slice scope)
+{
+    if (!record_text_ok(scope, RECORD_SCOPE_MAX) || scope.len == 0) {
+        return false;
+    }
+    const char *colon = memchr(scope.ptr, ':', scope.len);
+    const char *at = memchr(scope.ptr, '@', scope.len);
+    const char *end = scope.ptr + scope.len;
+    const char *verb_end = at != NULL ? at : end;
+    if (colon == NULL || colon > verb_end || at == end - 1) {
+        return false;
+    }
+    size_t verb = (size_t)(verb_end - colon - 1);
+    return scope_word(scope.ptr, (size_t)(colon - scope.ptr)) &&
+           (scope_word(colon + 1, verb) || (verb == 1 && colon[1] == '*'));
 }
 
 static void get_bytes(struct reader *in, void *out, size_t len)
@@ -91,6 +154,19 @@ static struct hl_slice get_text(struct reader *in, char *out, size_t min, size_t
     return hl_slice_of(out);
 }
 
+/* Text that record_text_ok(). */
+static void get_plain(struct reader *in, char *out, size_t max)
+{
+    struct hl_slice text = get_text(in, out, 0, max);
+    in->bad |= !record_text_ok(text, max);
+}
+
+static void get_hash(struct reader *in, char out[PASSWORD_HASH_LEN + 1])
+{
+    struct hl_slice hash = get_text(in, out, PASSWORD_HASH_LEN, PASSWORD_HASH_LEN);
+    in->bad |= !password_hash_valid(hash);
+}
+
 static void get_user_name(struct reader *in, char out[USER_NAME_MAX + 1])
 {
     struct hl_slice name = get_text(in, out, 1, USER_NAME_MAX);
@@ -104,7 +180,8 @@ static hl_err get_head(struct reader *in, struct hl_slice bytes, enum record_kin
     if (bytes.len < 2 || bytes.len > RECORD_BYTES_MAX || get_u8(in) != (uint8_t)kind) {
         return HL_ECORRUPT;
     }
-    return get_u8(in) == RECORD_VERSION ? HL_OK : HL_EVERSION;
+    in->version = get_u8(in);
+    return in->version >= 1 && in->version <= newest(kind) ? HL_OK : HL_EVERSION;
 }
 
 static hl_err get_end(const struct reader *in)
@@ -130,6 +207,27 @@ void user_encode(struct hl_buf *out, const struct user_record *user)
     }
     hl_buf_append_u8(out, (uint8_t)user->session_count);
     hl_buf_append(out, user->sessions, user->session_count * TOKEN_ID_LEN);
+    HL_ASSERT(user->history_count <= RECORD_HISTORY_MAX);
+    put_moment(out, user->password_ms);
+    hl_buf_append_u8(out, (uint8_t)user->history_count);
+    for (size_t i = 0; i < user->history_count; i++) {
+        put_string(out, user->history[i]);
+    }
+}
+
+/* What version 2 added to a user. */
+static void get_history(struct reader *in, struct user_record *user)
+{
+    if (in->version < 2) {
+        user->password_ms = user->created_ms;
+        return;
+    }
+    user->password_ms = get_i63(in);
+    user->history_count = get_u8(in);
+    in->bad |= user->history_count > RECORD_HISTORY_MAX;
+    for (size_t i = 0; !in->bad && i < user->history_count; i++) {
+        get_hash(in, user->history[i]);
+    }
 }
 
 hl_err user_decode(struct user_record *user, struct hl_slice bytes)
@@ -142,8 +240,7 @@ hl_err user_decode(struct user_record *user, struct hl_slice bytes)
     }
     get_user_name(&in, read.name);
     get_bytes(&in, read.id, sizeof read.id);
-    struct hl_slice hash = get_text(&in, read.hash, PASSWORD_HASH_LEN, PASSWORD_HASH_LEN);
-    in.bad |= !password_hash_valid(hash);
+    get_hash(&in, read.hash);
     read.cv = (uint64_t)get_i63(&in);
     in.bad |= read.cv == 0;
     read.created_ms = get_i63(&in);
@@ -159,6 +256,7 @@ hl_err user_decode(struct user_record *user, struct hl_slice bytes)
     if (!in.bad) {
         get_bytes(&in, read.sessions, read.session_count * TOKEN_ID_LEN);
     }
+    get_history(&in, &read);
     err = get_end(&in);
     if (err == HL_OK) {
         *user = read;
@@ -189,6 +287,8 @@ void session_encode(struct hl_buf *out, const struct session_record *session)
     hl_put_le16(len, (uint16_t)session->successor_len);
     hl_buf_append(out, len, sizeof len);
     hl_buf_append(out, session->successor, session->successor_len);
+    put_string(out, session->device);
+    put_string(out, session->address);
 }
 
 hl_err session_decode(struct session_record *session, struct hl_slice bytes)
@@ -220,6 +320,10 @@ hl_err session_decode(struct session_record *session, struct hl_slice bytes)
     in.bad |= read->rotated_ms == 0 && read->successor_len != 0;
     if (!in.bad) {
         get_bytes(&in, read->successor, read->successor_len);
+    }
+    if (in.version >= 2) {
+        get_plain(&in, read->device, RECORD_TEXT_MAX);
+        get_plain(&in, read->address, RECORD_ADDRESS_MAX);
     }
     err = get_end(&in);
     if (err == HL_OK) {
@@ -279,6 +383,8 @@ void keyring_encode(struct hl_buf *out, const struct keyring_record *ring)
         put_moment(out, key->verify_until_ms);
         put_text(out, key->public_key, key->public_len);
         put_text(out, key->sealed, sizeof key->sealed);
+        hl_buf_append_u8(out, (uint8_t)key->state);
+        put_moment(out, key->active_ms);
     }
 }
 
@@ -297,6 +403,16 @@ static void get_key(struct reader *in, struct keyring_entry *key)
     get_bytes(in, key->public_key, key->public_len);
     in->bad |= get_u8(in) != sizeof key->sealed;
     get_bytes(in, key->sealed, sizeof key->sealed);
+    if (in->version < 2) {
+        key->state = key->retired_ms == 0 ? KEY_ACTIVE : KEY_RETIRED;
+        key->active_ms = key->created_ms;
+        return;
+    }
+    uint8_t state = get_u8(in);
+    in->bad |= state < KEY_NEXT || state > KEY_RETIRED;
+    key->state = in->bad ? KEY_RETIRED : (enum key_state)state;
+    in->bad |= (key->state == KEY_RETIRED) != (key->retired_ms != 0);
+    key->active_ms = get_i63(in);
 }
 
 hl_err keyring_decode(struct keyring_record *ring, struct hl_slice bytes)
@@ -320,27 +436,208 @@ hl_err keyring_decode(struct keyring_record *ring, struct hl_slice bytes)
     return err;
 }
 
-hl_err record_check(struct hl_slice bytes)
+void apikey_encode(struct hl_buf *out, const struct apikey_record *key)
+{
+    HL_ASSERT(key->scope_count <= RECORD_SCOPES_MAX);
+    put_head(out, RECORD_APIKEY);
+    hl_buf_append(out, key->id, sizeof key->id);
+    put_string(out, key->label);
+    put_string(out, key->name);
+    hl_buf_append(out, key->user_id, sizeof key->user_id);
+    hl_buf_append(out, key->digest, sizeof key->digest);
+    put_moment(out, key->created_ms);
+    put_moment(out, key->expires_ms);
+    put_moment(out, key->used_ms);
+    hl_buf_append_u8(out, (uint8_t)key->scope_count);
+    for (size_t i = 0; i < key->scope_count; i++) {
+        put_string(out, key->scopes[i]);
+    }
+}
+
+hl_err apikey_decode(struct apikey_record *key, struct hl_slice bytes)
+{
+    struct reader in;
+    struct apikey_record read = {0};
+    hl_err err = get_head(&in, bytes, RECORD_APIKEY);
+    if (err != HL_OK) {
+        return err;
+    }
+    get_bytes(&in, read.id, sizeof read.id);
+    get_plain(&in, read.label, RECORD_TEXT_MAX);
+    get_user_name(&in, read.name);
+    get_bytes(&in, read.user_id, sizeof read.user_id);
+    get_bytes(&in, read.digest, sizeof read.digest);
+    read.created_ms = get_i63(&in);
+    read.expires_ms = get_i63(&in);
+    read.used_ms = get_i63(&in);
+    read.scope_count = get_u8(&in);
+    in.bad |= read.scope_count > RECORD_SCOPES_MAX;
+    for (size_t i = 0; !in.bad && i < read.scope_count; i++) {
+        struct hl_slice scope = get_text(&in, read.scopes[i], 1, RECORD_SCOPE_MAX);
+        in.bad |= !record_scope_ok(scope);
+    }
+    err = get_end(&in);
+    if (err == HL_OK) {
+        *key = read;
+    }
+    return err;
+}
+
+void closed_encode(struct hl_buf *out, const struct closed_record *closed)
+{
+    put_head(out, RECORD_CLOSED);
+    put_moment(out, closed->at_ms);
+    put_string(out, closed->name);
+}
+
+hl_err closed_decode(struct closed_record *closed, struct hl_slice bytes)
+{
+    struct reader in;
+    struct closed_record read = {0};
+    hl_err err = get_head(&in, bytes, RECORD_CLOSED);
+    if (err != HL_OK) {
+        return err;
+    }
+    read.at_ms = get_i63(&in);
+    get_user_name(&in, read.name);
+    err = get_end(&in);
+    if (err == HL_OK) {
+        *closed = read;
+    }
+    return err;
+}
+
+void audit_encode(struct hl_buf *out, const struct audit_record *audit)
+{
+    HL_ASSERT(audit->index <= INT64_MAX);
+    put_head(out, RECORD_AUDIT);
+    hl_buf_append_le64(out, audit->index);
+    put_moment(out, audit->at_ms);
+    put_string(out, audit->actor);
+    put_string(out, audit->action);
+    put_string(out, audit->target);
+    put_string(out, audit->result);
+    put_string(out, audit->address);
+    hl_buf_append_le32(out, audit->omitted);
+    hl_buf_append(out, audit->chain, sizeof audit->chain);
+}
+
+hl_err audit_decode(struct audit_record *audit, struct hl_slice bytes)
+{
+    struct reader in;
+    struct audit_record read = {0};
+    unsigned char omitted[4];
+    hl_err err = get_head(&in, bytes, RECORD_AUDIT);
+    if (err != HL_OK) {
+        return err;
+    }
+    read.index = (uint64_t)get_i63(&in);
+    read.at_ms = get_i63(&in);
+    get_plain(&in, read.actor, RECORD_TEXT_MAX);
+    get_plain(&in, read.action, RECORD_WORD_MAX);
+    get_plain(&in, read.target, RECORD_TEXT_MAX);
+    get_plain(&in, read.result, RECORD_WORD_MAX);
+    get_plain(&in, read.address, RECORD_ADDRESS_MAX);
+    get_bytes(&in, omitted, sizeof omitted);
+    read.omitted = hl_get_le32(omitted);
+    get_bytes(&in, read.chain, sizeof read.chain);
+    err = get_end(&in);
+    if (err == HL_OK) {
+        *audit = read;
+    }
+    return err;
+}
+
+void trail_encode(struct hl_buf *out, const struct trail_record *trail)
+{
+    HL_ASSERT(trail->first <= trail->next && trail->next <= INT64_MAX);
+    put_head(out, RECORD_TRAIL);
+    hl_buf_append_le64(out, trail->next);
+    hl_buf_append_le64(out, trail->first);
+    hl_buf_append(out, trail->chain, sizeof trail->chain);
+}
+
+hl_err trail_decode(struct trail_record *trail, struct hl_slice bytes)
+{
+    struct reader in;
+    struct trail_record read = {0};
+    hl_err err = get_head(&in, bytes, RECORD_TRAIL);
+    if (err != HL_OK) {
+        return err;
+    }
+    read.next = (uint64_t)get_i63(&in);
+    read.first = (uint64_t)get_i63(&in);
+    in.bad |= read.first > read.next;
+    get_bytes(&in, read.chain, sizeof read.chain);
+    err = get_end(&in);
+    if (err == HL_OK) {
+        *trail = read;
+    }
+    return err;
+}
+
+void record_encode(struct hl_buf *out, enum record_kind kind, const union record *record)
+{
+    switch (kind) {
+    case RECORD_USER:
+        user_encode(out, &record->user);
+        return;
+    case RECORD_SESSION:
+        session_encode(out, &record->session);
+        return;
+    case RECORD_FAILURE:
+        failure_encode(out, &record->failure);
+        return;
+    case RECORD_KEYRING:
+        keyring_encode(out, &record->ring);
+        return;
+    case RECORD_APIKEY:
+        apikey_encode(out, &record->apikey);
+        return;
+    case RECORD_CLOSED:
+        closed_encode(out, &record->closed);
+        return;
+    case RECORD_AUDIT:
+        audit_encode(out, &record->audit);
+        return;
+    case RECORD_TRAIL:
+        trail_encode(out, &record->trail);
+        return;
+    }
+    HL_ASSERT(!"a kind of the enum");
+}
+
+hl_err record_decode(enum record_kind *kind, union record *record, struct hl_slice bytes)
 {
     if (bytes.len == 0) {
         return HL_ECORRUPT;
     }
-    union {
-        struct user_record user;
-        struct session_record session;
-        struct failure_record failure;
-        struct keyring_record ring;
-    } read;
+    *kind = (enum record_kind)(unsigned char)bytes.ptr[0];
     switch ((unsigned char)bytes.ptr[0]) {
     case RECORD_USER:
-        return user_decode(&read.user, bytes);
+        return user_decode(&record->user, bytes);
     case RECORD_SESSION:
-        return session_decode(&read.session, bytes);
+        return session_decode(&record->session, bytes);
     case RECORD_FAILURE:
-        return failure_decode(&read.failure, bytes);
+        return failure_decode(&record->failure, bytes);
     case RECORD_KEYRING:
-        return keyring_decode(&read.ring, bytes);
+        return keyring_decode(&record->ring, bytes);
+    case RECORD_APIKEY:
+        return apikey_decode(&record->apikey, bytes);
+    case RECORD_CLOSED:
+        return closed_decode(&record->closed, bytes);
+    case RECORD_AUDIT:
+        return audit_decode(&record->audit, bytes);
+    case RECORD_TRAIL:
+        return trail_decode(&record->trail, bytes);
     default:
         return HL_ECORRUPT;
     }
+}
+
+hl_err record_check(struct hl_slice bytes)
+{
+    enum record_kind kind;
+    union record read;
+    return record_decode(&kind, &read, bytes);
 }

@@ -8,6 +8,8 @@
 
 #include <stdio.h>
 
+#define ADDRESS_GROUP_MAX 4 /* digits between two colons of an IPv6 address */
+
 const char *read_name(RedisModuleString *arg, char out[USER_NAME_MAX + 1])
 {
     static char text[96];
@@ -20,6 +22,35 @@ const char *read_name(RedisModuleString *arg, char out[USER_NAME_MAX + 1])
     memcpy(out, name.ptr, name.len);
     out[name.len] = '\0';
     return NULL;
+}
+
+void client_address(RedisModuleCtx *ctx, char out[RECORD_ADDRESS_MAX + 1])
+{
+    RedisModuleClientInfo info = REDISMODULE_CLIENTINFO_INITIALIZER_V1;
+    *out = '\0';
+    if (RedisModule_GetClientInfoById == NULL ||
+        RedisModule_GetClientInfoById(&info, RedisModule_GetClientId(ctx)) != REDISMODULE_OK ||
+        (info.flags & REDISMODULE_CLIENTINFO_FLAG_UNIXSOCKET) != 0) {
+        return;
+    }
+    const char *text = info.addr;
+    size_t len = strnlen(text, sizeof info.addr);
+    size_t word = 0; /* "http:10.0.0.7", a client that a module serves */
+    while (word < len && text[word] >= 'a' && text[word] <= 'z') {
+        word++;
+    }
+    if (word > ADDRESS_GROUP_MAX && word < len && text[word] == ':') {
+        text += word + 1;
+        len -= word + 1;
+    }
+    if (len > 2 && text[0] == '[' && text[len - 1] == ']') {
+        text++;
+        len -= 2;
+    }
+    if (len <= RECORD_ADDRESS_MAX && record_text_ok((struct hl_slice){text, len}, len)) {
+        memcpy(out, text, len);
+        out[len] = '\0';
+    }
 }
 
 int reply_error(RedisModuleCtx *ctx, const char *code, const char *text)

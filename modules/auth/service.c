@@ -2,6 +2,7 @@
 #include "service.h"
 
 #include "access.h"
+#include "keyed.h"
 #include "settings.h"
 #include "stats.h"
 #include "store.h"
@@ -17,6 +18,8 @@ HL_STATIC(HELIOS_AUTH_ID_MAX + 1 == TOKEN_ID_TEXT);
 HL_STATIC(HELIOS_AUTH_NAME_MAX == USER_NAME_MAX);
 HL_STATIC(HELIOS_AUTH_ROLES_MAX == TOKEN_ROLES_MAX);
 HL_STATIC(HELIOS_AUTH_ROLE_MAX == TOKEN_ROLE_MAX);
+HL_STATIC(HELIOS_AUTH_SCOPES_MAX == RECORD_SCOPES_MAX);
+HL_STATIC(HELIOS_AUTH_SCOPE_MAX == RECORD_SCOPE_MAX);
 
 /* Split an error of ours, "CODE text", and say which constant its code is. */
 static int refuse(const char *error, HeliosAuthRefusal *out)
@@ -46,21 +49,53 @@ static void describe_token(HeliosAuthIdentity *out, const struct access *access)
     memcpy(out->roles, access->user.roles, sizeof out->roles);
 }
 
+static void describe_key(HeliosAuthIdentity *out, const struct keyed *keyed)
+{
+    *out = (HeliosAuthIdentity){.kind = HELIOS_AUTH_API_KEY,
+                                .issued_ms = keyed->key.created_ms,
+                                .expires_ms = keyed->key.expires_ms,
+                                .credential_version = keyed->user.cv,
+                                .role_count = keyed->user.role_count,
+                                .scope_count = keyed->key.scope_count};
+    hl_hex_format(out->user_id, keyed->user.id, TOKEN_ID_LEN);
+    hl_hex_format(out->token_id, keyed->key.id, RECORD_APIKEY_LEN);
+    memcpy(out->name, keyed->user.name, sizeof out->name);
+    memcpy(out->roles, keyed->user.roles, sizeof out->roles);
+    memcpy(out->scopes, keyed->key.scopes, sizeof out->scopes);
+}
+
+static const char *identify_key(RedisModuleCtx *ctx, struct hl_slice text, HeliosAuthIdentity *out)
+{
+    struct keyed *keyed = hl_calloc(1, sizeof *keyed);
+    const char *error = keyed_check(ctx, text, keyed);
+    if (error == NULL) {
+        describe_key(out, keyed);
+    }
+    hl_free(keyed);
+    return error;
+}
+
+static const char *identify_token(RedisModuleCtx *ctx, struct hl_slice text,
+                                  HeliosAuthIdentity *out)
+{
+    struct access *access = hl_calloc(1, sizeof *access);
+    const char *error = access_check(ctx, text, access);
+    if (error == NULL) {
+        describe_token(out, access);
+    }
+    hl_free(access);
+    return error;
+}
+
 static int identify(RedisModuleCtx *ctx, const char *credential, size_t len,
                     HeliosAuthIdentity *out, HeliosAuthRefusal *refusal)
 {
-    struct access *access = hl_calloc(1, sizeof *access);
-    const char *error = access_check(ctx, (struct hl_slice){credential, len}, access);
-    int verdict = HELIOS_AUTH_GOOD;
+    struct hl_slice text = {credential, len};
+    const char *error =
+        apikey_looks_so(text) ? identify_key(ctx, text, out) : identify_token(ctx, text, out);
     stats()->verifications++;
-    if (error == NULL) {
-        describe_token(out, access);
-    } else {
-        stats()->verification_failures++;
-        verdict = refuse(error, refusal);
-    }
-    hl_free(access);
-    return verdict;
+    stats()->verification_failures += error != NULL;
+    return error == NULL ? HELIOS_AUTH_GOOD : refuse(error, refusal);
 }
 
 /* Whether the moment up to which an identity is good lies ahead. */
@@ -70,14 +105,25 @@ static bool in_time(const HeliosAuthIdentity *identity)
     return identity->expires_ms == 0 || RedisModule_Milliseconds() < identity->expires_ms + skew_ms;
 }
 
-static int stands(RedisModuleCtx *ctx, const HeliosAuthIdentity *identity)
+static bool key_stands(RedisModuleCtx *ctx, const HeliosAuthIdentity *identity)
+{
+    unsigned char id[RECORD_APIKEY_LEN];
+    if (!hl_hex_parse(hl_slice_of(identity->token_id), id, sizeof id)) {
+        return false;
+    }
+    struct keyed *keyed = hl_calloc(1, sizeof *keyed);
+    bool alive = keyed_alive(ctx, id, keyed) == NULL;
+    hl_free(keyed);
+    return alive;
+}
+
+static bool token_stands(RedisModuleCtx *ctx, const HeliosAuthIdentity *identity)
 {
     unsigned char sid[TOKEN_ID_LEN];
     unsigned char id[TOKEN_ID_LEN];
-    if (identity->kind != HELIOS_AUTH_TOKEN || !in_time(identity) ||
-        !hl_hex_parse(hl_slice_of(identity->session), sid, sizeof sid) ||
+    if (!in_time(identity) || !hl_hex_parse(hl_slice_of(identity->session), sid, sizeof sid) ||
         !hl_hex_parse(hl_slice_of(identity->user_id), id, sizeof id)) {
-        return 0;
+        return false;
     }
     struct access *access = hl_calloc(1, sizeof *access);
     bool alive =
@@ -86,12 +132,24 @@ static int stands(RedisModuleCtx *ctx, const HeliosAuthIdentity *identity)
     return alive;
 }
 
+static int stands(RedisModuleCtx *ctx, const HeliosAuthIdentity *identity)
+{
+    return identity->kind == HELIOS_AUTH_API_KEY ? key_stands(ctx, identity)
+           : identity->kind == HELIOS_AUTH_TOKEN ? token_stands(ctx, identity)
+                                                 : 0;
+}
+
 static int scope_allows(const HeliosAuthIdentity *identity, const char *permission, const char *key,
                         size_t key_len)
 {
-    (void)permission;
-    (void)key;
-    (void)key_len;
+    struct hl_slice bytes = {key, key_len};
+    for (size_t i = 0; i < identity->scope_count && i < HELIOS_AUTH_SCOPES_MAX; i++) {
+        struct hl_slice scope = hl_slice_of(identity->scopes[i]);
+        if (record_scope_ok(scope) &&
+            apikey_scope_covers(scope, hl_slice_of(permission), key != NULL ? &bytes : NULL)) {
+            return 1;
+        }
+    }
     return identity->scope_count == 0;
 }
 

@@ -16,6 +16,9 @@ struct settings {
     long long clock_skew_s;
     long long bcrypt_cost;
     long long max_sessions;
+    long long max_api_keys;
+    long long key_publish_s;  /* how long a key is published before it signs */
+    long long key_lifetime_s; /* after which a key makes room for a new one; 0: never */
     long long threads;
     long long queue_max;
     long long hash_timeout_s;

@@ -12,7 +12,8 @@
 #define TYPE_NAME "helauth01"
 #define TYPE_ENCODING 1
 #define KEYRING_KEY "auth:keys"
-#define INDEX_KEY "auth:users"
+#define CLOSED_KEY "auth:bootstrap"
+#define TRAIL_KEY "auth:audit"
 
 struct blob {
     size_t len;
@@ -25,10 +26,10 @@ static _Atomic uint64_t epoch = 1; /* values are freed on the server's threads, 
 /* ---- The data type ----------------------------------------------------------------------------
  */
 
-/* A record came or went; what clients may do does not hang on failures of the past. */
+/* A record came or went on which hangs what clients may do. */
 static void note_change(const struct blob *blob)
 {
-    if (blob->len != 0 && blob->bytes[0] != RECORD_FAILURE) {
+    if (blob->len != 0 && blob->bytes[0] != RECORD_FAILURE && blob->bytes[0] < RECORD_CLOSED) {
         epoch++;
     }
 }
@@ -276,6 +277,32 @@ static void user_key(char out[STORE_KEY_MAX], const char *name)
     snprintf(out, STORE_KEY_MAX, "auth:user:%s", name);
 }
 
+static void apikey_key(char out[STORE_KEY_MAX], const unsigned char id[RECORD_APIKEY_LEN])
+{
+    char text[2 * RECORD_APIKEY_LEN + 1];
+    hl_hex_format(text, id, RECORD_APIKEY_LEN);
+    snprintf(out, STORE_KEY_MAX, "auth:apikey:%s", text);
+}
+
+static void audit_key(char out[STORE_KEY_MAX], uint64_t index)
+{
+    snprintf(out, STORE_KEY_MAX, "auth:audit:%llu", (unsigned long long)index);
+}
+
+/* Read the record of `kind` that `key` holds. */
+static hl_err get_record(RedisModuleCtx *ctx, const char *key, enum record_kind kind,
+                         union record *out)
+{
+    struct hl_buf bytes = {0};
+    enum record_kind found = kind;
+    hl_err err = get(ctx, key, &bytes);
+    if (err == HL_OK) {
+        err = record_decode(&found, out, hl_buf_view(&bytes));
+    }
+    hl_buf_fini(&bytes);
+    return err == HL_OK && found != kind ? HL_ECORRUPT : err;
+}
+
 hl_err store_get_user(RedisModuleCtx *ctx, const char *name, struct user_record *out)
 {
     char key[STORE_KEY_MAX];
@@ -309,6 +336,11 @@ hl_err store_put_user(RedisModuleCtx *ctx, const struct user_record *user)
     return err;
 }
 
+static const char *list_key(enum store_list list)
+{
+    return list == STORE_USERS ? "auth:users" : "auth:apikeys";
+}
+
 /* True when the list's key is empty or a hash: one that somebody else filled is refused. */
 static bool is_list(const struct place *place)
 {
@@ -316,20 +348,46 @@ static bool is_list(const struct place *place)
     return found == REDISMODULE_KEYTYPE_EMPTY || found == REDISMODULE_KEYTYPE_HASH;
 }
 
-hl_err store_list_user(RedisModuleCtx *ctx, const char *name)
+/* Add a name to a list, or take it out. */
+static hl_err change_list(RedisModuleCtx *ctx, enum store_list list, const char *name, bool add)
 {
-    struct place place = enter(ctx, INDEX_KEY, REDISMODULE_READ | REDISMODULE_WRITE);
+    struct place place = enter(ctx, list_key(list), REDISMODULE_READ | REDISMODULE_WRITE);
     hl_err err = is_list(&place) ? HL_OK : HL_ECORRUPT;
     if (err == HL_OK) {
         RedisModuleString *field = RedisModule_CreateString(ctx, name, strlen(name));
         RedisModuleString *value = RedisModule_CreateString(ctx, "1", 1);
-        RedisModule_HashSet(place.key, REDISMODULE_HASH_NONE, field, value, NULL);
-        RedisModule_Replicate(ctx, "HSET", "sss", place.name, field, value);
+        RedisModule_HashSet(place.key, REDISMODULE_HASH_NONE, field,
+                            add ? value : REDISMODULE_HASH_DELETE, NULL);
+        if (add) {
+            RedisModule_Replicate(ctx, "HSET", "sss", place.name, field, value);
+        } else {
+            RedisModule_Replicate(ctx, "HDEL", "ss", place.name, field);
+        }
         RedisModule_FreeString(ctx, field);
         RedisModule_FreeString(ctx, value);
     }
     leave(&place);
     return err;
+}
+
+hl_err store_list_add(RedisModuleCtx *ctx, enum store_list list, const char *name)
+{
+    return change_list(ctx, list, name, true);
+}
+
+hl_err store_list_remove(RedisModuleCtx *ctx, enum store_list list, const char *name)
+{
+    return change_list(ctx, list, name, false);
+}
+
+size_t store_list_count(RedisModuleCtx *ctx, enum store_list list)
+{
+    struct place place = enter(ctx, list_key(list), REDISMODULE_READ);
+    size_t count = place.key == NULL || RedisModule_KeyType(place.key) != REDISMODULE_KEYTYPE_HASH
+                       ? 0
+                       : RedisModule_ValueLength(place.key);
+    leave(&place);
+    return count;
 }
 
 /* The smallest names after `after` that were seen so far, in order. */
@@ -373,11 +431,11 @@ static void see_name(RedisModuleKey *key, RedisModuleString *field, RedisModuleS
     memcpy(page->names[low], name, sizeof name);
 }
 
-hl_err store_page_users(RedisModuleCtx *ctx, const char *after, size_t max,
-                        char (*names)[USER_NAME_MAX + 1], size_t *count)
+hl_err store_page(RedisModuleCtx *ctx, enum store_list list, const char *after, size_t max,
+                  char (*names)[USER_NAME_MAX + 1], size_t *count)
 {
     struct page page = {.after = after, .max = max, .names = names};
-    struct place place = enter(ctx, INDEX_KEY, REDISMODULE_READ);
+    struct place place = enter(ctx, list_key(list), REDISMODULE_READ);
     hl_err err = is_list(&place) ? HL_OK : HL_ECORRUPT;
     if (err == HL_OK && place.key != NULL) {
         RedisModuleScanCursor *cursor = RedisModule_ScanCursorCreate();
@@ -464,4 +522,101 @@ hl_err store_put_keyring(RedisModuleCtx *ctx, const struct keyring_record *ring)
     struct hl_buf bytes = {0};
     keyring_encode(&bytes, ring);
     return put(ctx, KEYRING_KEY, 0, &bytes);
+}
+
+hl_err store_get_apikey(RedisModuleCtx *ctx, const unsigned char id[RECORD_APIKEY_LEN],
+                        struct apikey_record *out)
+{
+    char key[STORE_KEY_MAX];
+    union record read;
+    apikey_key(key, id);
+    hl_err err = get_record(ctx, key, RECORD_APIKEY, &read);
+    if (err == HL_OK && memcmp(read.apikey.id, id, RECORD_APIKEY_LEN) != 0) {
+        err = HL_ECORRUPT; /* a copy under another key's name */
+    }
+    if (err == HL_OK) {
+        *out = read.apikey;
+    }
+    return err;
+}
+
+hl_err store_put_apikey(RedisModuleCtx *ctx, const struct apikey_record *apikey)
+{
+    char key[STORE_KEY_MAX];
+    struct hl_buf bytes = {0};
+    apikey_key(key, apikey->id);
+    apikey_encode(&bytes, apikey);
+    return put(ctx, key, 0, &bytes);
+}
+
+void store_drop_apikey(RedisModuleCtx *ctx, const unsigned char id[RECORD_APIKEY_LEN])
+{
+    char key[STORE_KEY_MAX];
+    apikey_key(key, id);
+    drop(ctx, key);
+}
+
+hl_err store_get_closed(RedisModuleCtx *ctx, struct closed_record *out)
+{
+    union record read;
+    hl_err err = get_record(ctx, CLOSED_KEY, RECORD_CLOSED, &read);
+    if (err == HL_OK) {
+        *out = read.closed;
+    }
+    return err;
+}
+
+hl_err store_put_closed(RedisModuleCtx *ctx, const struct closed_record *closed)
+{
+    struct hl_buf bytes = {0};
+    closed_encode(&bytes, closed);
+    return put(ctx, CLOSED_KEY, 0, &bytes);
+}
+
+hl_err store_get_trail(RedisModuleCtx *ctx, struct trail_record *out)
+{
+    union record read;
+    hl_err err = get_record(ctx, TRAIL_KEY, RECORD_TRAIL, &read);
+    if (err == HL_OK) {
+        *out = read.trail;
+    }
+    return err;
+}
+
+hl_err store_put_trail(RedisModuleCtx *ctx, const struct trail_record *trail)
+{
+    struct hl_buf bytes = {0};
+    trail_encode(&bytes, trail);
+    return put(ctx, TRAIL_KEY, 0, &bytes);
+}
+
+hl_err store_get_audit(RedisModuleCtx *ctx, uint64_t index, struct audit_record *out)
+{
+    char key[STORE_KEY_MAX];
+    union record read;
+    audit_key(key, index);
+    hl_err err = get_record(ctx, key, RECORD_AUDIT, &read);
+    if (err == HL_OK && read.audit.index != index) {
+        err = HL_ECORRUPT;
+    }
+    if (err == HL_OK) {
+        *out = read.audit;
+    }
+    return err;
+}
+
+hl_err store_put_audit(RedisModuleCtx *ctx, const struct audit_record *audit)
+{
+    char key[STORE_KEY_MAX];
+    struct hl_buf bytes = {0};
+    audit_key(key, audit->index);
+    audit_encode(&bytes, audit);
+    return put(ctx, key, 0, &bytes);
+}
+
+void store_drop_audit(RedisModuleCtx *ctx, uint64_t index)
+{
+    char key[STORE_KEY_MAX];
+    audit_key(key, index);
+    drop(ctx, key);
 }

@@ -8,7 +8,12 @@
  *   auth:fail:user:<name>  FAILURE   expires when the failures are forgotten
  *   auth:fail:addr:<ip>    FAILURE
  *   auth:keys              KEYRING   no expiry
+ *   auth:apikey:<id>       APIKEY    no expiry: an expired one is listed until it is revoked
+ *   auth:bootstrap         CLOSED    no expiry
+ *   auth:audit             TRAIL     no expiry
+ *   auth:audit:<index>     AUDIT     dropped when newer ones push it out
  *   auth:users             a plain hash with a field for each name, for listing
+ *   auth:apikeys           a plain hash with a field for each API key's id, for listing
  *
  * Every write replicates as `AUTH.PUT key deadline record` (deadline in milliseconds since the
  * epoch, 0 for none) or as DEL or HSET: absolute values, nothing to decide, nothing secret that
@@ -39,13 +44,25 @@ HL_MUST_USE hl_err store_get_user(RedisModuleCtx *ctx, const char *name, struct 
 /* Write a user's record, and close the connections that it no longer allows. */
 HL_MUST_USE hl_err store_put_user(RedisModuleCtx *ctx, const struct user_record *user);
 
-/* Add a name to the list of users. */
-HL_MUST_USE hl_err store_list_user(RedisModuleCtx *ctx, const char *name);
+/* What is listed. */
+enum store_list {
+    STORE_USERS,   /* names */
+    STORE_APIKEYS, /* ids in hexadecimal */
+};
+
+/* Add a name to a list. */
+HL_MUST_USE hl_err store_list_add(RedisModuleCtx *ctx, enum store_list list, const char *name);
+
+/* Take a name out of a list; nothing happens when it is not there. */
+HL_MUST_USE hl_err store_list_remove(RedisModuleCtx *ctx, enum store_list list, const char *name);
+
+/* How many names a list has; 0 when it is damaged. */
+size_t store_list_count(RedisModuleCtx *ctx, enum store_list list);
 
 /* Copy up to `max` names that follow `after` ("" for the first) in byte order to `names`, and set
  * *count; looks at every name of the list. */
-HL_MUST_USE hl_err store_page_users(RedisModuleCtx *ctx, const char *after, size_t max,
-                                    char (*names)[USER_NAME_MAX + 1], size_t *count);
+HL_MUST_USE hl_err store_page(RedisModuleCtx *ctx, enum store_list list, const char *after,
+                              size_t max, char (*names)[USER_NAME_MAX + 1], size_t *count);
 
 /* Read a session's record. */
 HL_MUST_USE hl_err store_get_session(RedisModuleCtx *ctx, const unsigned char sid[TOKEN_ID_LEN],
@@ -73,6 +90,38 @@ HL_MUST_USE hl_err store_get_keyring(RedisModuleCtx *ctx, struct hl_buf *out);
 
 /* Write the key ring. */
 HL_MUST_USE hl_err store_put_keyring(RedisModuleCtx *ctx, const struct keyring_record *ring);
+
+/* Read an API key's record. */
+HL_MUST_USE hl_err store_get_apikey(RedisModuleCtx *ctx, const unsigned char id[RECORD_APIKEY_LEN],
+                                    struct apikey_record *out);
+
+/* Write an API key's record. */
+HL_MUST_USE hl_err store_put_apikey(RedisModuleCtx *ctx, const struct apikey_record *apikey);
+
+/* Delete an API key's record; nothing happens when there is none.  Whoever revokes one writes its
+ * user's record afterwards, which closes the connections that used it. */
+void store_drop_apikey(RedisModuleCtx *ctx, const unsigned char id[RECORD_APIKEY_LEN]);
+
+/* Read when the first administrator was made, and who it is. */
+HL_MUST_USE hl_err store_get_closed(RedisModuleCtx *ctx, struct closed_record *out);
+
+/* Write that. */
+HL_MUST_USE hl_err store_put_closed(RedisModuleCtx *ctx, const struct closed_record *closed);
+
+/* Read where the audit trail begins and ends. */
+HL_MUST_USE hl_err store_get_trail(RedisModuleCtx *ctx, struct trail_record *out);
+
+/* Write that. */
+HL_MUST_USE hl_err store_put_trail(RedisModuleCtx *ctx, const struct trail_record *trail);
+
+/* Read one entry of the audit trail. */
+HL_MUST_USE hl_err store_get_audit(RedisModuleCtx *ctx, uint64_t index, struct audit_record *out);
+
+/* Write one. */
+HL_MUST_USE hl_err store_put_audit(RedisModuleCtx *ctx, const struct audit_record *audit);
+
+/* Delete one. */
+void store_drop_audit(RedisModuleCtx *ctx, uint64_t index);
 
 /* AUTH.PUT: apply an effect.  Refused to clients. */
 int cmd_put(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);

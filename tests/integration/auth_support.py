@@ -54,6 +54,17 @@ def registered(server, name="ada"):
     return c
 
 
+def closed(client):
+    """Whether the server ends the connection, within a second."""
+    client.sock.settimeout(1)
+    try:
+        client("PING")
+        client("PING")
+    except (ConnectionError, BrokenPipeError):
+        return True
+    return False
+
+
 def main(tests):
     """Run the test_ functions among `tests`, or those named on the command line."""
     run_tests(tests, lambda test: on_server(Server(SERVER, *flags(test)), test))

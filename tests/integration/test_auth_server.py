@@ -14,7 +14,7 @@ import os
 import stat
 import time
 
-from auth_support import (PASSWORD, SERVER, expect, flags, login, main, pairs, registered,
+from auth_support import (PASSWORD, SERVER, closed, expect, flags, login, main, pairs, registered,
                           settings, starts)
 from resp_client import Server, lacks
 
@@ -285,17 +285,6 @@ def test_acl_login(server):
     login(c)
     expect(c("ACL", "WHOAMI"), "ada")
     expect(pairs(c("AUTH.WHOAMI"))["name"], "ada")
-
-
-def closed(client):
-    """Whether the server ends the connection, within a second."""
-    client.sock.settimeout(1)
-    try:
-        client("PING")
-        client("PING")
-    except (ConnectionError, BrokenPipeError):
-        return True
-    return False
 
 
 @settings(acl_login="yes", refresh_leeway=0)

@@ -55,6 +55,54 @@ Test(keyring, rotating_at_once_ends_every_older_key)
     cr_assert_eq(ring.keys[0].retired_ms, 0);
 }
 
+static hl_err plan(struct keyring_record *ring, int64_t now_ms, int64_t active_ms)
+{
+    struct jws_material material;
+    cr_assert_eq(jws_generate(&material, JWS_ES256), HL_OK);
+    return keyring_plan(ring, &material, kek, now_ms, active_ms);
+}
+
+Test(keyring, a_next_key_is_published_before_it_signs)
+{
+    struct keyring_record ring = {0};
+    struct keyset set = {0};
+    struct jws_key *view[RECORD_KEYS_MAX];
+    cr_assert_eq(plan(&ring, NOW, NOW + 100), HL_OK);
+    cr_assert_eq(ring.keys[0].state, KEY_ACTIVE, "the first key signs at once");
+    cr_assert_eq(plan(&ring, NOW, NOW + 100), HL_OK);
+    cr_assert_eq(ring.keys[1].state, KEY_NEXT);
+    cr_assert_eq(keyset_load(&set, &ring, kek), HL_OK);
+    cr_assert_str_eq(jws_key_kid(set.active), ring.keys[0].kid);
+    cr_assert_eq(keyset_view(&set, NOW, view), 2, "both verify");
+
+    cr_assert_not(keyring_advance(&ring, NOW + 99, VERIFY));
+    cr_assert(keyring_advance(&ring, NOW + 100, VERIFY));
+    cr_assert_eq(ring.keys[0].state, KEY_RETIRED);
+    cr_assert_eq(ring.keys[0].verify_until_ms, NOW + 100 + VERIFY);
+    cr_assert_eq(ring.keys[1].state, KEY_ACTIVE);
+    cr_assert_eq(keyset_load(&set, &ring, kek), HL_OK);
+    cr_assert_str_eq(jws_key_kid(set.active), ring.keys[1].kid);
+    cr_assert_not(keyring_advance(&ring, NOW + 99 + VERIFY, VERIFY), "it still verifies");
+    cr_assert(keyring_advance(&ring, NOW + 100 + VERIFY, VERIFY));
+    cr_assert_eq(ring.count, 1, "and is dropped when it does not");
+    keyset_fini(&set);
+}
+
+Test(keyring, a_second_plan_replaces_the_first)
+{
+    struct keyring_record ring = {0};
+    cr_assert_eq(plan(&ring, NOW, NOW), HL_OK);
+    cr_assert_eq(plan(&ring, NOW, NOW + 100), HL_OK);
+    char first[JWS_KID_LEN + 1];
+    memcpy(first, ring.keys[1].kid, sizeof first);
+    cr_assert_eq(plan(&ring, NOW + 1, NOW + 200), HL_OK);
+    cr_assert_eq(ring.count, 2);
+    cr_assert_str_neq(ring.keys[1].kid, first);
+    cr_assert_eq(add(&ring, JWS_ES256, NOW + 2, VERIFY), HL_OK);
+    cr_assert_eq(ring.count, 2, "a key at once makes the plan void: nobody signed with it");
+    cr_assert_eq(ring.keys[1].state, KEY_ACTIVE);
+}
+
 Test(keyring, another_kek_opens_nothing_and_adds_nothing)
 {
     struct keyring_record ring = {0};
