@@ -1,11 +1,11 @@
 /* The access log: two buffers, one filling while the other is written. */
 #include "access_log.h"
 
-#include "desk.h"
 #include "stats.h"
 
 #include "kit/alloc.h"
 #include "kit/json.h"
+#include "net/desk.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -82,8 +82,8 @@ static void on_written(uv_fs_t *write)
     struct access_log *log = write->data;
     bool failed = write->result < 0;
     if (failed && !log->failing) {
-        desk_log("warning", "the access log cannot be written: %s",
-                 uv_strerror((int)write->result));
+        net_desk_log("warning", "the access log cannot be written: %s",
+                     uv_strerror((int)write->result));
     }
     log->failing = failed;
     uv_fs_req_cleanup(write);

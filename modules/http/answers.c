@@ -10,7 +10,7 @@
 #include "kit/http1_write.h"
 
 struct answer {
-    struct mail mail;
+    struct net_mail mail;
     void (*act)(struct answer *answer);
     struct helios_http_request *request;
     struct helios_http_socket *socket;
@@ -33,7 +33,7 @@ static void end(struct answer *answer)
 }
 
 /* On http's thread.  A request may have been taken from a module that left meanwhile. */
-static void run(struct mail *mail)
+static void run(struct net_mail *mail)
 {
     struct answer *answer = (struct answer *)mail;
     if (answer->request == NULL || !answer->request->over) {

@@ -1,14 +1,14 @@
 /* Calls into other modules. */
 #include "call.h"
 
-#include "desk.h"
 #include "socket.h"
 
 #include "kit/alloc.h"
+#include "net/desk.h"
 
 /* A call on its way to the server's thread. */
 struct call {
-    struct mail mail;
+    struct net_mail mail;
     struct helios_http_request *request;
     struct helios_http_socket *socket;
     helios_http_handler run;
@@ -30,7 +30,7 @@ static void end(struct call *call)
 }
 
 /* The owner left: a request has been taken from him already; a WebSocket he will never release. */
-static void drop(struct mail *mail)
+static void drop(struct net_mail *mail)
 {
     struct call *call = (struct call *)mail;
     if (call->socket != NULL && call->event == SOCKET_CLOSED) {
@@ -39,16 +39,16 @@ static void drop(struct mail *mail)
     end(call);
 }
 
-static void post(struct call *call, uint64_t owner, void (*run)(struct mail *mail))
+static void post(struct call *call, uint64_t owner, void (*run)(struct net_mail *mail))
 {
     if (call->request != NULL) {
         atomic_fetch_add(&call->request->refs, 1);
     }
-    call->mail = (struct mail){.run = run, .drop = drop, .owner = owner};
-    desk_post(&call->mail);
+    call->mail = (struct net_mail){.run = run, .drop = drop, .owner = owner};
+    net_desk_post(&call->mail);
 }
 
-static void run_handler(struct mail *mail)
+static void run_handler(struct net_mail *mail)
 {
     struct call *call = (struct call *)mail;
     call->run(call->request, call->data);
@@ -69,7 +69,7 @@ void call_handler(struct helios_http_request *request, helios_http_handler run, 
     post(call, owner, run_handler);
 }
 
-static void run_piece(struct mail *mail)
+static void run_piece(struct net_mail *mail)
 {
     struct call *call = (struct call *)mail;
     struct helios_http_request *r = call->request;
@@ -97,7 +97,7 @@ void call_piece(struct helios_http_request *r, struct hl_slice bytes, int last)
     post(call, r->served->owner, run_piece);
 }
 
-static void run_writable(struct mail *mail)
+static void run_writable(struct net_mail *mail)
 {
     struct call *call = (struct call *)mail;
     if (!atomic_load(&call->request->answered)) {
@@ -144,7 +144,7 @@ static void tell(struct helios_http_socket *s, enum socket_event event, bool tex
     }
 }
 
-static void run_socket(struct mail *mail)
+static void run_socket(struct net_mail *mail)
 {
     struct call *call = (struct call *)mail;
     if (call->event == SOCKET_MESSAGE) {

@@ -34,13 +34,13 @@ void conn_refuse(struct conn *conn, int status, const char *why)
 {
     struct hl_buf body = {0};
     request_error_body(&body, code_of(status), why);
-    hl_http1_put_status(&conn->out, status);
-    hl_http1_put(&conn->out, "Date", loop_date(conn->loop));
-    hl_http1_put(&conn->out, "Content-Type", "application/json");
-    hl_http1_put_length(&conn->out, body.len);
-    hl_http1_put(&conn->out, "Connection", "close");
-    hl_http1_put_end(&conn->out);
-    hl_buf_append_slice(&conn->out, hl_buf_view(&body));
+    hl_http1_put_status(&conn->s.out, status);
+    hl_http1_put(&conn->s.out, "Date", loop_date(conn->loop));
+    hl_http1_put(&conn->s.out, "Content-Type", "application/json");
+    hl_http1_put_length(&conn->s.out, body.len);
+    hl_http1_put(&conn->s.out, "Connection", "close");
+    hl_http1_put_end(&conn->s.out);
+    hl_buf_append_slice(&conn->s.out, hl_buf_view(&body));
     hl_buf_fini(&body);
     stats_add(COUNT_requests_malformed, 1);
     stats_add(status < 500 ? COUNT_responses_4xx : COUNT_responses_5xx, 1);
@@ -99,13 +99,13 @@ static bool read_message(struct conn *conn)
     struct hl_http1_head head;
     struct hl_errmsg msg = {0};
     size_t used = 0;
-    if (conn->in.len == 0) {
+    if (conn->s.in.len == 0) {
         return false;
     }
     if (conn->state == CONN_IDLE) {
         conn_enter(conn, CONN_HEAD);
     }
-    hl_err err = hl_http1_head(conn->http, hl_buf_view(&conn->in), &head, &used, &msg);
+    hl_err err = hl_http1_head(conn->http, hl_buf_view(&conn->s.in), &head, &used, &msg);
     if (err == HL_ENOENT) {
         return false;
     }
@@ -115,11 +115,11 @@ static bool read_message(struct conn *conn)
     }
     conn->body_in = 0;
     conn->body_open = head.chunked || head.length != 0;
-    request_begin(conn, &head, (struct hl_slice){.ptr = conn->in.ptr, .len = used});
+    request_begin(conn, &head, (struct hl_slice){.ptr = conn->s.in.ptr, .len = used});
     if (conn->state == CONN_CLOSING) {
         return false;
     }
-    hl_buf_consume(&conn->in, used < conn->in.len ? used : conn->in.len);
+    hl_buf_consume(&conn->s.in, used < conn->s.in.len ? used : conn->s.in.len);
     return true;
 }
 
@@ -145,7 +145,8 @@ static bool read_body(struct conn *conn)
     size_t used = 0;
     bool done = !conn->body_open;
     if (!done) {
-        hl_err err = hl_http1_body(conn->http, hl_buf_view(&conn->in), &used, &piece, &done, &msg);
+        hl_err err =
+            hl_http1_body(conn->http, hl_buf_view(&conn->s.in), &used, &piece, &done, &msg);
         if (err != HL_OK) {
             refuse_body(conn, msg.text);
             return false;
@@ -165,7 +166,7 @@ static bool read_body(struct conn *conn)
     if (conn->state == CONN_CLOSING) {
         return false;
     }
-    hl_buf_consume(&conn->in, used);
+    hl_buf_consume(&conn->s.in, used);
     if (!done) {
         return used != 0;
     }
@@ -184,7 +185,7 @@ void conn_messages(struct conn *conn)
 {
     bool more = true;
     while (more) {
-        bool backlog = conn->out.len > (size_t)setting(SETTING_WRITE_BUFFER);
+        bool backlog = conn->s.out.len > (size_t)setting(SETTING_WRITE_BUFFER);
         switch (conn->state) {
         case CONN_IDLE:
         case CONN_HEAD:
@@ -220,10 +221,10 @@ static void answer_instead(struct conn *conn, int status, const char *code, cons
     conn->last = true;
     struct hl_buf body = {0};
     request_error_body(&body, code, why);
-    request_put_head(request, &conn->out, status, "application/json", false);
-    hl_http1_put_length(&conn->out, body.len);
-    hl_http1_put_end(&conn->out);
-    hl_buf_append_slice(&conn->out, hl_buf_view(&body));
+    request_put_head(request, &conn->s.out, status, "application/json", false);
+    hl_http1_put_length(&conn->s.out, body.len);
+    hl_http1_put_end(&conn->s.out);
+    hl_buf_append_slice(&conn->s.out, hl_buf_view(&body));
     hl_buf_fini(&body);
     request_lose(request);
     conn_answered(conn);
@@ -257,10 +258,10 @@ void conn_expired(struct conn *conn)
         socket_ping(conn->socket);
         break;
     case CONN_DISCARD:
-    case CONN_LINGER:
         conn_close(conn);
         break;
     case CONN_ANSWER:
+    case CONN_LINGER:
     case CONN_CLOSING:
         break;
     }
@@ -282,17 +283,13 @@ void conn_ended(struct conn *conn)
     case CONN_HEAD:
         conn_finish(conn); /* what was answered may still be on its way */
         break;
-    case CONN_LINGER:
-        if (!conn->busy_write && conn->shut) {
-            conn_close(conn);
-        }
-        break;
     case CONN_HANDSHAKE:
     case CONN_BODY:
     case CONN_DISCARD:
     case CONN_SOCKET:
         conn_close(conn);
         break;
+    case CONN_LINGER:
     case CONN_CLOSING:
         break;
     }

@@ -1,26 +1,17 @@
-/* http's own thread: what it owns, and the ways in.
+/* http's own thread: what it owns, and the ways in.  The rules of net/loop.h hold, and
  *
- *   L1  everything in struct loop but `inbox` is touched on this thread alone, or before it begins
- *       and after it has ended; other threads post mail.
- *   L2  the thread never waits for the server's; the server's may wait for it (loop_ask()).
- *   L3  a connection has at most one request at a time: pipelined ones wait in its buffer, so
+ *   L1  a connection has at most one request at a time: pipelined ones wait in its buffer, so
  *       answers keep their order.
  */
 #ifndef HTTP_LOOP_H
 #define HTTP_LOOP_H
 
-#include "listen.h"
-#include "mail.h"
-#include "peers.h"
 #include "router.h"
 
 #include "helios/http_service.h"
-#include "kit/http1_text.h"
-
-#include <uv.h>
+#include "net/loop.h"
 
 #define HTTP_FILTERS_MAX 32
-#define HTTP_READ_MAX (64 * 1024) /* bytes taken from a socket at once, shared by all */
 
 struct access_log;
 struct conn;
@@ -53,36 +44,20 @@ struct observer {
     void *data;
 };
 
-struct listener {
-    uv_tcp_t tcp; /* its data is the listener */
-    struct loop *loop;
-    bool tls, open;
-    char name[80]; /* where it listens, "127.0.0.1:8443" */
-};
-
 struct loop {
-    uv_loop_t uv;
-    uv_async_t wake;
-    pthread_t thread;
-    struct mailbox inbox;
+    struct net_loop net;
     struct router router; /* its values are struct served */
     struct filter filters[HTTP_FILTERS_MAX];
     size_t filter_count;
     struct observer observers[HTTP_FILTERS_MAX];
     size_t observer_count;
-    struct listener listeners[HTTP_LISTENERS_MAX];
-    size_t listener_count;
     struct hl_tls_context *tls;
     struct access_log *log;
-    struct peers peers;
     struct conn *conns;
     size_t conn_count, socket_count;
     struct helios_http_request *requests; /* that somebody holds */
     struct helios_http_socket *sockets;
     bool draining, ending;
-    int64_t date_s; /* when `date` was written */
-    char date[HL_HTTP1_DATE_MAX];
-    char read[HTTP_READ_MAX];
 };
 
 /* Open the listeners of the settings and begin the thread; on the server's thread. NULL after
@@ -90,7 +65,7 @@ struct loop {
 struct loop *loop_start(struct hl_errmsg *msg);
 
 /* Post mail to the thread; from any thread.  False when it has ended. */
-bool loop_post(struct loop *loop, struct mail *mail);
+bool loop_post(struct loop *loop, struct net_mail *mail);
 
 /* Read the certificate and its key anew, for connections to come, and open the access log's file
  * anew; on the server's thread.  HL_EIO or HL_EINVAL with the reason in `msg`: what failed stays as

@@ -1,5 +1,4 @@
 /* http: what the module registers.  See README.md. */
-#include "desk.h"
 #include "health.h"
 #include "loop.h"
 #include "service.h"
@@ -9,6 +8,7 @@
 #include "helios/extensions.h"
 #include "helios/module.h"
 #include "kit/assert.h"
+#include "net/desk.h"
 
 #define HTTP_MODULE_VERSION 1
 #define UNLOAD_DRAIN_MS 1000 /* the server stands still meanwhile */
@@ -21,7 +21,7 @@ struct status {
     RedisModuleCtx *ctx;
     size_t connections, sockets, routes, filters, listeners;
     bool draining;
-    char names[HTTP_LISTENERS_MAX][96];
+    char names[NET_LISTENERS_MAX][96];
 };
 
 static void look(struct loop *l, void *arg)
@@ -32,10 +32,10 @@ static void look(struct loop *l, void *arg)
     status->routes = l->router.count;
     status->filters = l->filter_count;
     status->draining = l->draining;
-    for (size_t i = 0; i < l->listener_count; i++) {
-        if (l->listeners[i].open) {
+    for (size_t i = 0; i < l->net.listener_count; i++) {
+        if (l->net.listeners[i].open) {
             snprintf(status->names[status->listeners++], sizeof status->names[0], "%s://%s",
-                     l->listeners[i].tls ? "https" : "http", l->listeners[i].name);
+                     l->net.listeners[i].tls ? "https" : "http", l->net.listeners[i].name);
         }
     }
 }
@@ -226,14 +226,14 @@ int RedisModule_OnLoad(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
         !health_load(ctx) ||
         RedisModule_SubscribeToServerEvent(ctx, RedisModuleEvent_Shutdown, on_shutdown) !=
             REDISMODULE_OK ||
-        !desk_open(ctx)) {
+        !net_desk_open(ctx, "http")) {
         settings_unload();
         return REDISMODULE_ERR;
     }
     loop = loop_start(&msg); /* the thread comes last, so that nothing can fail once it runs */
     if (loop == NULL) {
         RedisModule_Log(ctx, "warning", "%s", msg.text);
-        desk_close();
+        net_desk_close();
         settings_unload();
         return REDISMODULE_ERR;
     }
@@ -257,7 +257,7 @@ int RedisModule_OnUnload(RedisModuleCtx *ctx)
     loop_stop(loop, drain_ms < UNLOAD_DRAIN_MS ? drain_ms : UNLOAD_DRAIN_MS);
     loop = NULL;
     service_close();
-    desk_close();
+    net_desk_close();
     settings_unload();
     return REDISMODULE_OK;
 }

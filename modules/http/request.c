@@ -26,7 +26,7 @@ static struct hl_slice header(const struct hl_http1_head *head, const char *name
 static struct helios_http_request *create(struct conn *conn, const struct hl_http1_head *head,
                                           struct hl_slice bytes)
 {
-    unsigned char chance[TRACE_CHANCE];
+    unsigned char chance[NET_TRACE_CHANCE];
     struct helios_http_request *r = hl_malloc(sizeof *r);
     memset(r, 0, offsetof(struct helios_http_request, head));
     memcpy(&r->head, head, offsetof(struct hl_http1_head, headers));
@@ -36,9 +36,9 @@ static struct helios_http_request *create(struct conn *conn, const struct hl_htt
     if (getrandom(chance, sizeof chance, 0) != (ssize_t)sizeof chance) {
         memset(chance, 1, sizeof chance); /* a name that is not unique harms nobody */
     }
-    trace_init(&r->trace, header(&r->head, "x-request-id"), header(&r->head, "traceparent"),
-               chance);
-    memcpy(r->remote, conn->remote, sizeof r->remote);
+    net_trace_init(&r->trace, header(&r->head, "x-request-id"), header(&r->head, "traceparent"),
+                   chance);
+    memcpy(r->remote, conn->s.remote, sizeof r->remote);
     r->loop = conn->loop;
     r->conn = conn;
     r->secure = conn->secure;
@@ -125,8 +125,8 @@ static void invite_body(struct helios_http_request *r)
     struct conn *conn = r->conn;
     if (r->head.expects_continue && r->bytes_in == 0) {
         r->head.expects_continue = false;
-        hl_http1_put_status(&conn->out, 100);
-        hl_http1_put_end(&conn->out);
+        hl_http1_put_status(&conn->s.out, 100);
+        hl_http1_put_end(&conn->s.out);
         conn_flush(conn);
     }
 }
@@ -274,13 +274,13 @@ void request_respond(struct helios_http_request *r, int status, const char *type
     bool bodyless = hl_http1_status_is_bodyless(status);
     know_user(r);
     settle_unread_body(r);
-    request_put_head(r, &conn->out, status, bodyless ? NULL : type, true);
+    request_put_head(r, &conn->s.out, status, bodyless ? NULL : type, true);
     if (!bodyless) {
-        hl_http1_put_length(&conn->out, body.len);
+        hl_http1_put_length(&conn->s.out, body.len);
     }
-    hl_http1_put_end(&conn->out);
+    hl_http1_put_end(&conn->s.out);
     if (!bodyless && !r->is_head) {
-        hl_buf_append_slice(&conn->out, body);
+        hl_buf_append_slice(&conn->s.out, body);
         r->bytes_out = body.len;
     }
     conn->request = NULL;
@@ -309,13 +309,13 @@ void request_start(struct helios_http_request *r, int status, const char *type, 
     if (!r->streamed_body) {
         settle_unread_body(r);
     }
-    request_put_head(r, &conn->out, status, type, true);
+    request_put_head(r, &conn->s.out, status, type, true);
     if (r->chunked) {
-        hl_http1_put(&conn->out, "Transfer-Encoding", "chunked");
+        hl_http1_put(&conn->s.out, "Transfer-Encoding", "chunked");
     } else if (length >= 0) {
-        hl_http1_put_length(&conn->out, (uint64_t)length);
+        hl_http1_put_length(&conn->s.out, (uint64_t)length);
     }
-    hl_http1_put_end(&conn->out);
+    hl_http1_put_end(&conn->s.out);
     conn->flow = &r->flow;
     conn_enter(conn, CONN_ANSWER);
     conn_flush(conn);
@@ -336,11 +336,11 @@ void request_send(struct helios_http_request *r, struct hl_slice bytes)
         return;
     }
     r->bytes_out += bytes.len;
-    conn->out_flow += bytes.len;
+    conn->s.marked += bytes.len;
     if (r->chunked) {
-        hl_http1_put_chunk(&conn->out, bytes);
+        hl_http1_put_chunk(&conn->s.out, bytes);
     } else {
-        hl_buf_append_slice(&conn->out, bytes);
+        hl_buf_append_slice(&conn->s.out, bytes);
     }
     conn_flush(conn);
 }
@@ -358,12 +358,12 @@ void request_finish(struct helios_http_request *r, bool whole)
         return;
     }
     if (r->chunked && !r->is_head) {
-        hl_http1_put_last_chunk(&conn->out);
+        hl_http1_put_last_chunk(&conn->s.out);
     }
     settle_unread_body(r);
     conn->request = NULL;
-    conn->out_flow = 0;
-    conn->writing_flow = 0;
+    conn->s.marked = 0;
+    conn->s.writing_marked = 0;
     request_end(r);
     conn_answered(conn);
 }

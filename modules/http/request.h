@@ -9,7 +9,8 @@
 #define HTTP_REQUEST_H
 
 #include "conn.h"
-#include "trace.h"
+
+#include "net/trace.h"
 
 #define HTTP_NOTES_MAX 8
 #define HTTP_HEADERS_OUT_MAX 16384
@@ -35,7 +36,7 @@ struct helios_http_request {
     struct served *served;
     size_t filter_at;    /* (loop) */
     struct hl_buf bytes; /* the head, which `head` points into */
-    struct trace trace;
+    struct net_trace trace;
     size_t param_count;
     struct {
         struct hl_slice name; /* in served->pattern */

@@ -3,13 +3,13 @@
 #include "service.h"
 
 #include "answers.h"
-#include "desk.h"
 #include "native.h"
 #include "request.h"
 #include "socket.h"
 
 #include "kit/alloc.h"
 #include "kit/assert.h"
+#include "net/desk.h"
 
 #include <stdio.h>
 
@@ -268,7 +268,7 @@ static void leave(struct helios_http_owner *owner)
 {
     struct helios_http_owner **at = &owners;
     loop_ask(current, leave_loop, &owner->id);
-    desk_drop(owner->id);
+    net_desk_drop(owner->id);
     while (*at != owner) {
         HL_ASSERT(*at != NULL);
         at = &(*at)->next;

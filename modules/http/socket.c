@@ -71,14 +71,14 @@ void socket_open(struct helios_http_socket *s, struct helios_http_request *r)
         return;
     }
     hl_ws_accept(accept, *hl_http1_find(&r->head, "sec-websocket-key"));
-    request_put_head(r, &conn->out, 101, NULL, true);
-    hl_http1_put(&conn->out, "Upgrade", "websocket");
-    hl_http1_put(&conn->out, "Connection", "Upgrade");
-    hl_http1_put(&conn->out, "Sec-WebSocket-Accept", accept);
+    request_put_head(r, &conn->s.out, 101, NULL, true);
+    hl_http1_put(&conn->s.out, "Upgrade", "websocket");
+    hl_http1_put(&conn->s.out, "Connection", "Upgrade");
+    hl_http1_put(&conn->s.out, "Sec-WebSocket-Accept", accept);
     if (s->protocol != NULL) {
-        hl_http1_put(&conn->out, "Sec-WebSocket-Protocol", s->protocol);
+        hl_http1_put(&conn->s.out, "Sec-WebSocket-Protocol", s->protocol);
     }
-    hl_http1_put_end(&conn->out);
+    hl_http1_put_end(&conn->s.out);
     conn->request = NULL;
     request_end(r);
     s->conn = conn;
@@ -109,11 +109,11 @@ bool socket_frames(struct helios_http_socket *s)
     struct conn *conn = s->conn;
     struct hl_ws_event event;
     size_t used = 0;
-    if (conn->in.len == 0 || atomic_load(&s->events_waiting) >= HTTP_EVENTS_MAX) {
+    if (conn->s.in.len == 0 || atomic_load(&s->events_waiting) >= HTTP_EVENTS_MAX) {
         return false;
     }
-    hl_err err = hl_ws_read(&conn->frames, hl_buf_view(&conn->in), &used, &event);
-    hl_buf_consume(&conn->in, used);
+    hl_err err = hl_ws_read(&conn->frames, hl_buf_view(&conn->s.in), &used, &event);
+    hl_buf_consume(&conn->s.in, used);
     if (err == HL_ENOENT) {
         return false;
     }
@@ -135,7 +135,7 @@ bool socket_frames(struct helios_http_socket *s)
         break;
     case HL_WS_PING:
         if (!s->goodbye_sent) {
-            hl_ws_put_frame(&conn->out, HL_WS_PONG, event.payload, NULL);
+            hl_ws_put_frame(&conn->s.out, HL_WS_PONG, event.payload, NULL);
             conn_flush(conn);
         }
         break;
@@ -162,8 +162,8 @@ void socket_send(struct helios_http_socket *s, bool text, struct hl_slice bytes)
         return;
     }
     stats_add(COUNT_websocket_messages_out, 1);
-    hl_ws_put_frame(&s->conn->out, text ? HL_WS_TEXT : HL_WS_BINARY, bytes, NULL);
-    s->conn->out_flow += bytes.len;
+    hl_ws_put_frame(&s->conn->s.out, text ? HL_WS_TEXT : HL_WS_BINARY, bytes, NULL);
+    s->conn->s.marked += bytes.len;
     conn_flush(s->conn);
 }
 
@@ -174,7 +174,7 @@ void socket_goodbye(struct helios_http_socket *s, int code, struct hl_slice reas
     }
     s->goodbye_sent = true;
     atomic_store(&s->over, true);
-    hl_ws_put_close(&s->conn->out, hl_ws_code_is_valid(code) ? code : HL_WS_NORMAL, reason);
+    hl_ws_put_close(&s->conn->s.out, hl_ws_code_is_valid(code) ? code : HL_WS_NORMAL, reason);
     s->pinged = true; /* the next interval without an answer ends it */
     conn_enter(s->conn, CONN_SOCKET);
     conn_flush(s->conn);
@@ -188,7 +188,7 @@ void socket_ping(struct helios_http_socket *s)
         return;
     }
     s->pinged = true;
-    hl_ws_put_frame(&conn->out, HL_WS_PING, (struct hl_slice){0}, NULL);
+    hl_ws_put_frame(&conn->s.out, HL_WS_PING, (struct hl_slice){0}, NULL);
     conn_enter(conn, CONN_SOCKET);
     conn_flush(conn);
 }
@@ -211,11 +211,11 @@ void socket_lose(struct helios_http_socket *s, int code)
 
 /* Read on, after so many events that nothing was read. */
 struct resume {
-    struct mail mail;
+    struct net_mail mail;
     struct helios_http_socket *socket;
 };
 
-static void run_resume(struct mail *mail)
+static void run_resume(struct net_mail *mail)
 {
     struct resume *resume = (struct resume *)mail;
     if (resume->socket->conn != NULL) {

@@ -1,7 +1,7 @@
 /* Goal: each address is counted by itself, up to the bound, and forgotten at zero.
  *
  * Method: a thousand addresses at random against counts in an array. */
-#include "http/peers.h"
+#include "net/peers.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>
@@ -10,7 +10,7 @@
 #define ADDRESSES 1000
 #define MOST 5
 
-static struct peers peers = {.seed = 12345};
+static struct net_peers peers = {.seed = 12345};
 
 Test(peers, addresses_are_counted_apart)
 {
@@ -21,11 +21,11 @@ Test(peers, addresses_are_counted_apart)
         unsigned char address[16] = {0x20, 1};
         memcpy(address + 12, &which, sizeof which);
         if (rand() % 2 == 0) {
-            bool entered = peers_enter(&peers, address, MOST);
+            bool entered = net_peers_enter(&peers, address, MOST);
             cr_assert_eq(entered, counts[which] < MOST);
             counts[which] += entered;
         } else if (counts[which] > 0) {
-            peers_leave(&peers, address);
+            net_peers_leave(&peers, address);
             counts[which]--;
         }
     }
@@ -33,10 +33,10 @@ Test(peers, addresses_are_counted_apart)
         unsigned char address[16] = {0x20, 1};
         memcpy(address + 12, &which, sizeof which);
         for (; counts[which] > 0; counts[which]--) {
-            peers_leave(&peers, address);
+            net_peers_leave(&peers, address);
         }
     }
-    for (size_t i = 0; i < PEERS_SLOTS; i++) {
+    for (size_t i = 0; i < NET_PEERS_SLOTS; i++) {
         cr_assert_null(peers.slots[i], "nothing stays behind");
     }
 }

@@ -1,16 +1,16 @@
 /* Goal: addresses are read as people write them, and nothing else is taken for one. */
-#include "http/listen.h"
+#include "net/listen.h"
 
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
 
-static struct listen_address out[HTTP_LISTENERS_MAX];
+static struct net_address out[NET_LISTENERS_MAX];
 static size_t count;
 
 static hl_err parse(const char *text)
 {
     count = 0;
-    return listen_parse(hl_slice_of(text), true, out, &count, NULL);
+    return net_listen_parse(hl_slice_of(text), true, out, &count, NULL);
 }
 
 Test(listen, addresses_are_read)

@@ -1,5 +1,5 @@
 /* An event descriptor that the server watches, and a mailbox. */
-#include "desk.h"
+#include "net/desk.h"
 
 #include "kit/alloc.h"
 #include "kit/assert.h"
@@ -11,8 +11,9 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-static struct mailbox box;
+static struct net_mailbox box;
 static int bell = -1;
+static const char *desk_name = "";
 
 static void ring(void)
 {
@@ -28,11 +29,12 @@ static void on_bell(int fd, void *data, int mask)
     uint64_t count = 0;
     ssize_t got = read(fd, &count, sizeof count);
     (void)got;
-    desk_run();
+    net_desk_run();
 }
 
-bool desk_open(RedisModuleCtx *ctx)
+bool net_desk_open(RedisModuleCtx *ctx, const char *name)
 {
+    desk_name = name;
     bell = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (bell < 0 || RedisModule_EventLoopAdd(bell, REDISMODULE_EVENTLOOP_READABLE, on_bell, NULL) !=
                         REDISMODULE_OK) {
@@ -42,50 +44,50 @@ bool desk_open(RedisModuleCtx *ctx)
         }
         return false;
     }
-    mailbox_init(&box);
+    net_mailbox_init(&box);
     return true;
 }
 
-void desk_post(struct mail *mail)
+void net_desk_post(struct net_mail *mail)
 {
     bool was_empty = false;
     HL_ASSERT(mail->drop != NULL);
-    if (!mailbox_put(&box, mail, &was_empty)) {
+    if (!net_mailbox_put(&box, mail, &was_empty)) {
         mail->drop(mail);
     } else if (was_empty) {
         ring();
     }
 }
 
-void desk_run(void)
+void net_desk_run(void)
 {
-    mail_run(mailbox_take(&box));
+    net_mail_run(net_mailbox_take(&box));
 }
 
-void desk_drop(uint64_t owner)
+void net_desk_drop(uint64_t owner)
 {
-    mailbox_drop(&box, owner);
+    net_mailbox_drop(&box, owner);
 }
 
 struct line {
-    struct mail mail;
+    struct net_mail mail;
     const char *level;
     char text[256];
 };
 
-static void drop_line(struct mail *mail)
+static void drop_line(struct net_mail *mail)
 {
     hl_free(mail);
 }
 
-static void write_line(struct mail *mail)
+static void write_line(struct net_mail *mail)
 {
     struct line *line = (struct line *)mail;
-    RedisModule_Log(NULL, line->level, "http: %s", line->text);
+    RedisModule_Log(NULL, line->level, "%s: %s", desk_name, line->text);
     hl_free(line);
 }
 
-void desk_log(const char *level, const char *fmt, ...)
+void net_desk_log(const char *level, const char *fmt, ...)
 {
     struct line *line = hl_calloc(1, sizeof *line);
     va_list args;
@@ -93,20 +95,20 @@ void desk_log(const char *level, const char *fmt, ...)
     vsnprintf(line->text, sizeof line->text, fmt, args);
     va_end(args);
     line->level = level;
-    line->mail = (struct mail){.run = write_line, .drop = drop_line};
-    desk_post(&line->mail);
+    line->mail = (struct net_mail){.run = write_line, .drop = drop_line};
+    net_desk_post(&line->mail);
 }
 
-void desk_close(void)
+void net_desk_close(void)
 {
-    mailbox_close(&box);
+    net_mailbox_close(&box);
     RedisModule_EventLoopDel(bell, REDISMODULE_EVENTLOOP_READABLE);
-    for (struct mail *mail = mailbox_take(&box); mail != NULL;) {
-        struct mail *next = mail->next;
+    for (struct net_mail *mail = net_mailbox_take(&box); mail != NULL;) {
+        struct net_mail *next = mail->next;
         mail->drop(mail);
         mail = next;
     }
     close(bell);
     bell = -1;
-    mailbox_fini(&box);
+    net_mailbox_fini(&box);
 }

@@ -1,5 +1,5 @@
 /* Names that follow a request. */
-#include "trace.h"
+#include "net/trace.h"
 
 #include "kit/base64.h"
 
@@ -15,7 +15,7 @@ static bool id_is_sane(struct hl_slice id)
             return false;
         }
     }
-    return id.len >= 1 && id.len <= TRACE_ID_MAX;
+    return id.len >= 1 && id.len <= NET_TRACE_ID_MAX;
 }
 
 static bool all_zero(const unsigned char *bytes, size_t len)
@@ -31,13 +31,13 @@ static bool all_zero(const unsigned char *bytes, size_t len)
 static bool parent_is_sane(struct hl_slice text)
 {
     unsigned char bytes[16];
-    if (text.len < TRACE_PARENT_LEN || text.ptr[2] != '-' || text.ptr[SPAN_AT - 1] != '-' ||
+    if (text.len < NET_TRACE_PARENT_LEN || text.ptr[2] != '-' || text.ptr[SPAN_AT - 1] != '-' ||
         text.ptr[52] != '-') {
         return false;
     }
     if (!hl_hex_parse((struct hl_slice){text.ptr, 2}, bytes, 1) || bytes[0] == 0xff ||
-        (bytes[0] == 0 && text.len != TRACE_PARENT_LEN) ||
-        (text.len > TRACE_PARENT_LEN && text.ptr[TRACE_PARENT_LEN] != '-')) {
+        (bytes[0] == 0 && text.len != NET_TRACE_PARENT_LEN) ||
+        (text.len > NET_TRACE_PARENT_LEN && text.ptr[NET_TRACE_PARENT_LEN] != '-')) {
         return false;
     }
     return hl_hex_parse((struct hl_slice){text.ptr + 3, 32}, bytes, 16) && !all_zero(bytes, 16) &&
@@ -45,8 +45,8 @@ static bool parent_is_sane(struct hl_slice text)
            !all_zero(bytes, 8) && hl_hex_parse((struct hl_slice){text.ptr + 53, 2}, bytes, 1);
 }
 
-void trace_init(struct trace *trace, struct hl_slice request_id, struct hl_slice traceparent,
-                const unsigned char chance[TRACE_CHANCE])
+void net_trace_init(struct net_trace *trace, struct hl_slice request_id,
+                    struct hl_slice traceparent, const unsigned char chance[NET_TRACE_CHANCE])
 {
     bool theirs = parent_is_sane(traceparent);
     if (id_is_sane(request_id)) {
@@ -65,5 +65,5 @@ void trace_init(struct trace *trace, struct hl_slice request_id, struct hl_slice
     hl_hex_format(trace->parent + SPAN_AT, chance + 16, 8);
     trace->parent[52] = '-';
     memcpy(trace->parent + 53, theirs ? traceparent.ptr + 53 : "00", 2);
-    trace->parent[TRACE_PARENT_LEN] = '\0';
+    trace->parent[NET_TRACE_PARENT_LEN] = '\0';
 }

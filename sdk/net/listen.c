@@ -1,5 +1,5 @@
 /* Addresses to listen on. */
-#include "listen.h"
+#include "net/listen.h"
 
 #include "kit/num.h"
 
@@ -66,15 +66,15 @@ static bool read_word(struct hl_slice word, struct sockaddr_storage *out)
     return true;
 }
 
-hl_err listen_parse(struct hl_slice text, bool tls, struct listen_address out[HTTP_LISTENERS_MAX],
-                    size_t *count, struct hl_errmsg *msg)
+hl_err net_listen_parse(struct hl_slice text, bool tls, struct net_address out[NET_LISTENERS_MAX],
+                        size_t *count, struct hl_errmsg *msg)
 {
     struct hl_slice word;
     while (next_word(&text, &word)) {
-        if (*count == HTTP_LISTENERS_MAX) {
-            return hl_fail(msg, HL_EINVAL, "more than %d addresses", HTTP_LISTENERS_MAX);
+        if (*count == NET_LISTENERS_MAX) {
+            return hl_fail(msg, HL_EINVAL, "more than %d addresses", NET_LISTENERS_MAX);
         }
-        struct listen_address *address = &out[*count];
+        struct net_address *address = &out[*count];
         if (!read_word(word, &address->address)) {
             return hl_fail(msg, HL_EINVAL,
                            "'%.*s' is no address: write 127.0.0.1:8443, [::1]:8443 or :8443",

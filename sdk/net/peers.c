@@ -1,5 +1,5 @@
 /* Connections by address. */
-#include "peers.h"
+#include "net/peers.h"
 
 #include "kit/alloc.h"
 #include "kit/assert.h"
@@ -7,24 +7,24 @@
 #include <string.h>
 
 /* The place that points to the address's entry, or to NULL at the end of its chain. */
-static struct peer **find(struct peers *peers, const unsigned char address[16])
+static struct net_peer **find(struct net_peers *peers, const unsigned char address[16])
 {
     uint32_t hash = peers->seed ^ 2166136261u;
     for (size_t i = 0; i < 16; i++) {
         hash = (hash ^ address[i]) * 16777619u; /* FNV-1a, from a secret beginning */
     }
-    struct peer **at = &peers->slots[(hash ^ hash >> 16) % PEERS_SLOTS];
+    struct net_peer **at = &peers->slots[(hash ^ hash >> 16) % NET_PEERS_SLOTS];
     while (*at != NULL && memcmp((*at)->address, address, 16) != 0) {
         at = &(*at)->next;
     }
     return at;
 }
 
-bool peers_enter(struct peers *peers, const unsigned char address[16], uint32_t max)
+bool net_peers_enter(struct net_peers *peers, const unsigned char address[16], uint32_t max)
 {
-    struct peer **at = find(peers, address);
+    struct net_peer **at = find(peers, address);
     if (*at == NULL) {
-        struct peer *peer = hl_calloc(1, sizeof *peer);
+        struct net_peer *peer = hl_calloc(1, sizeof *peer);
         memcpy(peer->address, address, 16);
         *at = peer;
     }
@@ -35,13 +35,13 @@ bool peers_enter(struct peers *peers, const unsigned char address[16], uint32_t 
     return true;
 }
 
-void peers_leave(struct peers *peers, const unsigned char address[16])
+void net_peers_leave(struct net_peers *peers, const unsigned char address[16])
 {
-    struct peer **at = find(peers, address);
+    struct net_peer **at = find(peers, address);
     HL_ASSERT(*at != NULL);
     HL_ASSERT((*at)->connections > 0);
     if (--(*at)->connections == 0) {
-        struct peer *gone = *at;
+        struct net_peer *gone = *at;
         *at = gone->next;
         hl_free(gone);
     }

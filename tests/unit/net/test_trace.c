@@ -1,23 +1,23 @@
 /* Goal: sane names of a client are kept, all others replaced by fresh ones. */
-#include "http/trace.h"
+#include "net/trace.h"
 
 #include <criterion/criterion.h>
 
 #define TRACE "0123456789abcdef0123456789abcdef"
 #define SPAN "0123456789abcdef"
 
-static const unsigned char chance[TRACE_CHANCE] = {0xab, [16] = 0xcd};
+static const unsigned char chance[NET_TRACE_CHANCE] = {0xab, [16] = 0xcd};
 
-static struct trace make(const char *id, const char *parent)
+static struct net_trace make(const char *id, const char *parent)
 {
-    struct trace trace;
-    trace_init(&trace, hl_slice_of(id), hl_slice_of(parent), chance);
+    struct net_trace trace;
+    net_trace_init(&trace, hl_slice_of(id), hl_slice_of(parent), chance);
     return trace;
 }
 
 Test(trace, sane_names_are_kept)
 {
-    struct trace t = make("Req-1.a_b", "00-" TRACE "-" SPAN "-01");
+    struct net_trace t = make("Req-1.a_b", "00-" TRACE "-" SPAN "-01");
     cr_assert_str_eq(t.request_id, "Req-1.a_b");
     cr_assert_str_eq(t.parent, "00-" TRACE "-cd00000000000000-01");
     t = make("x", "cc-" TRACE "-" SPAN "-01-what-the-future-adds");

@@ -1,11 +1,11 @@
 /* A list under a mutex. */
-#include "mail.h"
+#include "net/mail.h"
 
 #include "kit/assert.h"
 
 #include <stddef.h>
 
-void mailbox_init(struct mailbox *box)
+void net_mailbox_init(struct net_mailbox *box)
 {
     pthread_mutex_init(&box->lock, NULL);
     box->first = NULL;
@@ -13,13 +13,13 @@ void mailbox_init(struct mailbox *box)
     box->closed = false;
 }
 
-void mailbox_fini(struct mailbox *box)
+void net_mailbox_fini(struct net_mailbox *box)
 {
     HL_ASSERT(box->first == NULL);
     pthread_mutex_destroy(&box->lock);
 }
 
-bool mailbox_put(struct mailbox *box, struct mail *mail, bool *was_empty)
+bool net_mailbox_put(struct net_mailbox *box, struct net_mail *mail, bool *was_empty)
 {
     mail->next = NULL;
     pthread_mutex_lock(&box->lock);
@@ -33,23 +33,23 @@ bool mailbox_put(struct mailbox *box, struct mail *mail, bool *was_empty)
     return open;
 }
 
-struct mail *mailbox_take(struct mailbox *box)
+struct net_mail *net_mailbox_take(struct net_mailbox *box)
 {
     pthread_mutex_lock(&box->lock);
-    struct mail *first = box->first;
+    struct net_mail *first = box->first;
     box->first = NULL;
     box->end = &box->first;
     pthread_mutex_unlock(&box->lock);
     return first;
 }
 
-void mailbox_drop(struct mailbox *box, uint64_t owner)
+void net_mailbox_drop(struct net_mailbox *box, uint64_t owner)
 {
-    struct mail *dropped = NULL;
+    struct net_mail *dropped = NULL;
     pthread_mutex_lock(&box->lock);
-    struct mail **at = &box->first;
+    struct net_mail **at = &box->first;
     while (*at != NULL) {
-        struct mail *mail = *at;
+        struct net_mail *mail = *at;
         if (mail->owner == owner) {
             *at = mail->next;
             mail->next = dropped;
@@ -61,23 +61,23 @@ void mailbox_drop(struct mailbox *box, uint64_t owner)
     box->end = at;
     pthread_mutex_unlock(&box->lock);
     while (dropped != NULL) {
-        struct mail *mail = dropped;
+        struct net_mail *mail = dropped;
         dropped = mail->next;
         mail->drop(mail);
     }
 }
 
-void mailbox_close(struct mailbox *box)
+void net_mailbox_close(struct net_mailbox *box)
 {
     pthread_mutex_lock(&box->lock);
     box->closed = true;
     pthread_mutex_unlock(&box->lock);
 }
 
-void mail_run(struct mail *first)
+void net_mail_run(struct net_mail *first)
 {
     while (first != NULL) {
-        struct mail *mail = first;
+        struct net_mail *mail = first;
         first = mail->next;
         mail->run(mail);
     }
