@@ -8,6 +8,7 @@
 #include "kit/alloc.h"
 #include "kit/assert.h"
 #include "kit/http1_write.h"
+#include "net/answer.h"
 
 struct answer {
     struct net_mail mail;
@@ -137,7 +138,7 @@ static int respond(struct helios_http_request *r, int status, const char *type, 
 static int fail(struct helios_http_request *r, int status, const char *code, const char *message)
 {
     struct hl_buf body = {0};
-    request_error_body(&body, code, message);
+    net_put_error_body(&body, code, message);
     int result = respond(r, status, "application/json", body.ptr, body.len);
     hl_buf_fini(&body);
     return result;

@@ -15,8 +15,9 @@
 
 #include <stdatomic.h>
 
-#define HTTP_DISCARD_MAX (64 * 1024) /* an unread body up to this is read, to keep the connection  \
-                                      */
+#define HTTP_DISCARD_MAX                                                                           \
+    (64 * 1024) /* an unread body up to this is read, to keep the connection                       \
+                 */
 
 /* What another thread may have on the way to a client. */
 struct flow {

@@ -9,39 +9,13 @@
 
 #include "kit/assert.h"
 #include "kit/http1_write.h"
+#include "net/answer.h"
 
-/* --- answers without a request ---------------------------------------------------------------- */
-
-static const char *code_of(int status)
-{
-    static const struct {
-        int status;
-        const char *code;
-    } codes[] = {
-        {405, "method_not_allowed"}, {408, "request_timeout"},       {413, "body_too_large"},
-        {414, "target_too_long"},    {417, "expectation_failed"},    {431, "headers_too_large"},
-        {501, "not_implemented"},    {505, "version_not_supported"},
-    };
-    for (size_t i = 0; i < HL_ARRAY_LEN(codes); i++) {
-        if (codes[i].status == status) {
-            return codes[i].code;
-        }
-    }
-    return "bad_request";
-}
+/* --- answers ---------------------------------------------------------------------------------- */
 
 void conn_refuse(struct conn *conn, int status, const char *why)
 {
-    struct hl_buf body = {0};
-    request_error_body(&body, code_of(status), why);
-    hl_http1_put_status(&conn->s.out, status);
-    hl_http1_put(&conn->s.out, "Date", loop_date(conn->loop));
-    hl_http1_put(&conn->s.out, "Content-Type", "application/json");
-    hl_http1_put_length(&conn->s.out, body.len);
-    hl_http1_put(&conn->s.out, "Connection", "close");
-    hl_http1_put_end(&conn->s.out);
-    hl_buf_append_slice(&conn->s.out, hl_buf_view(&body));
-    hl_buf_fini(&body);
+    net_put_refusal(&conn->s.out, status, why, loop_date(conn->loop));
     stats_add(COUNT_requests_malformed, 1);
     stats_add(status < 500 ? COUNT_responses_4xx : COUNT_responses_5xx, 1);
     conn_finish(conn);
@@ -220,7 +194,7 @@ static void answer_instead(struct conn *conn, int status, const char *code, cons
     struct helios_http_request *request = conn->request;
     conn->last = true;
     struct hl_buf body = {0};
-    request_error_body(&body, code, why);
+    net_put_error_body(&body, code, why);
     request_put_head(request, &conn->s.out, status, "application/json", false);
     hl_http1_put_length(&conn->s.out, body.len);
     hl_http1_put_end(&conn->s.out);

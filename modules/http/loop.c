@@ -35,13 +35,12 @@ static void on_accept_failed(struct net_listener *listener, const char *why)
 
 static hl_err open_tls(struct hl_tls_context **out, struct hl_errmsg *msg)
 {
-    const struct http_texts *texts = settings_texts();
     struct hl_tls_options options = {
         .server = true,
-        .cert_file = texts->tls_cert_file,
-        .key_file = texts->tls_key_file,
-        .ca_file = texts->tls_ca_file,
-        .peer = texts->tls_ca_file[0] != '\0' ? HL_TLS_PEER_REQUIRED : HL_TLS_PEER_ANY,
+        .cert_file = setting_text(TEXT_TLS_CERT_FILE),
+        .key_file = setting_text(TEXT_TLS_KEY_FILE),
+        .ca_file = setting_text(TEXT_TLS_CA_FILE),
+        .peer = setting_text(TEXT_TLS_CA_FILE)[0] != '\0' ? HL_TLS_PEER_REQUIRED : HL_TLS_PEER_ANY,
         .http1 = true,
     };
     return hl_tls_context_create(out, &options, msg);
@@ -49,18 +48,19 @@ static hl_err open_tls(struct hl_tls_context **out, struct hl_errmsg *msg)
 
 static hl_err open_all(struct loop *loop, struct hl_errmsg *msg)
 {
-    const struct http_texts *texts = settings_texts();
     struct net_address addresses[NET_LISTENERS_MAX];
     size_t count = 0;
-    hl_err err = net_listen_parse(hl_slice_of(texts->listen), false, addresses, &count, msg);
+    hl_err err =
+        net_listen_parse(hl_slice_of(setting_text(TEXT_LISTEN)), false, addresses, &count, msg);
     if (err == HL_OK) {
-        err = net_listen_parse(hl_slice_of(texts->tls_listen), true, addresses, &count, msg);
+        err = net_listen_parse(hl_slice_of(setting_text(TEXT_TLS_LISTEN)), true, addresses, &count,
+                               msg);
     }
-    if (err == HL_OK && texts->tls_listen[0] != '\0') {
+    if (err == HL_OK && setting_text(TEXT_TLS_LISTEN)[0] != '\0') {
         err = open_tls(&loop->tls, msg);
     }
-    if (err == HL_OK && texts->access_log[0] != '\0') {
-        err = access_log_open(&loop->log, &loop->net.uv, texts->access_log, msg);
+    if (err == HL_OK && setting_text(TEXT_ACCESS_LOG)[0] != '\0') {
+        err = access_log_open(&loop->log, &loop->net.uv, setting_text(TEXT_ACCESS_LOG), msg);
     }
     for (size_t i = 0; i < count && err == HL_OK; i++) {
         err = net_loop_listen(&loop->net, &addresses[i], conn_accept, on_accept_failed, msg);

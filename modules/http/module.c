@@ -219,7 +219,7 @@ int RedisModule_OnLoad(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
         return REDISMODULE_ERR; /* nothing can be logged yet */
     }
     HeliosModule_LookUp(ctx);
-    stats_reset();
+    stats_load(ctx);
     if (!server_suffices(ctx) || !settings_load(ctx, argv, argc) || !register_commands(ctx) ||
         RedisModule_ExportSharedAPI(ctx, HELIOS_HTTP_SERVICE, (void *)(uintptr_t)service_table()) !=
             REDISMODULE_OK ||
@@ -238,7 +238,6 @@ int RedisModule_OnLoad(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
         return REDISMODULE_ERR;
     }
     service_open(loop);
-    stats_load(ctx);
     struct status status = {0};
     loop_ask(loop, look, &status);
     for (size_t i = 0; i < status.listeners; i++) {

@@ -11,6 +11,7 @@
 #include "kit/assert.h"
 #include "kit/http1_write.h"
 #include "kit/json.h"
+#include "net/answer.h"
 
 #include <inttypes.h>
 #include <sys/random.h>
@@ -215,15 +216,6 @@ void request_body_end(struct helios_http_request *r)
 
 /* --- answers ---------------------------------------------------------------------------------- */
 
-void request_error_body(struct hl_buf *out, const char *code, const char *message)
-{
-    hl_buf_append_text(out, "{\"error\":{\"code\":");
-    hl_json_append_string(out, hl_slice_of(code));
-    hl_buf_append_text(out, ",\"message\":");
-    hl_json_append_string(out, hl_slice_of(message));
-    hl_buf_append_text(out, "}}\n");
-}
-
 void request_put_head(struct helios_http_request *r, struct hl_buf *out, int status,
                       const char *type, bool own)
 {
@@ -291,7 +283,7 @@ void request_respond(struct helios_http_request *r, int status, const char *type
 void request_fail(struct helios_http_request *r, int status, const char *code, const char *message)
 {
     struct hl_buf body = {0};
-    request_error_body(&body, code, message);
+    net_put_error_body(&body, code, message);
     request_respond(r, status, "application/json", hl_buf_view(&body));
     hl_buf_fini(&body);
 }

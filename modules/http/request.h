@@ -116,9 +116,6 @@ void request_end(struct helios_http_request *request);
 /* There is room for more of the answer. */
 void request_room(struct helios_http_request *request);
 
-/* Append an error as JSON. */
-void request_error_body(struct hl_buf *out, const char *code, const char *message);
-
 /* Append status line and headers that every answer has, and `own`: those that filters and handler
  * added, which nobody may be adding to now. */
 void request_put_head(struct helios_http_request *request, struct hl_buf *out, int status,

@@ -1,17 +1,9 @@
-/* The module's settings, `http.<name>` for CONFIG GET and SET.
- *
- * They change on the server's thread and are read on http's: numbers are atomic, texts are fixed
- * when the module loads.
- */
+/* The module's settings, `http.<name>` for CONFIG GET and SET; net/settings.h says who may read
+ * them. */
 #ifndef HTTP_SETTINGS_H
 #define HTTP_SETTINGS_H
 
-#include "helios/module.h"
-
-#include <stdbool.h>
-#include <stdint.h>
-
-#define SETTINGS_TEXT_MAX 1024
+#include "net/settings.h"
 
 /* name, in the configuration, default, least, most */
 #define HTTP_NUMBERS(X)                                                                            \
@@ -40,24 +32,29 @@ enum setting {
         SETTING_COUNT
 };
 
-struct http_texts {
-    char listen[SETTINGS_TEXT_MAX + 1];
-    char tls_listen[SETTINGS_TEXT_MAX + 1];
-    char tls_cert_file[SETTINGS_TEXT_MAX + 1];
-    char tls_key_file[SETTINGS_TEXT_MAX + 1];
-    char tls_ca_file[SETTINGS_TEXT_MAX + 1];
-    char access_log[SETTINGS_TEXT_MAX + 1];
+/* name, in the configuration, default */
+#define HTTP_TEXTS(X)                                                                              \
+    X(LISTEN, "listen", "127.0.0.1:8443")                                                          \
+    X(TLS_LISTEN, "tls-listen", "")                                                                \
+    X(TLS_CERT_FILE, "tls-cert-file", "")                                                          \
+    X(TLS_KEY_FILE, "tls-key-file", "")                                                            \
+    X(TLS_CA_FILE, "tls-ca-file", "")                                                              \
+    X(ACCESS_LOG, "access-log", "")
+
+enum text {
+#define X(id, name, initial) TEXT_##id,
+    HTTP_TEXTS(X)
+#undef X
+        TEXT_COUNT
 };
 
 /* A number's value now; from any thread. */
 int64_t setting(enum setting which);
 
-/* The texts, which do not change once the module is loaded. */
-const struct http_texts *settings_texts(void);
+/* A text, which does not change once the module is loaded. */
+const char *setting_text(enum text which);
 
-/* Register all settings, where the server has settings of modules, take the values given at load
- * time, then pairs of a name and a value from the arguments.  In OnLoad only.  False, after logging
- * why, when one is refused. */
+/* net_settings_load() of them. */
 bool settings_load(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);
 
 /* Give back what settings_load() took. */

@@ -3,8 +3,6 @@
 
 #include "kit/assert.h"
 
-#include <stdatomic.h>
-
 static atomic_llong counted[COUNTER_COUNT];
 
 static const char *const names[COUNTER_COUNT] = {
@@ -13,14 +11,16 @@ static const char *const names[COUNTER_COUNT] = {
 #undef X
 };
 
+static const struct net_counters counters = {names, counted, COUNTER_COUNT};
+
 void stats_add(enum counter counter, long long by)
 {
-    atomic_fetch_add_explicit(&counted[counter], by, memory_order_relaxed);
+    net_counter_add(&counters, counter, by);
 }
 
 long long stats_get(enum counter counter)
 {
-    return atomic_load_explicit(&counted[counter], memory_order_relaxed);
+    return net_counter_get(&counters, counter);
 }
 
 const char *stats_name(enum counter counter)
@@ -29,26 +29,7 @@ const char *stats_name(enum counter counter)
     return names[counter];
 }
 
-static void tell(RedisModuleInfoCtx *info, int for_crash_report)
-{
-    (void)for_crash_report;
-    RedisModule_InfoAddSection(info, "");
-    for (int i = 0; i < COUNTER_COUNT; i++) {
-        RedisModule_InfoAddFieldLongLong(info, names[i], stats_get((enum counter)i));
-    }
-}
-
 void stats_load(RedisModuleCtx *ctx)
 {
-    if (RedisModule_RegisterInfoFunc != NULL && RedisModule_InfoAddSection != NULL &&
-        RedisModule_InfoAddFieldLongLong != NULL) {
-        RedisModule_RegisterInfoFunc(ctx, tell);
-    }
-}
-
-void stats_reset(void)
-{
-    for (int i = 0; i < COUNTER_COUNT; i++) {
-        atomic_store(&counted[i], 0);
-    }
+    net_counters_load(ctx, &counters);
 }

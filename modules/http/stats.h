@@ -2,7 +2,7 @@
 #ifndef HTTP_STATS_H
 #define HTTP_STATS_H
 
-#include "helios/module.h"
+#include "net/counters.h"
 
 #define HTTP_COUNTERS(X)                                                                           \
     X(connections_open)                                                                            \
@@ -46,10 +46,7 @@ long long stats_get(enum counter counter);
 /* Its name. */
 const char *stats_name(enum counter counter);
 
-/* Show all in INFO, where the server can. */
+/* All zero, and shown in INFO where the server can; in OnLoad, before the thread begins. */
 void stats_load(RedisModuleCtx *ctx);
-
-/* All zero, for a module that is loaded again. */
-void stats_reset(void);
 
 #endif
