@@ -144,6 +144,7 @@ void hl_node_cron(struct hl_node *node)
     if (node->loading) {
         return;
     }
+    hl_record_cron(node);
     hl_parked_cron(node);
     hl_scrub_cron(node);
     if (node->cluster.leads) {

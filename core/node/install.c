@@ -36,6 +36,7 @@ struct hl_install {
     int file;
     uint64_t size, have, unsynced;
     uint64_t syncing; /* number of the sync under way; 0: none */
+    uint64_t begun_us;
     struct hl_snap_reader *reader;
     struct hl_config_at config;
 };
@@ -82,11 +83,24 @@ void hl_install_fini(struct hl_node *node)
     node->cluster.install_due = false;
 }
 
+static void record(struct hl_node *node, enum hl_snap_event_kind kind, const char *why)
+{
+    const struct hl_install *in = node->cluster.install;
+    hl_node_record_snapshot(node,
+                            (struct hl_snap_event){.kind = kind,
+                                                   .index = in->index,
+                                                   .term = in->term,
+                                                   .size = in->size,
+                                                   .took_us = node->mark_us - in->begun_us},
+                            why);
+}
+
 static void refuse(struct hl_node *node, const char *why)
 {
     struct hl_cluster *c = &node->cluster;
     struct hl_install *in = c->install;
     c->installs_refused++;
+    record(node, HL_SNAP_FAILED, why);
     if (strcmp(c->install_trouble.text, why) != 0 ||
         node->mark_us - c->install_said_us > SAY_AGAIN_US) {
         c->install_said_us = node->mark_us;
@@ -121,6 +135,7 @@ static bool begin(struct hl_node *node, hl_peer from, const struct hl_snap_chunk
     struct hl_install *in = hl_calloc(1, sizeof *in);
     *in = (struct hl_install){
         .from = from, .index = chunk->index, .term = chunk->term, .size = chunk->size, .file = -1};
+    in->begun_us = node->mark_us;
     node->cluster.install = in;
     struct hl_errmsg msg = {{0}};
     hl_err err = make_file(node, in->index, in->size, &in->file, &msg);
@@ -337,6 +352,7 @@ static void install(struct hl_node *node, struct hl_install *in)
         return;
     }
     in->stage = LOADING;
+    record(node, HL_SNAP_RECEIVED, NULL);
     remove_temp(node, RESERVE_INDEX);
     node->cluster.install_due = false;
     node->cluster.install_trouble.text[0] = '\0';

@@ -178,6 +178,7 @@ static void leave_log(struct hl_node *node)
     node->commit = node->last;
     node->wal = NULL;
     node->cluster.leads = true;
+    hl_record_alone(node);
 }
 
 static void end_loading(struct hl_node *node)
@@ -244,6 +245,15 @@ static hl_err load_base(struct hl_node *node, uint64_t budget_us, struct hl_errm
     }
     node->loader->snapshot_done = true;
     node->last = node->snapshot_index;
+    if (node->snapshot_index != 0) {
+        uint64_t took_us = node->world->mono_us(node->world->ctx) - node->loader->start_us;
+        hl_node_record_snapshot(node,
+                                (struct hl_snap_event){.kind = HL_SNAP_RESTORED,
+                                                       .index = node->snapshot_index,
+                                                       .term = node->snapshot_term,
+                                                       .took_us = took_us},
+                                NULL);
+    }
     if (node->wal == NULL) {
         return HL_OK;
     }

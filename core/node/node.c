@@ -133,6 +133,7 @@ struct hl_node *hl_node_create(const struct hl_world *world, struct hl_wal *wal,
                                                      .save = hl_replica_config_save,
                                                      .load = hl_replica_config_load});
     hl_once_init(&node->once);
+    hl_history_init(&node->history);
     hl_node_add_table(
         node, &(struct hl_state_table){
                   .name = "sessions", .ctx = node, .save = hl_once_save, .load = hl_once_load});
@@ -145,6 +146,9 @@ struct hl_node *hl_node_create(const struct hl_world *world, struct hl_wal *wal,
                                                      .load = hl_settings_load});
     node->stats.last_save_ok = true;
     hl_node_begin(node);
+    hl_uptime_begin(&node->uptime, node->now_ms, world->mono_us(world->ctx));
+    hl_history_add(&node->history,
+                   &(struct hl_event){.kind = HL_EVENT_STARTED, .at_ms = node->now_ms});
     return node;
 }
 
@@ -179,6 +183,8 @@ void hl_node_destroy(struct hl_node *node)
     hl_once_fini(&node->once);
     hl_admin_fini(node);
     hl_scrub_reset(node);
+    hl_rpc_fini(&node->rpc);
+    hl_history_fini(&node->history);
     hl_acl_destroy(node->acl);
     hl_command_table_destroy(node->commands);
     hl_ks_fini(&node->ks);

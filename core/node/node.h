@@ -26,11 +26,14 @@
 #include "keyspace/dump.h"
 #include "keyspace/keyspace.h"
 #include "node/admin.h"
+#include "node/history.h"
 #include "node/once.h"
 #include "node/replica.h"
+#include "node/rpc_stats.h"
 #include "node/scrub.h"
 #include "node/session.h"
 #include "node/tables.h"
+#include "node/uptime.h"
 #include "raft/raft.h"
 #include "wal/wal.h"
 
@@ -220,6 +223,9 @@ struct hl_node {
     struct hl_once_table once; /* requests of clients that are run once */
     struct hl_admin admin;
     struct hl_scrub scrub;
+    struct hl_history history;
+    struct hl_uptime uptime;
+    struct hl_rpc_stats rpc;
     struct hl_unit unit;
     uint64_t iteration; /* counts hl_node_begin() */
     uint64_t mark_us;   /* when the last command ended: the next one's start */
@@ -375,6 +381,10 @@ HL_MUST_USE hl_err hl_node_apply(struct hl_node *node, const struct hl_wal_entry
 
 /* A digest of the state: equal on every node that has applied the same entries.  Reads all keys. */
 void hl_node_digest(struct hl_node *node, unsigned char out[20]);
+
+/* Write down what became of a snapshot (history.h); `at_ms` and `why` of the event are filled in
+ * here, the latter from `why` unless that is NULL. */
+void hl_node_record_snapshot(struct hl_node *node, struct hl_snap_event event, const char *why);
 
 /* True when anybody may act as the default user: it is on and needs no password. */
 bool hl_node_default_is_open(const struct hl_node *node);

@@ -16,6 +16,40 @@ static inline bool hl_reveals(const struct hl_command *cmd)
     return (cmd->flags & HL_REVEALING) != 0 || strcmp(cmd->row->name, "exec") == 0;
 }
 
+/* --- record.c: what happens, for operators ---------------------------------------------------- */
+
+/* Raft stepped: office, term and leader. */
+void hl_record_ready(struct hl_node *node, const struct hl_raft_ready *ready);
+
+/* This node runs without a log, and so alone. */
+void hl_record_alone(struct hl_node *node);
+
+/* These are the members now. */
+void hl_record_members(struct hl_node *node, const struct hl_members *members);
+
+/* A message of raft leaves. */
+void hl_record_sent(struct hl_node *node, const struct hl_raft_msg *message);
+
+/* One arrived. */
+void hl_record_message(struct hl_node *node, const struct hl_raft_msg *message);
+
+/* Any frame of a member arrived. */
+void hl_record_heard(struct hl_node *node, hl_peer from);
+
+/* The connection to a member broke. */
+void hl_record_lost(struct hl_node *node, hl_peer peer);
+
+/* Calls that nobody answers any more fail. */
+void hl_record_cron(struct hl_node *node);
+
+/* What became of a snapshot on its way to a member. */
+enum hl_transfer_fate { HL_TRANSFER_BEGUN, HL_TRANSFER_DONE, HL_TRANSFER_FAILED };
+
+/* Note it. */
+void hl_record_transfer(struct hl_node *node, hl_peer to, enum hl_transfer_fate fate);
+
+/* --- gate.c and others ------------------------------------------------------------------------ */
+
 /* Open whatever the commit index has reached, for every waiting session. */
 void hl_gate_release(struct hl_node *node);
 

@@ -306,6 +306,7 @@ static void carry_out(struct hl_node *node, const struct hl_raft_ready *ready,
     if (ready->config_changed) {
         hl_replica_config_changed(node);
     }
+    hl_record_ready(node, ready);
     for (uint32_t i = 0; i < ready->message_count && !c->removed; i++) {
         hl_replica_send_message(node, &ready->messages[i]);
     }

@@ -88,6 +88,7 @@ void hl_replica_config_changed(struct hl_node *node)
         node->cluster.sizes_from = hl_wal_last(node->wal) + 1; /* they were not noted */
     }
     node->cluster.prove = prove;
+    hl_record_members(node, members);
     if (node->world->peers != NULL) {
         node->world->peers(node->world->ctx, members);
     }

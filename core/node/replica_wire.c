@@ -62,6 +62,7 @@ void hl_replica_send_message(struct hl_node *node, const struct hl_raft_msg *mes
         }
     }
     hl_wire_end(out, start);
+    hl_record_sent(node, message);
     node->world->send(node->world->ctx, message->to, HL_PEER_RAFT, hl_buf_view(out));
     if (out->cap > 4 * HL_WIRE_ENTRIES_MAX) {
         hl_buf_fini(out);
@@ -203,6 +204,7 @@ static void on_raft_frame(struct hl_node *node, const struct hl_wire_frame *fram
                     (unsigned long long)frame->from);
         return;
     }
+    hl_record_message(node, &message);
     if (waits_for_state(node, &message)) {
         return;
     }
@@ -229,6 +231,7 @@ void hl_node_peer_message(struct hl_node *node, hl_peer from, struct hl_slice by
     if (!is_for_us(node, from, &frame) || !is_current(&node->cluster, &frame)) {
         return;
     }
+    hl_record_heard(node, from);
     switch (frame.type) {
     case HL_FRAME_RAFT:
         on_raft_frame(node, &frame);
@@ -263,6 +266,7 @@ void hl_node_forward_lost(struct hl_node *node, hl_peer peer)
 void hl_node_peer_lost(struct hl_node *node, hl_peer peer)
 {
     if (node->cluster.live) {
+        hl_record_lost(node, peer);
         hl_transfer_lost(node, peer);
         struct hl_raft_event event = {.type = HL_RAFT_ON_UNREACHABLE,
                                       .unreachable = {.peer = peer}};

@@ -19,6 +19,7 @@ struct transfer {
     hl_term term;
     int file;
     uint64_t size, sent, confirmed;
+    uint64_t begun_us;
     uint64_t heard_us, retry_us; /* last confirmation; last time that anything was sent */
     bool failed;
     uint64_t offer_us; /* a failed one is offered again then */
@@ -106,6 +107,7 @@ void hl_transfer_start(struct hl_node *node, hl_peer to)
                                   .index = node->snapshot_index,
                                   .term = node->snapshot_term,
                                   .file = -1,
+                                  .begun_us = node->mark_us,
                                   .heard_us = node->mark_us,
                                   .retry_us = node->mark_us};
     const struct hl_disk *disk = node->snapshot_disk;
@@ -126,6 +128,7 @@ void hl_transfer_start(struct hl_node *node, hl_peer to)
     }
     hl_node_log(node, 2, "sending the snapshot at %llu to node %llx",
                 (unsigned long long)transfer->index, (unsigned long long)to);
+    hl_record_transfer(node, to, HL_TRANSFER_BEGUN);
     pump(node, transfer);
 }
 
@@ -150,6 +153,15 @@ void hl_transfer_reply(struct hl_node *node, const struct hl_wire_frame *frame)
         pump(node, transfer);
         return;
     case HL_SNAP_INSTALLED:
+        hl_record_transfer(node, transfer->to, HL_TRANSFER_DONE);
+        hl_node_record_snapshot(
+            node,
+            (struct hl_snap_event){.kind = HL_SNAP_SENT,
+                                   .index = transfer->index,
+                                   .term = transfer->term,
+                                   .size = transfer->size,
+                                   .took_us = node->mark_us - transfer->begun_us},
+            NULL);
         end(node, transfer);
         tell_raft(node, frame->from, reply.index, true);
         return;
@@ -185,6 +197,7 @@ void hl_transfers_tick(struct hl_node *node)
         if (transfer->failed) {
             hl_peer to = transfer->to;
             hl_index index = transfer->index;
+            hl_record_transfer(node, to, HL_TRANSFER_FAILED);
             end(node, transfer);
             tell_raft(node, to, index, false);
             return; /* another step may have changed the list */

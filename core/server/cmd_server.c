@@ -24,6 +24,12 @@ static struct hl_server *server_of(struct hl_call *call)
     return call->node->world->ctx;
 }
 
+static void stat_int(struct hl_call *call, const char *name, int64_t v)
+{
+    hl_write_bulk_text(call->out, name);
+    hl_write_int(call->out, v);
+}
+
 static void cmd_info(struct hl_call *call)
 {
     struct hl_buf text = {0};
@@ -87,6 +93,67 @@ static void cmd_config_resetstat(struct hl_call *call)
 {
     hl_config_resetstat(server_of(call)->config);
     hl_write_ok(call->out);
+}
+
+/* As SIGHUP does, but all or nothing. */
+static void cmd_config_reload(struct hl_call *call)
+{
+    struct hl_server *server = server_of(call);
+    struct hl_errmsg msg = {0};
+    int changed = 0;
+    if (hl_run_reload(server, true, &changed, &msg) != HL_OK) {
+        hl_reply_errorf(call, "ERR %s", msg.text);
+        return;
+    }
+    hl_write_map(call->out, 3);
+    stat_int(call, "changed", changed);
+    stat_int(call, "reload_count", (int64_t)server->reload_count);
+    stat_int(call, "last_reload_ms", server->reloaded_ms);
+}
+
+/* Differences on their way to a reply. */
+struct differences {
+    struct hl_buf text;
+    struct hl_writer out;
+    size_t count;
+};
+
+static void write_difference(void *ctx, const struct hl_config_difference *difference)
+{
+    struct differences *all = ctx;
+    hl_write_map(&all->out, 5);
+    hl_write_bulk_text(&all->out, "field");
+    hl_write_bulk_text(&all->out, difference->name);
+    hl_write_bulk_text(&all->out, "file_value");
+    hl_write_bulk(&all->out, difference->file);
+    hl_write_bulk_text(&all->out, "live_value");
+    hl_write_bulk(&all->out, difference->live);
+    hl_write_bulk_text(&all->out, "immutable");
+    hl_write_bool(&all->out, difference->immutable);
+    hl_write_bulk_text(&all->out, "overridden");
+    hl_write_bool(&all->out, difference->overridden);
+    all->count++;
+}
+
+static void cmd_config_diff(struct hl_call *call)
+{
+    struct differences all = {0};
+    struct hl_errmsg msg = {0};
+    all.out = (struct hl_writer){.out = &all.text, .proto = call->out->proto};
+    if (hl_config_diff(server_of(call)->config, write_difference, &all, &msg) != HL_OK) {
+        hl_reply_errorf(call, "ERR %s", msg.text);
+    } else {
+        hl_write_array(call->out, all.count);
+        hl_write_raw(call->out, all.text.ptr, all.text.len);
+    }
+    hl_buf_fini(&all.text);
+}
+
+static void cmd_config_export(struct hl_call *call)
+{
+    struct hl_write_mark mark = hl_write_begin(call->out);
+    size_t count = hl_config_export(server_of(call)->config, write_setting, call);
+    hl_write_end(call->out, mark, HL_MAP, count);
 }
 
 /* --- SHUTDOWN --------------------------------------------------------------------------------- */
@@ -161,12 +228,6 @@ static void cmd_memory_usage(struct hl_call *call)
                                         hl_db_index(call->db), (size_t)samples);
     }
     hl_write_int(call->out, (int64_t)size);
-}
-
-static void stat_int(struct hl_call *call, const char *name, int64_t v)
-{
-    hl_write_bulk_text(call->out, name);
-    hl_write_int(call->out, v);
 }
 
 static void stat_double(struct hl_call *call, const char *name, double v)
@@ -288,6 +349,12 @@ const struct hl_command_row hl_commands_server[] = {
         "Write the settings into the configuration file.", NULL),
     ROW("config|resetstat", cmd_config_resetstat, 2, ADMIN, 0, "2.0.0", "O(1)",
         "Set the statistics to zero.", NULL),
+    ROW("config|reload", cmd_config_reload, 2, ADMIN, 0, "0.1.0", "O(N) where N is the settings",
+        "Read the configuration file again, as SIGHUP does, all of it or nothing.", NULL),
+    ROW("config|diff", cmd_config_diff, 2, ADMIN, 0, "0.1.0", "O(N) where N is the settings",
+        "Answer the settings to which the configuration file gives another value.", NULL),
+    ROW("config|export", cmd_config_export, 2, ADMIN, 0, "0.1.0", "O(N) where N is the settings",
+        "Answer all settings without the secrets.", NULL),
     HL_HELP_ROW("config", 0, "server", "5.0.0"),
     ROW("shutdown", cmd_shutdown, -1,
         HL_CMD_ADMIN | HL_CMD_NOSCRIPT | HL_CMD_LOADING | HL_CMD_STALE | HL_CMD_NO_MULTI |

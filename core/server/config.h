@@ -318,6 +318,24 @@ struct hl_config_reload {
 HL_MUST_USE hl_err hl_config_reload(struct hl_config *cfg, bool strict,
                                     struct hl_config_reload *out, struct hl_errmsg *msg);
 
+/* One setting that the file gives another value than is in use. */
+struct hl_config_difference {
+    const char *name;
+    struct hl_slice file, live; /* as CONFIG GET shows them; a secret is "(set)" or empty */
+    bool immutable;             /* a reload would refuse it */
+    bool overridden;            /* the environment or a flag has the last word */
+};
+typedef void hl_config_diff_fn(void *ctx, const struct hl_config_difference *difference);
+
+/* Read the file and tell what differs from what is in use; changes nothing.  Returns HL_OK, or with
+ * nothing told HL_EINVAL, HL_EIO, HL_ELIMIT, HL_ENOENT (no file in use). */
+HL_MUST_USE hl_err hl_config_diff(const struct hl_config *cfg, hl_config_diff_fn *fn, void *ctx,
+                                  struct hl_errmsg *msg);
+
+/* Tell every setting once, by its own name, and those of modules; a secret is "(set)" or empty,
+ * whoever asks.  Returns how many. */
+size_t hl_config_export(const struct hl_config *cfg, hl_config_get_fn *fn, void *ctx);
+
 /* A setting that a module registered: its value lives with the module.  `name` is "module.setting".
  */
 struct hl_config_external {

@@ -1,4 +1,5 @@
-/* SIGHUP: what changed in the file since it was last read. */
+/* SIGHUP, CONFIG RELOAD: what changed in the file since it was last read; CONFIG DIFF, EXPORT: what
+ * is in use, and what the file says. */
 #include "kit/alloc.h"
 #include "kit/assert.h"
 #include "server/config_internal.h"
@@ -124,4 +125,84 @@ hl_err hl_config_reload(struct hl_config *cfg, bool strict, struct hl_config_rel
     hl_free(reload->staged);
     hl_free(reload);
     return err;
+}
+
+/* --- looking ---------------------------------------------------------------------------------- */
+
+/* What anybody may be told of a value. */
+static void format_public(enum hl_cfg id, const struct config_value *value, struct hl_buf *out)
+{
+    hl_buf_clear(out);
+    if (config_flag(&config_rows[id], 'S')) {
+        bool set = value->text != NULL && value->text[0] != '\0';
+        hl_buf_append_text(out, set ? "(set)" : "");
+        return;
+    }
+    config_format_value(&config_rows[id], value, out);
+}
+
+static bool differs(enum hl_cfg id, const struct config_value *a, const struct config_value *b)
+{
+    char *a_text = format_dup(id, a);
+    char *b_text = format_dup(id, b);
+    bool other = strcmp(a_text, b_text) != 0;
+    hl_free(a_text);
+    hl_free(b_text);
+    return other;
+}
+
+hl_err hl_config_diff(const struct hl_config *cfg, hl_config_diff_fn *fn, void *ctx,
+                      struct hl_errmsg *msg)
+{
+    if (cfg->file == NULL) {
+        return hl_fail(msg, HL_ENOENT, "the server runs without a config file");
+    }
+    struct hl_config *fresh = hl_config_create(cfg->role);
+    enum config_format format = CONFIG_FORMAT_NONE;
+    hl_err err = config_apply_file(fresh, cfg->file, &format, msg);
+    struct hl_buf file = {0};
+    struct hl_buf live = {0};
+    for (int id = 0; err == HL_OK && id < HL_CFG_COUNT; id++) {
+        const struct config_value *now = &cfg->values[id];
+        bool in_file = fresh->values[id].source == HL_CFG_FROM_FILE;
+        bool was_in_file = now->source == HL_CFG_FROM_FILE;
+        if ((!in_file && !was_in_file) || !differs((enum hl_cfg)id, &fresh->values[id], now)) {
+            continue;
+        }
+        format_public((enum hl_cfg)id, &fresh->values[id], &file);
+        format_public((enum hl_cfg)id, now, &live);
+        bool shared = config_flag(&config_rows[id], 'G') && hl_config_bool(cfg, HL_CFG_RAFT);
+        fn(ctx, &(struct hl_config_difference){
+                    .name = config_rows[id].name,
+                    .file = hl_buf_view(&file),
+                    .live = hl_buf_view(&live),
+                    .immutable = shared || config_flag(&config_rows[id], 'I'),
+                    .overridden = now->source == HL_CFG_FROM_ENV || now->source == HL_CFG_FROM_FLAG,
+                });
+    }
+    hl_buf_fini(&file);
+    hl_buf_fini(&live);
+    hl_config_destroy(fresh);
+    return err;
+}
+
+size_t hl_config_export(const struct hl_config *cfg, hl_config_get_fn *fn, void *ctx)
+{
+    struct hl_buf value = {0};
+    for (int id = 0; id < HL_CFG_COUNT; id++) {
+        format_public((enum hl_cfg)id, &cfg->values[id], &value);
+        fn(ctx, hl_slice_of(config_rows[id].name), hl_buf_view(&value));
+    }
+    for (size_t i = 0; i < cfg->external_count; i++) {
+        const struct hl_config_external *external = &cfg->externals[i];
+        hl_buf_clear(&value);
+        external->get(external->ctx, &value);
+        if (external->hidden_value && value.len != 0) {
+            hl_buf_clear(&value);
+            hl_buf_append_text(&value, "(set)");
+        }
+        fn(ctx, hl_slice_of(external->name), hl_buf_view(&value));
+    }
+    hl_buf_fini(&value);
+    return HL_CFG_COUNT + cfg->external_count;
 }

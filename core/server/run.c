@@ -14,11 +14,13 @@
 #include "server/memory.h"
 #include "server/modules.h"
 #include "server/orders.h"
+#include "server/report.h"
 #include "server/saver.h"
 #include "server/secure.h"
 #include "server/settings.h"
 #include "server/shared.h"
 #include "server/supervise.h"
+#include "server/uptime_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -259,6 +261,7 @@ void hl_run_cron(struct hl_server *server)
 {
     server_log.role = role_letter(server);
     hl_saver_cron(server->saver);
+    hl_uptime_file_cron(server);
     bool barred = server->barred;
     hl_identity_cron(server);
     if (barred && !server->barred) {
@@ -300,28 +303,35 @@ void hl_run_ready(struct hl_server *server)
     hl_supervise_tell(server->config, "READY=1\nSTATUS=Ready to accept connections\n");
 }
 
-/* The settings' file, and the certificates even when their names are the same. */
-static void reload_all(struct hl_server *server)
+hl_err hl_run_reload(struct hl_server *server, bool strict, int *changed, struct hl_errmsg *msg)
 {
     struct hl_config_reload reload = {0};
-    struct hl_errmsg msg = {0};
-    if (open_log_file(server->config, &msg) != HL_OK) { /* logrotate moved it away */
-        hl_log(&server_log, HL_LOG_WARNING, "server", "%s", msg.text);
+    if (open_log_file(server->config, msg) != HL_OK) { /* logrotate moved it away */
+        hl_log(&server_log, HL_LOG_WARNING, "server", "%s", msg->text);
     }
-    hl_err err = hl_config_reload(server->config, false, &reload, &msg);
-    if (err != HL_OK && err != HL_ENOENT) {
-        hl_log(&server_log, HL_LOG_WARNING, "config", "reload refused: %s", msg.text);
+    hl_err err = hl_config_reload(server->config, strict, &reload, msg);
+    if (err != HL_OK && (strict || err != HL_ENOENT)) {
+        hl_log(&server_log, HL_LOG_WARNING, "config", "reload refused: %s", msg->text);
     } else {
         hl_log(&server_log, HL_LOG_NOTICE, "config",
                "reloaded: %d settings changed, %d cannot change at run time%s%.*s", reload.changed,
                reload.refused, reload.refused != 0 ? ": " : "", (int)reload.refused_names.len,
                reload.refused_names.ptr);
+        server->reload_count++;
+        server->reloaded_ms = server->node->now_ms;
     }
+    *changed = reload.changed;
     hl_buf_fini(&reload.refused_names);
-    if (hl_secure_load(server, &msg) != HL_OK || hl_cluster_load_tls(server, &msg) != HL_OK) {
-        hl_log(&server_log, HL_LOG_WARNING, "config",
-               "the certificates in use stay, the new ones are refused: %s", msg.text);
+    if (strict && err != HL_OK) {
+        return err;
     }
+    err = hl_secure_load(server, msg);
+    err = err == HL_OK ? hl_cluster_load_tls(server, msg) : err;
+    if (err != HL_OK) {
+        hl_log(&server_log, HL_LOG_WARNING, "config",
+               "the certificates in use stay, the new ones are refused: %s", msg->text);
+    }
+    return err;
 }
 
 /* shutdown-on-sigterm and -sigint: whether the end makes a snapshot. */
@@ -348,7 +358,10 @@ void hl_run_end(struct hl_server *server, bool now)
 void hl_run_signal(struct hl_server *server, int number)
 {
     if (number == SIGHUP) {
-        reload_all(server);
+        struct hl_errmsg msg = {0};
+        int changed = 0;
+        hl_err err = hl_run_reload(server, false, &changed, &msg);
+        HL_MAYBE(err != HL_OK); /* the log says why */
         return;
     }
     if (server->ending) {
@@ -433,6 +446,8 @@ static void register_commands(struct hl_server *server)
     HL_ASSERT(err == HL_OK);
     err = hl_command_register(server->node->commands, hl_commands_raft, hl_commands_raft_count);
     HL_ASSERT(err == HL_OK);
+    err = hl_command_register(server->node->commands, hl_commands_report, hl_commands_report_count);
+    HL_ASSERT(err == HL_OK);
 }
 
 static hl_err start(struct hl_server *server, struct hl_errmsg *msg)
@@ -463,6 +478,7 @@ static hl_err start(struct hl_server *server, struct hl_errmsg *msg)
     server->node = hl_node_create(&server->world, server->wal, &config);
     server->node->stats.startup_memory = hl_memory_used();
     server->started_us = server->node->now_us;
+    hl_uptime_file_begin(server);
     hl_settings_watch(server);
     server->shared = hl_shared_create(server);
     server->saver = hl_saver_create(server);
@@ -520,6 +536,7 @@ static int serve(struct hl_config *cfg)
     }
     close_wal(server);
     if (err == HL_OK) {
+        hl_uptime_file_end(server);
         hl_supervise_remove_pid(cfg);
     }
     unlock_dir(server);

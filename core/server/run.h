@@ -34,6 +34,13 @@ void hl_run_end(struct hl_server *server, bool now);
 /* Called for SIGTERM, SIGINT, SIGHUP. */
 void hl_run_signal(struct hl_server *server, int number);
 
+/* SIGHUP and CONFIG RELOAD: read the settings' file, and the certificates even when their names are
+ * the same; *changed is the number of settings that did.  A setting that cannot change keeps its
+ * value; with `strict` it refuses the whole, and nothing has changed.  HL_ENOENT (with `strict`):
+ * there is no file; others as hl_config_reload(), or the certificates in use stay. */
+HL_MUST_USE hl_err hl_run_reload(struct hl_server *server, bool strict, int *changed,
+                                 struct hl_errmsg *msg);
+
 /* The whole program: returns the exit code. */
 int hl_run(int argc, char **argv, char **envp);
 

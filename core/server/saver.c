@@ -7,12 +7,14 @@
 #include "server/config.h"
 #include "server/disk_posix.h"
 #include "server/settings.h"
+#include "wal/snapname.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -155,10 +157,37 @@ static void *raft_waiters(struct hl_saver *saver)
     return &saver->label;
 }
 
+static void record(struct hl_saver *saver, enum hl_snap_event_kind kind, uint64_t compacted,
+                   const char *why)
+{
+    struct hl_node *node = saver->server->node;
+    char path[4096];
+    char name[HL_DISK_NAME_MAX];
+    struct stat st = {0};
+    hl_snap_name(name, saver->label.index);
+    (void)snprintf(path, sizeof path, "%s/%s", saver->server->options.dir, name);
+    uint64_t size = kind == HL_SNAP_CREATED && stat(path, &st) == 0 ? (uint64_t)st.st_size : 0;
+    hl_node_record_snapshot(
+        node,
+        (struct hl_snap_event){.kind = kind,
+                               .index = saver->label.index,
+                               .term = saver->label.term,
+                               .size = size,
+                               .took_us = (uint64_t)(node->now_ms - saver->started_ms) * 1000,
+                               .compacted = compacted},
+        why);
+}
+
+static hl_index log_start(const struct hl_node *node)
+{
+    return node->wal == NULL ? 0 : hl_wal_first(node->wal);
+}
+
 static void failed(struct hl_saver *saver, const char *why)
 {
     char error[sizeof(struct hl_errmsg) + 32];
     struct hl_node *node = saver->server->node;
+    record(saver, HL_SNAP_FAILED, 0, why);
     saver->state = IDLE;
     saver->failed_ms = node->now_ms;
     node->stats.last_save_ok = false;
@@ -195,11 +224,13 @@ static void publish(struct hl_saver *saver)
         return;
     }
     struct hl_errmsg msg = {0};
+    hl_index first = log_start(node);
     if (hl_snapshot_publish(node, hl_disk_posix(), saver->server->options.dir, &saver->label,
                             &msg) != HL_OK) {
         failed(saver, msg.text);
         return;
     }
+    record(saver, HL_SNAP_CREATED, log_start(node) - first, NULL);
     saver->state = IDLE;
     saver->last_ms = node->now_ms;
     node->stats.last_save_ok = true;

@@ -99,7 +99,11 @@ struct hl_server {
     struct hl_parser_limits limits[2][2]; /* [authenticated][resp3] */
     char read_buf[HL_READ_SIZE];
 
-    int64_t started_us; /* wall clock */
+    int64_t started_us;         /* wall clock */
+    uint64_t reload_count;      /* of the settings' file, since the start; when the last was */
+    int64_t reloaded_ms;        /* Unix time; 0: never */
+    uint64_t uptime_written_us; /* uptime_file.c: the last time, and whether it is at it */
+    bool uptime_writing;
     uint64_t cron_runs;
 };
 

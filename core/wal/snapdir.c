@@ -39,6 +39,11 @@ static hl_index parse(const char *name, const char *suffix)
     return hl_parse_u64(digits, &index) ? index : 0;
 }
 
+hl_index hl_snap_name_index(const char *name)
+{
+    return parse(name, SUFFIX);
+}
+
 struct listing {
     hl_index published[FILES_MAX];
     hl_index temps[FILES_MAX];
