@@ -1,0 +1,73 @@
+#include "credential.h"
+
+#include "kit/num.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
+#define ADDRESS_MAX 46 /* INET6_ADDRSTRLEN */
+
+struct hl_slice gw_credential(struct hl_slice authorization)
+{
+    static const char scheme[] = "Bearer";
+    const size_t len = sizeof scheme - 1;
+    struct hl_slice none = {0};
+    if (authorization.len <= len || authorization.ptr[len] != ' ' ||
+        !hl_slice_is((struct hl_slice){.ptr = authorization.ptr, .len = len}, scheme)) {
+        return none;
+    }
+    size_t at = len;
+    while (at < authorization.len && authorization.ptr[at] == ' ') {
+        at++;
+    }
+    struct hl_slice rest = {.ptr = authorization.ptr + at, .len = authorization.len - at};
+    return rest.len == 0 || memchr(rest.ptr, ' ', rest.len) != NULL ? none : rest;
+}
+
+bool gw_is_loopback(struct hl_slice address)
+{
+    char text[ADDRESS_MAX + 1];
+    struct in_addr v4;
+    struct in6_addr v6;
+    if (address.len == 0 || address.len > ADDRESS_MAX) {
+        return false;
+    }
+    memcpy(text, address.ptr, address.len);
+    text[address.len] = '\0';
+    if (inet_pton(AF_INET, text, &v4) == 1) {
+        return ntohl(v4.s_addr) >> 24 == 127;
+    }
+    if (inet_pton(AF_INET6, text, &v6) == 1) {
+        return IN6_IS_ADDR_LOOPBACK(&v6) || (IN6_IS_ADDR_V4MAPPED(&v6) && v6.s6_addr[12] == 127);
+    }
+    return false;
+}
+
+/* Cut ":port" off; false when there is a colon and no port behind it. */
+static bool cut_port(struct hl_slice *host, const char *from)
+{
+    uint64_t port = 0;
+    const char *colon = memchr(from, ':', (size_t)(host->ptr + host->len - from));
+    if (colon == NULL) {
+        return true;
+    }
+    struct hl_slice digits = {.ptr = colon + 1, .len = (size_t)(host->ptr + host->len - colon) - 1};
+    host->len = (size_t)(colon - host->ptr);
+    return hl_parse_u64(digits, &port) && port <= 65535;
+}
+
+bool gw_is_local_host(struct hl_slice host)
+{
+    if (host.len == 0) {
+        return false;
+    }
+    if (host.ptr[0] == '[') {
+        const char *end = memchr(host.ptr, ']', host.len);
+        if (end == NULL || !cut_port(&host, end) || host.ptr + host.len != end + 1) {
+            return false;
+        }
+        struct hl_slice inside = {.ptr = host.ptr + 1, .len = host.len - 2};
+        return memchr(inside.ptr, ':', inside.len) != NULL && gw_is_loopback(inside);
+    }
+    return cut_port(&host, host.ptr) && (hl_slice_is(host, "localhost") || gw_is_loopback(host));
+}

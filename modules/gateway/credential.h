@@ -1,0 +1,18 @@
+/* What headers say about who asks.  Pure. */
+#ifndef GATEWAY_CREDENTIAL_H
+#define GATEWAY_CREDENTIAL_H
+
+#include "kit/bytes.h"
+
+/* The credential of an Authorization header, borrowed from it: what stands behind "Bearer" (any
+ * case) and spaces.  ptr NULL for another scheme, an empty credential, or one with spaces. */
+struct hl_slice gw_credential(struct hl_slice authorization);
+
+/* An address (without port) of this machine alone: 127.0.0.0/8 or ::1, also as ::ffff:127.x. */
+bool gw_is_loopback(struct hl_slice address);
+
+/* A Host header that can only mean this machine: localhost, 127.x.x.x or [::1], with or without a
+ * port.  A page that was led here by a foreign name (DNS rebinding) has another. */
+bool gw_is_local_host(struct hl_slice host);
+
+#endif
