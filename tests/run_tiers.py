@@ -119,7 +119,6 @@ def ctest(tier, folder, label, jobs, wrapper=(), environment=None, skipped="^$")
     if os.path.exists(report):
         os.unlink(report)
     run_text([*wrapper, "ctest", "--test-dir", folder, "-L", label, "-E", skipped, "-j", str(jobs),
-              *(["--repeat", "after-timeout:2"] if environment else []),  # sanitizers hang at times
               "--output-junit", report, "--test-output-size-passed", "200000",
               "--test-output-size-failed", "200000"], env={**os.environ, **(environment or {})})
     if os.path.exists(report):

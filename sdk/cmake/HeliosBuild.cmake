@@ -35,7 +35,7 @@ if(NOT HELIOS_SANITIZE STREQUAL "none" AND CMAKE_C_COMPILER_ID STREQUAL "GNU")
         -Wno-format-truncation -Wno-maybe-uninitialized -Wno-stringop-overflow)
 endif()
 set(HELIOS_CRITERION criterion)
-if(HELIOS_SANITIZE STREQUAL "thread")
+if(NOT HELIOS_SANITIZE STREQUAL "none")
     set(HELIOS_CRITERION criterion_plain) # tests/support/plain says why
 endif()
 if(HELIOS_FUZZ)
