@@ -9,6 +9,7 @@
 #include "tick.h"
 
 #include "helios/extensions.h"
+#include "helios/needed.h"
 #include "kit/assert.h"
 
 #include <stdio.h>
@@ -307,78 +308,57 @@ int cmd_help(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
 }
 
 /* What the module calls without looking whether the server has it. */
-static const struct {
-    const char *name;
-    void *function; /* where its pointer is */
-} needed[] = {
-#define NEEDED(name)                                                                               \
-    {                                                                                              \
-#name, (void *)&RedisModule_##name                                                         \
-    }
-    NEEDED(AbortBlock),
-    NEEDED(Alloc),
-    NEEDED(BlockClient),
-    NEEDED(Call),
-    NEEDED(CloseKey),
-    NEEDED(CreateCommand),
-    NEEDED(CreateDataType),
-    NEEDED(CreateString),
-    NEEDED(CreateStringPrintf),
-    NEEDED(DeleteKey),
-    NEEDED(Free),
-    NEEDED(FreeCallReply),
-    NEEDED(FreeString),
-    NEEDED(GetBlockedClientPrivateData),
-    NEEDED(GetClientId),
-    NEEDED(GetContextFlags),
-    NEEDED(GetSelectedDb),
-    NEEDED(HashSet),
-    NEEDED(KeyType),
-    NEEDED(LoadStringBuffer),
-    NEEDED(LogIOError),
-    NEEDED(Milliseconds),
-    NEEDED(ModuleTypeGetType),
-    NEEDED(ModuleTypeGetValue),
-    NEEDED(ModuleTypeSetValue),
-    NEEDED(OpenKey),
-    NEEDED(Replicate),
-    NEEDED(ReplicateVerbatim),
-    NEEDED(ReplyWithArray),
-    NEEDED(ReplyWithCString),
-    NEEDED(ReplyWithError),
-    NEEDED(ReplyWithLongLong),
-    NEEDED(ReplyWithMap),
-    NEEDED(ReplyWithNull),
-    NEEDED(ReplyWithSimpleString),
-    NEEDED(ReplyWithString),
-    NEEDED(ReplyWithStringBuffer),
-    NEEDED(SaveStringBuffer),
-    NEEDED(ScanCursorCreate),
-    NEEDED(ScanCursorDestroy),
-    NEEDED(ScanKey),
-    NEEDED(SelectDb),
-    NEEDED(SetAbsExpire),
-    NEEDED(SetExpire),
-    NEEDED(StringPtrLen),
-    NEEDED(StringToLongLong),
-    NEEDED(UnblockClient),
-    NEEDED(ValueLength),
-    NEEDED(WrongArity),
-#undef NEEDED
+static const struct helios_needed needed[] = {
+    HELIOS_NEEDED(AbortBlock),
+    HELIOS_NEEDED(Alloc),
+    HELIOS_NEEDED(BlockClient),
+    HELIOS_NEEDED(Call),
+    HELIOS_NEEDED(CloseKey),
+    HELIOS_NEEDED(CreateCommand),
+    HELIOS_NEEDED(CreateDataType),
+    HELIOS_NEEDED(CreateString),
+    HELIOS_NEEDED(CreateStringPrintf),
+    HELIOS_NEEDED(DeleteKey),
+    HELIOS_NEEDED(Free),
+    HELIOS_NEEDED(FreeCallReply),
+    HELIOS_NEEDED(FreeString),
+    HELIOS_NEEDED(GetBlockedClientPrivateData),
+    HELIOS_NEEDED(GetClientId),
+    HELIOS_NEEDED(GetContextFlags),
+    HELIOS_NEEDED(GetSelectedDb),
+    HELIOS_NEEDED(HashSet),
+    HELIOS_NEEDED(KeyType),
+    HELIOS_NEEDED(LoadStringBuffer),
+    HELIOS_NEEDED(LogIOError),
+    HELIOS_NEEDED(Milliseconds),
+    HELIOS_NEEDED(ModuleTypeGetType),
+    HELIOS_NEEDED(ModuleTypeGetValue),
+    HELIOS_NEEDED(ModuleTypeSetValue),
+    HELIOS_NEEDED(OpenKey),
+    HELIOS_NEEDED(Replicate),
+    HELIOS_NEEDED(ReplicateVerbatim),
+    HELIOS_NEEDED(ReplyWithArray),
+    HELIOS_NEEDED(ReplyWithCString),
+    HELIOS_NEEDED(ReplyWithError),
+    HELIOS_NEEDED(ReplyWithLongLong),
+    HELIOS_NEEDED(ReplyWithMap),
+    HELIOS_NEEDED(ReplyWithNull),
+    HELIOS_NEEDED(ReplyWithSimpleString),
+    HELIOS_NEEDED(ReplyWithString),
+    HELIOS_NEEDED(ReplyWithStringBuffer),
+    HELIOS_NEEDED(SaveStringBuffer),
+    HELIOS_NEEDED(ScanCursorCreate),
+    HELIOS_NEEDED(ScanCursorDestroy),
+    HELIOS_NEEDED(ScanKey),
+    HELIOS_NEEDED(SelectDb),
+    HELIOS_NEEDED(SetAbsExpire),
+    HELIOS_NEEDED(SetExpire),
+    HELIOS_NEEDED(StringPtrLen),
+    HELIOS_NEEDED(StringToLongLong),
+    HELIOS_NEEDED(UnblockClient),
+    HELIOS_NEEDED(ValueLength),
+    HELIOS_NEEDED(WrongArity),
 };
-
-/* Refuse a server that lacks one of them: a line in the log instead of a crash later. */
-static bool server_suffices(RedisModuleCtx *ctx)
-{
-    bool good = true;
-    for (size_t i = 0; i < HL_ARRAY_LEN(needed); i++) {
-        if (*(void *const *)needed[i].function == NULL) {
-            RedisModule_Log(ctx, "warning", "the server lacks RedisModule_%s", needed[i].name);
-            good = false;
-        }
-    }
-    return good;
-}
 
 int RedisModule_OnLoad(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
 {
@@ -391,7 +371,7 @@ int RedisModule_OnLoad(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
         RedisModule_SetModuleOptions(ctx, HELIOSMODULE_OPTION_NO_GLOBALS);
     }
     /* The threads come last, so that nothing can fail once they run. */
-    if (!server_suffices(ctx) || !settings_load(ctx, argv, argc) || !store_register(ctx) ||
+    if (!HELIOS_HAS_ALL(ctx, needed) || !settings_load(ctx, argv, argc) || !store_register(ctx) ||
         !register_commands(ctx) || !password_commands_load(ctx)) {
         settings_unload(ctx);
         return REDISMODULE_ERR;

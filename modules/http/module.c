@@ -7,6 +7,7 @@
 
 #include "helios/extensions.h"
 #include "helios/module.h"
+#include "helios/needed.h"
 #include "kit/assert.h"
 #include "net/desk.h"
 
@@ -199,16 +200,11 @@ static void on_shutdown(RedisModuleCtx *ctx, RedisModuleEvent event, uint64_t su
 }
 
 /* What the module calls without looking whether the server has it. */
-static bool server_suffices(RedisModuleCtx *ctx)
-{
-    bool good = RedisModule_EventLoopAdd != NULL && RedisModule_EventLoopDel != NULL &&
-                RedisModule_ReplyWithMap != NULL && RedisModule_ExportSharedAPI != NULL &&
-                RedisModule_SubscribeToServerEvent != NULL;
-    if (!good) {
-        RedisModule_Log(ctx, "warning", "the server is older than Redis 7.0");
-    }
-    return good;
-}
+static const struct helios_needed needed[] = {
+    HELIOS_NEEDED(EventLoopAdd),           HELIOS_NEEDED(EventLoopDel),
+    HELIOS_NEEDED(ReplyWithMap),           HELIOS_NEEDED(ExportSharedAPI),
+    HELIOS_NEEDED(SubscribeToServerEvent),
+};
 
 int RedisModule_OnLoad(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
 {
@@ -220,7 +216,8 @@ int RedisModule_OnLoad(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
     }
     HeliosModule_LookUp(ctx);
     stats_load(ctx);
-    if (!server_suffices(ctx) || !settings_load(ctx, argv, argc) || !register_commands(ctx) ||
+    if (!HELIOS_HAS_ALL(ctx, needed) || !settings_load(ctx, argv, argc) ||
+        !register_commands(ctx) ||
         RedisModule_ExportSharedAPI(ctx, HELIOS_HTTP_SERVICE, (void *)(uintptr_t)service_table()) !=
             REDISMODULE_OK ||
         !health_load(ctx) ||

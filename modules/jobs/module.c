@@ -5,6 +5,7 @@
  */
 #include "command.h"
 #include "helios/extensions.h"
+#include "helios/needed.h"
 #include "kit/assert.h"
 #include "roster.h"
 #include "settings.h"
@@ -62,85 +63,64 @@ static void add_info(RedisModuleInfoCtx *ctx, int for_crash_report)
     RedisModule_InfoAddFieldULongLong(ctx, "died", totals.counters[JOBS_C_DEAD]);
 }
 
-/* What the module calls without looking whether it is there: where its pointer lives. */
-static const struct {
-    const char *name;
-    const void *pointer;
-} needed[] = {
-#define NEEDED(name)                                                                               \
-    {                                                                                              \
-#name, &RedisModule_##name                                                                 \
-    }
-    NEEDED(Alloc),
-    NEEDED(BlockClientOnKeys),
-    NEEDED(Calloc),
-    NEEDED(CloseKey),
-    NEEDED(CreateCommand),
-    NEEDED(CreateDataType),
-    NEEDED(CreateDict),
-    NEEDED(CreateString),
-    NEEDED(CreateTimer),
-    NEEDED(DictDelC),
-    NEEDED(DictGetC),
-    NEEDED(DictIteratorStartC),
-    NEEDED(DictIteratorStop),
-    NEEDED(DictNextC),
-    NEEDED(DictSetC),
-    NEEDED(DictSize),
-    NEEDED(Free),
-    NEEDED(FreeDict),
-    NEEDED(FreeString),
-    NEEDED(GetContextFlags),
-    NEEDED(GetDbIdFromIO),
-    NEEDED(GetKeyNameFromIO),
-    NEEDED(GetSelectedDb),
-    NEEDED(IsIOError),
-    NEEDED(IsKeysPositionRequest),
-    NEEDED(KeyAtPos),
-    NEEDED(KeyType),
-    NEEDED(LoadStringBuffer),
-    NEEDED(LogIOError),
-    NEEDED(Milliseconds),
-    NEEDED(ModuleTypeGetType),
-    NEEDED(ModuleTypeGetValue),
-    NEEDED(ModuleTypeSetValue),
-    NEEDED(OpenKey),
-    NEEDED(Realloc),
-    NEEDED(Replicate),
-    NEEDED(ReplicateVerbatim),
-    NEEDED(ReplySetArrayLength),
-    NEEDED(ReplyWithArray),
-    NEEDED(ReplyWithCString),
-    NEEDED(ReplyWithError),
-    NEEDED(ReplyWithLongLong),
-    NEEDED(ReplyWithMap),
-    NEEDED(ReplyWithNull),
-    NEEDED(ReplyWithNullArray),
-    NEEDED(ReplyWithSimpleString),
-    NEEDED(ReplyWithString),
-    NEEDED(ReplyWithStringBuffer),
-    NEEDED(SaveStringBuffer),
-    NEEDED(SelectDb),
-    NEEDED(SetModuleOptions),
-    NEEDED(StopTimer),
-    NEEDED(StringPtrLen),
-    NEEDED(StringToLongLong),
-    NEEDED(WrongArity),
-#undef NEEDED
+/* What the module calls without looking whether the server has it. */
+static const struct helios_needed needed[] = {
+    HELIOS_NEEDED(Alloc),
+    HELIOS_NEEDED(BlockClientOnKeys),
+    HELIOS_NEEDED(Calloc),
+    HELIOS_NEEDED(CloseKey),
+    HELIOS_NEEDED(CreateCommand),
+    HELIOS_NEEDED(CreateDataType),
+    HELIOS_NEEDED(CreateDict),
+    HELIOS_NEEDED(CreateString),
+    HELIOS_NEEDED(CreateTimer),
+    HELIOS_NEEDED(DictDelC),
+    HELIOS_NEEDED(DictGetC),
+    HELIOS_NEEDED(DictIteratorStartC),
+    HELIOS_NEEDED(DictIteratorStop),
+    HELIOS_NEEDED(DictNextC),
+    HELIOS_NEEDED(DictSetC),
+    HELIOS_NEEDED(DictSize),
+    HELIOS_NEEDED(Free),
+    HELIOS_NEEDED(FreeDict),
+    HELIOS_NEEDED(FreeString),
+    HELIOS_NEEDED(GetContextFlags),
+    HELIOS_NEEDED(GetDbIdFromIO),
+    HELIOS_NEEDED(GetKeyNameFromIO),
+    HELIOS_NEEDED(GetSelectedDb),
+    HELIOS_NEEDED(IsIOError),
+    HELIOS_NEEDED(IsKeysPositionRequest),
+    HELIOS_NEEDED(KeyAtPos),
+    HELIOS_NEEDED(KeyType),
+    HELIOS_NEEDED(LoadStringBuffer),
+    HELIOS_NEEDED(LogIOError),
+    HELIOS_NEEDED(Milliseconds),
+    HELIOS_NEEDED(ModuleTypeGetType),
+    HELIOS_NEEDED(ModuleTypeGetValue),
+    HELIOS_NEEDED(ModuleTypeSetValue),
+    HELIOS_NEEDED(OpenKey),
+    HELIOS_NEEDED(Realloc),
+    HELIOS_NEEDED(Replicate),
+    HELIOS_NEEDED(ReplicateVerbatim),
+    HELIOS_NEEDED(ReplySetArrayLength),
+    HELIOS_NEEDED(ReplyWithArray),
+    HELIOS_NEEDED(ReplyWithCString),
+    HELIOS_NEEDED(ReplyWithError),
+    HELIOS_NEEDED(ReplyWithLongLong),
+    HELIOS_NEEDED(ReplyWithMap),
+    HELIOS_NEEDED(ReplyWithNull),
+    HELIOS_NEEDED(ReplyWithNullArray),
+    HELIOS_NEEDED(ReplyWithSimpleString),
+    HELIOS_NEEDED(ReplyWithString),
+    HELIOS_NEEDED(ReplyWithStringBuffer),
+    HELIOS_NEEDED(SaveStringBuffer),
+    HELIOS_NEEDED(SelectDb),
+    HELIOS_NEEDED(SetModuleOptions),
+    HELIOS_NEEDED(StopTimer),
+    HELIOS_NEEDED(StringPtrLen),
+    HELIOS_NEEDED(StringToLongLong),
+    HELIOS_NEEDED(WrongArity),
 };
-
-/* Refuse a server that lacks something: a clear refusal instead of a crash later. */
-static bool has_needed(RedisModuleCtx *ctx)
-{
-    bool all = true;
-    for (size_t i = 0; i < HL_ARRAY_LEN(needed); i++) {
-        if (*(void *const *)needed[i].pointer == NULL) {
-            RedisModule_Log(ctx, "warning", "the server lacks RedisModule_%s", needed[i].name);
-            all = false;
-        }
-    }
-    return all;
-}
 
 static int register_commands(RedisModuleCtx *ctx)
 {
@@ -167,7 +147,7 @@ int RedisModule_OnLoad(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
         RedisModule_Log(ctx, "warning", "takes no arguments, got %d: see CONFIG SET jobs.*", argc);
         return REDISMODULE_ERR;
     }
-    if (!has_needed(ctx)) {
+    if (!HELIOS_HAS_ALL(ctx, needed)) {
         return REDISMODULE_ERR;
     }
     /* The roster of queues follows from the queues. */

@@ -7,6 +7,7 @@
 #include "settings.h"
 
 #include "helios/extensions.h"
+#include "helios/needed.h"
 #include "kit/assert.h"
 
 #define RATELIMIT_VERSION 1
@@ -44,69 +45,48 @@ static void add_info(RedisModuleInfoCtx *info, int for_crash_report)
     RedisModule_InfoAddFieldULongLong(info, "top_bytes", note_bytes());
 }
 
-/* What the module calls without looking whether the server has it: where its pointer lives. */
-static const struct {
-    const char *name;
-    const void *pointer;
-} needed[] = {
-#define NEEDED(name)                                                                               \
-    {                                                                                              \
-#name, &RedisModule_##name                                                                 \
-    }
-    NEEDED(Alloc),
-    NEEDED(Calloc),
-    NEEDED(CloseKey),
-    NEEDED(CreateCommand),
-    NEEDED(CreateDataType),
-    NEEDED(CreateString),
-    NEEDED(DeleteKey),
-    NEEDED(Free),
-    NEEDED(FreeString),
-    NEEDED(GetContextFlags),
-    NEEDED(GetSelectedDb),
-    NEEDED(IsKeysPositionRequest),
-    NEEDED(KeyAtPos),
-    NEEDED(KeyType),
-    NEEDED(LoadStringBuffer),
-    NEEDED(LogIOError),
-    NEEDED(Milliseconds),
-    NEEDED(ModuleTypeGetType),
-    NEEDED(ModuleTypeGetValue),
-    NEEDED(ModuleTypeSetValue),
-    NEEDED(OpenKey),
-    NEEDED(Replicate),
-    NEEDED(ReplicateVerbatim),
-    NEEDED(ReplyWithArray),
-    NEEDED(ReplyWithCString),
-    NEEDED(ReplyWithError),
-    NEEDED(ReplyWithLongLong),
-    NEEDED(ReplyWithMap),
-    NEEDED(ReplyWithNull),
-    NEEDED(ReplyWithSimpleString),
-    NEEDED(ReplyWithStringBuffer),
-    NEEDED(SaveStringBuffer),
-    NEEDED(SelectDb),
-    NEEDED(SetAbsExpire),
-    NEEDED(SetExpire),
-    NEEDED(SetModuleOptions),
-    NEEDED(StringPtrLen),
-    NEEDED(StringToLongLong),
-    NEEDED(WrongArity),
-#undef NEEDED
+/* What the module calls without looking whether the server has it. */
+static const struct helios_needed needed[] = {
+    HELIOS_NEEDED(Alloc),
+    HELIOS_NEEDED(Calloc),
+    HELIOS_NEEDED(CloseKey),
+    HELIOS_NEEDED(CreateCommand),
+    HELIOS_NEEDED(CreateDataType),
+    HELIOS_NEEDED(CreateString),
+    HELIOS_NEEDED(DeleteKey),
+    HELIOS_NEEDED(Free),
+    HELIOS_NEEDED(FreeString),
+    HELIOS_NEEDED(GetContextFlags),
+    HELIOS_NEEDED(GetSelectedDb),
+    HELIOS_NEEDED(IsKeysPositionRequest),
+    HELIOS_NEEDED(KeyAtPos),
+    HELIOS_NEEDED(KeyType),
+    HELIOS_NEEDED(LoadStringBuffer),
+    HELIOS_NEEDED(LogIOError),
+    HELIOS_NEEDED(Milliseconds),
+    HELIOS_NEEDED(ModuleTypeGetType),
+    HELIOS_NEEDED(ModuleTypeGetValue),
+    HELIOS_NEEDED(ModuleTypeSetValue),
+    HELIOS_NEEDED(OpenKey),
+    HELIOS_NEEDED(Replicate),
+    HELIOS_NEEDED(ReplicateVerbatim),
+    HELIOS_NEEDED(ReplyWithArray),
+    HELIOS_NEEDED(ReplyWithCString),
+    HELIOS_NEEDED(ReplyWithError),
+    HELIOS_NEEDED(ReplyWithLongLong),
+    HELIOS_NEEDED(ReplyWithMap),
+    HELIOS_NEEDED(ReplyWithNull),
+    HELIOS_NEEDED(ReplyWithSimpleString),
+    HELIOS_NEEDED(ReplyWithStringBuffer),
+    HELIOS_NEEDED(SaveStringBuffer),
+    HELIOS_NEEDED(SelectDb),
+    HELIOS_NEEDED(SetAbsExpire),
+    HELIOS_NEEDED(SetExpire),
+    HELIOS_NEEDED(SetModuleOptions),
+    HELIOS_NEEDED(StringPtrLen),
+    HELIOS_NEEDED(StringToLongLong),
+    HELIOS_NEEDED(WrongArity),
 };
-
-/* Refuse a server that lacks something: a clear refusal instead of a crash later. */
-static bool has_needed(RedisModuleCtx *ctx)
-{
-    bool all = true;
-    for (size_t i = 0; i < HL_ARRAY_LEN(needed); i++) {
-        if (*(void *const *)needed[i].pointer == NULL) {
-            RedisModule_Log(ctx, "warning", "the server lacks RedisModule_%s", needed[i].name);
-            all = false;
-        }
-    }
-    return all;
-}
 
 static bool register_commands(RedisModuleCtx *ctx)
 {
@@ -138,7 +118,7 @@ int RedisModule_OnLoad(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
                         argc);
         return REDISMODULE_ERR;
     }
-    if (!has_needed(ctx)) {
+    if (!HELIOS_HAS_ALL(ctx, needed)) {
         return REDISMODULE_ERR;
     }
     RedisModule_SetModuleOptions(ctx, REDISMODULE_OPTIONS_HANDLE_IO_ERRORS |

@@ -7,6 +7,7 @@
 #include "settings.h"
 
 #include "helios/extensions.h"
+#include "helios/needed.h"
 #include "kit/assert.h"
 
 #define RBAC_VERSION 1
@@ -180,66 +181,45 @@ static void add_info(RedisModuleInfoCtx *info, int for_crash_report)
 }
 
 /* What the module calls without looking whether the server has it. */
-static const struct {
-    const char *name;
-    const void *pointer;
-} needed[] = {
-#define NEEDED(name)                                                                               \
-    {                                                                                              \
-#name, &RedisModule_##name                                                                 \
-    }
-    NEEDED(Call),
-    NEEDED(CallReplyArrayElement),
-    NEEDED(CallReplyLength),
-    NEEDED(CallReplyStringPtr),
-    NEEDED(CallReplyType),
-    NEEDED(CloseKey),
-    NEEDED(CreateCommand),
-    NEEDED(CreateDataType),
-    NEEDED(CreateString),
-    NEEDED(DeleteKey),
-    NEEDED(Free),
-    NEEDED(FreeCallReply),
-    NEEDED(FreeString),
-    NEEDED(GetContextFlags),
-    NEEDED(GetSelectedDb),
-    NEEDED(KeyType),
-    NEEDED(LoadStringBuffer),
-    NEEDED(LogIOError),
-    NEEDED(ModuleTypeGetType),
-    NEEDED(ModuleTypeGetValue),
-    NEEDED(ModuleTypeSetValue),
-    NEEDED(OpenKey),
-    NEEDED(ReplicateVerbatim),
-    NEEDED(ReplySetArrayLength),
-    NEEDED(ReplyWithArray),
-    NEEDED(ReplyWithCString),
-    NEEDED(ReplyWithError),
-    NEEDED(ReplyWithLongLong),
-    NEEDED(ReplyWithMap),
-    NEEDED(ReplyWithNull),
-    NEEDED(ReplyWithSimpleString),
-    NEEDED(ReplyWithStringBuffer),
-    NEEDED(SaveStringBuffer),
-    NEEDED(SelectDb),
-    NEEDED(SetModuleOptions),
-    NEEDED(StringPtrLen),
-    NEEDED(WrongArity),
-#undef NEEDED
+static const struct helios_needed needed[] = {
+    HELIOS_NEEDED(Call),
+    HELIOS_NEEDED(CallReplyArrayElement),
+    HELIOS_NEEDED(CallReplyLength),
+    HELIOS_NEEDED(CallReplyStringPtr),
+    HELIOS_NEEDED(CallReplyType),
+    HELIOS_NEEDED(CloseKey),
+    HELIOS_NEEDED(CreateCommand),
+    HELIOS_NEEDED(CreateDataType),
+    HELIOS_NEEDED(CreateString),
+    HELIOS_NEEDED(DeleteKey),
+    HELIOS_NEEDED(Free),
+    HELIOS_NEEDED(FreeCallReply),
+    HELIOS_NEEDED(FreeString),
+    HELIOS_NEEDED(GetContextFlags),
+    HELIOS_NEEDED(GetSelectedDb),
+    HELIOS_NEEDED(KeyType),
+    HELIOS_NEEDED(LoadStringBuffer),
+    HELIOS_NEEDED(LogIOError),
+    HELIOS_NEEDED(ModuleTypeGetType),
+    HELIOS_NEEDED(ModuleTypeGetValue),
+    HELIOS_NEEDED(ModuleTypeSetValue),
+    HELIOS_NEEDED(OpenKey),
+    HELIOS_NEEDED(ReplicateVerbatim),
+    HELIOS_NEEDED(ReplySetArrayLength),
+    HELIOS_NEEDED(ReplyWithArray),
+    HELIOS_NEEDED(ReplyWithCString),
+    HELIOS_NEEDED(ReplyWithError),
+    HELIOS_NEEDED(ReplyWithLongLong),
+    HELIOS_NEEDED(ReplyWithMap),
+    HELIOS_NEEDED(ReplyWithNull),
+    HELIOS_NEEDED(ReplyWithSimpleString),
+    HELIOS_NEEDED(ReplyWithStringBuffer),
+    HELIOS_NEEDED(SaveStringBuffer),
+    HELIOS_NEEDED(SelectDb),
+    HELIOS_NEEDED(SetModuleOptions),
+    HELIOS_NEEDED(StringPtrLen),
+    HELIOS_NEEDED(WrongArity),
 };
-
-/* Refuse a server that lacks something: a clear refusal instead of a crash later. */
-static bool has_needed(RedisModuleCtx *ctx)
-{
-    bool all = true;
-    for (size_t i = 0; i < HL_ARRAY_LEN(needed); i++) {
-        if (*(void *const *)needed[i].pointer == NULL) {
-            RedisModule_Log(ctx, "warning", "the server lacks RedisModule_%s", needed[i].name);
-            all = false;
-        }
-    }
-    return all;
-}
 
 int RedisModule_OnLoad(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
 {
@@ -252,7 +232,7 @@ int RedisModule_OnLoad(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
         RedisModule_Log(ctx, "warning", "takes no arguments, got %d: see CONFIG SET rbac.*", argc);
         return REDISMODULE_ERR;
     }
-    if (!has_needed(ctx)) {
+    if (!HELIOS_HAS_ALL(ctx, needed)) {
         return REDISMODULE_ERR;
     }
     RedisModule_SetModuleOptions(ctx, REDISMODULE_OPTIONS_HANDLE_IO_ERRORS |
