@@ -172,14 +172,15 @@ static bool put_pair(struct line *line, const char *before, struct hl_slice name
                      struct hl_slice value)
 {
     size_t start = line->len;
-    bool good = put_text(line, before) && put_text(line, "\"");
+    bool good = put_text(line, before) && put_text(line, "\"") && line->max - line->len > 4;
     if (good) {
         line->max -= 4; /* ":" and two quotes, and the one after the value */
         put_quoted(line, name, true);
         line->max += 4;
         good = put_text(line, "\":\"");
     }
-    if (good && line->max - line->len > 1) {
+    good = good && line->max - line->len > 1;
+    if (good) {
         line->max--;
         put_quoted(line, value, true);
         line->max++;
@@ -201,7 +202,8 @@ static void make_json(const struct hl_log *log, struct line *line, enum hl_log_l
     char stamp[64];
     (void)snprintf(stamp, sizeof stamp, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", date.year,
                    date.month, date.day, date.hour, date.minute, date.second, date.millisecond);
-    line->max -= 2; /* two closing braces */
+    static const char extra[] = ",\"extra\":{";
+    line->max -= sizeof extra - 1 + 2; /* always there, and two closing braces */
     (void)put_pair(line, "{", hl_slice_of("timestamp"), hl_slice_of(stamp));
     (void)put_pair(line, ",", hl_slice_of("level"), hl_slice_of(names[level]));
     (void)put_pair(line, ",", hl_slice_of("component"), hl_slice_of(component));
@@ -210,13 +212,14 @@ static void make_json(const struct hl_log *log, struct line *line, enum hl_log_l
         (void)put_pair(line, ",", hl_slice_of("span_id"), hl_slice_of(trace->span_id));
     }
     (void)put_pair(line, ",", hl_slice_of("message"), message);
-    bool any = field_count != 0 && put_text(line, ",\"extra\":{");
-    for (size_t i = 0; any && i < field_count; i++) {
+    line->max += sizeof extra - 1;
+    (void)put_text(line, extra);
+    for (size_t i = 0; i < field_count; i++) {
         bool first = line->bytes[line->len - 1] == '{';
         (void)put_pair(line, first ? "" : ",", hl_slice_of(fields[i].name), fields[i].value);
     }
     line->max += 2;
-    (void)put_text(line, any ? "}}" : "}");
+    (void)put_text(line, "}}");
 }
 
 void hl_log_event(struct hl_log *log, enum hl_log_level level, const char *component,

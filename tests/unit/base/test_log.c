@@ -65,6 +65,13 @@ Test(log, a_json_line_has_the_documented_fields)
                      "\"message\":\"a \\\"b\\\"\\n\\u001b\\ufffd\",\"extra\":{\"term\":\"2\"}}\n");
 }
 
+Test(log, a_json_line_without_fields_says_so)
+{
+    struct hl_log log = make_log(HL_LOG_JSON);
+    hl_log(&log, HL_LOG_NOTICE, "server", "ready");
+    cr_assert_not_null(strstr(kept.line, "\"message\":\"ready\",\"extra\":{}}\n"), "%s", kept.line);
+}
+
 Test(log, a_line_is_one_line_whatever_it_holds)
 {
     struct hl_log log = make_log(HL_LOG_TEXT);
@@ -114,6 +121,25 @@ Test(log, a_long_line_is_cut_and_stays_well_formed)
         }
         hl_log(&log, HL_LOG_NOTICE, "", "%s", text);
         cr_assert_not_null(strstr(kept.line, "..."));
+    }
+}
+
+/* Method: a field's value of every length around the limit, so that the next has every little room.
+ */
+Test(log, a_field_that_does_not_fit_is_left_out_whole)
+{
+    static char text[HL_LOG_LINE_MAX];
+    memset(text, 'x', sizeof text);
+    struct hl_log log = make_log(HL_LOG_JSON);
+    for (size_t len = sizeof text - 300; len < sizeof text; len++) {
+        struct hl_log_field fields[2] = {{"a", {.ptr = text, .len = len}}, {"b", hl_slice_of("1")}};
+        hl_log_event(&log, HL_LOG_NOTICE, "c", "m", fields, 2, NULL);
+        cr_assert_not_null(strstr(kept.line, "\"}}\n"), "%zu: %s", len, kept.line);
+        size_t quotes = 0;
+        for (size_t i = 0; i < kept.len; i++) {
+            quotes += kept.line[i] == '"';
+        }
+        cr_assert_eq(quotes % 4, 2, "%zu: %s", len, kept.line); /* extra has a name and no quotes */
     }
 }
 
