@@ -19,12 +19,25 @@ class Status(str):
 
 
 class Client:
+    """A connection to a port, or to the Unix socket at a path."""
+
     def __init__(self, port, timeout=10, host="127.0.0.1"):
-        self.sock = socket.create_connection((host, port), timeout)
+        if isinstance(port, str):
+            self.sock = socket.socket(socket.AF_UNIX)
+            self.sock.settimeout(timeout)
+            self.sock.connect(port)
+        else:
+            self.sock = socket.create_connection((host, port), timeout)
         self.buf = b""
 
     def close(self):
         self.sock.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
 
     def send(self, *words):
         parts = [w if isinstance(w, bytes) else str(w).encode() for w in words]

@@ -10,34 +10,22 @@ import re
 import shutil
 import socket
 import struct
-import subprocess
 import sys
-import tempfile
 import time
 import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "../support"))
 from cluster import Cluster, Node, info_of  # noqa: E402
+from http_support import Conn  # noqa: E402
 from resp_client import Client, Error  # noqa: E402
-from server import ROOT, STEP_S, Server, die_with_parent, free_port, program  # noqa: E402
+from server import (ROOT, WAIT_S_MAX, Processes, Server, free_port, program,  # noqa: E402
+                    wait_for)
 
 FORM_S_MAX = 3        # to agree on a leader after the start
 FAILOVER_S_MAX = 2    # until a write succeeds after the leader's death
 READ_S_MAX = 1        # until every node answers what one was told
 ELECTION = ["--election-timeout", "500ms"]
-WAIT_S_MAX = 20       # for anything else
-
-
-def wait_for(condition, seconds=WAIT_S_MAX, what="it"):
-    until = time.monotonic() + seconds
-    while True:
-        value = condition()
-        if value:
-            return value
-        if time.monotonic() > until:
-            raise AssertionError(f"{what} did not come in {seconds} s")
-        time.sleep(STEP_S)
 
 
 def try_command(port, *words, timeout=1.0):
@@ -60,36 +48,6 @@ def agreed_leader(ports):
     if len(leaders) == 1 and states.count("Leader") == 1:
         return leaders.pop()
     return None
-
-
-class Processes:
-    """Servers started by a command line as it stands, in a directory of their own."""
-
-    def __init__(self):
-        self.dir = tempfile.mkdtemp(prefix="helios-test-")
-        self.running = []
-
-    def start(self, name, argv, env=None):
-        log = open(os.path.join(self.dir, name + ".log"), "ab")
-        self.running.append(subprocess.Popen(
-            argv, cwd=self.dir, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-            env={**os.environ, **(env or {})}, preexec_fn=die_with_parent))
-        log.close()
-        return self.running[-1]
-
-    def logs(self):
-        text = ""
-        for name in sorted(os.listdir(self.dir)):
-            if name.endswith(".log"):
-                with open(os.path.join(self.dir, name), errors="replace") as f:
-                    text += f"--- {name}\n{f.read()[-3000:]}\n"
-        return text
-
-    def close(self):
-        for process in self.running:
-            process.kill()
-            process.wait()
-        shutil.rmtree(self.dir, ignore_errors=True)
 
 
 class AsTheSeedsSay(unittest.TestCase):
@@ -133,17 +91,24 @@ class AsTheSeedsSay(unittest.TestCase):
 
     def test_the_three_yaml_files(self):
         begin = time.monotonic()
+        gateways = []
         for i in range(3):
             with open(os.path.join(ROOT, f"configs/cluster-node{i + 1}.yaml")) as f:
                 text = f.read()
             for k in range(3):
                 text = text.replace(f"127.0.0.1:{7000 + k}", f"127.0.0.1:{self.rafts[k]}")
+            gateways.append(free_port())
+            text = text.replace(f":{8443 + i}", f":{gateways[-1]}")
+            text = text.replace(f":{9090 + i}", f":{free_port()}")
             path = os.path.join(self.processes.dir, f"node{i + 1}.yaml")
             with open(path, "w") as f:
                 f.write(text)
             self.processes.start(f"node-{i + 1}", [program(), "--config", path, "--port",
                                                    str(self.clients[i])])
         self.check_forms(begin)
+        for port in gateways:
+            with Conn(port) as conn:
+                self.assertEqual(conn.request("GET", "/health").status, 200)
 
     def test_one_without_a_list_takes_that_of_the_others(self):
         begin = time.monotonic()

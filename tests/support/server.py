@@ -15,6 +15,7 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 READY_S_MAX = 30
 STOP_S_MAX = 20
+WAIT_S_MAX = 20  # for anything that a test waits for
 STEP_S = 0.005
 PR_SET_PDEATHSIG = 1
 
@@ -166,3 +167,66 @@ class Server:
 
     def __exit__(self, *_):
         self.close()
+
+
+def files_of(server):
+    """The paths of all files in a server's directory."""
+    for folder, _, names in os.walk(server.dir):
+        for name in names:
+            yield os.path.join(folder, name)
+
+
+def damage(server, text, bytes_):
+    """Overwrite the middle of the first place where `text` stands in each file of a server; returns
+    in how many."""
+    found = 0
+    for path in files_of(server):
+        with open(path, "r+b") as f:
+            at = f.read().find(text)
+            if at >= 0:
+                f.seek(at + len(text) // 2)
+                f.write(bytes_)
+                found += 1
+    return found
+
+
+def wait_for(condition, seconds=WAIT_S_MAX, what="it"):
+    """The first true value of `condition`; fails when none comes in time."""
+    until = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > until:
+            raise AssertionError(f"{what} did not come in {seconds} s")
+        time.sleep(STEP_S)
+
+
+class Processes:
+    """Servers started by a command line as it stands, in a directory of their own."""
+
+    def __init__(self):
+        self.dir = tempfile.mkdtemp(prefix="helios-test-")
+        self.running = []
+
+    def start(self, name, argv, env=None):
+        log = open(os.path.join(self.dir, name + ".log"), "ab")
+        self.running.append(subprocess.Popen(
+            argv, cwd=self.dir, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            env={**os.environ, **(env or {})}, preexec_fn=die_with_parent))
+        log.close()
+        return self.running[-1]
+
+    def logs(self):
+        text = ""
+        for name in sorted(os.listdir(self.dir)):
+            if name.endswith(".log"):
+                with open(os.path.join(self.dir, name), errors="replace") as f:
+                    text += f"--- {name}\n{f.read()[-3000:]}\n"
+        return text
+
+    def close(self):
+        for process in self.running:
+            process.kill()
+            process.wait()
+        shutil.rmtree(self.dir, ignore_errors=True)
