@@ -243,6 +243,33 @@ const char *hl_config_take_module_setting(struct hl_config *cfg, const char *nam
 /* A queued module setting nobody took, or NULL: after loading the modules that stops the start. */
 const struct hl_config_line *hl_config_module_setting_left(const struct hl_config *cfg);
 
+/* --- modules -----------------------------------------------------------------------------------
+ */
+
+#define HL_CONFIG_MODULES_MAX 64
+
+/* A module that the settings call for without a `loadmodule` line. */
+struct hl_config_module {
+    char name[64];
+    char because[80]; /* why, as part of a sentence */
+};
+
+/* Those that the program's role, the sections of the settings and the list of plugins call for, in
+ * the order of loading; returns how many.  What a `loadmodule` line names is not among them. */
+size_t hl_config_modules(const struct hl_config *cfg,
+                         struct hl_config_module out[HL_CONFIG_MODULES_MAX]);
+
+/* Append the value that a setting of the core, or a plugin's entry, gives "module.setting"; false
+ * when none does. */
+bool hl_config_module_value(struct hl_config *cfg, const char *name, struct hl_buf *value);
+
+/* A setting of an enabled plugin that no module asked for, or NULL: after loading the modules that
+ * stops the start. */
+const struct hl_config_line *hl_config_plugin_setting_left(const struct hl_config *cfg);
+
+/* From now on CONFIG SET of a setting that stands for a module's sets that, too, or is refused. */
+void hl_config_watch_modules(struct hl_config *cfg);
+
 /* --- CONFIG -------------------------------------------------------------------------------------
  */
 

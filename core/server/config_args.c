@@ -252,5 +252,8 @@ hl_err hl_config_load(struct hl_config *cfg, int argc, char *const *argv, char *
     if (err == HL_OK) {
         err = read_file(&args);
     }
+    if (err == HL_OK) {
+        config_apply_role(cfg);
+    }
     return err == HL_OK ? config_check_together(cfg, args.msg) : err;
 }

@@ -199,6 +199,16 @@ void config_leaves_fini(struct config_leaves *leaves);
 /* Refuse settings that contradict each other; `msg` names them. */
 HL_MUST_USE hl_err config_check_together(const struct hl_config *cfg, struct hl_errmsg *msg);
 
+/* A module's name for its settings: its file's name without folder and ".so". */
+struct hl_slice config_module_name(const char *path);
+
+/* The setting that a module registered under this name, or NULL. */
+struct hl_config_external *config_find_external(const struct hl_config *cfg, struct hl_slice name);
+
+/* What a program with a role does unless told otherwise: a gateway and a proxy keep their data in a
+ * folder of that name in `dir`, and listen for commands on a Unix socket in it only. */
+void config_apply_role(struct hl_config *cfg);
+
 /* Restore a value: frees the present one and takes `value`. */
 void config_put(struct hl_config *cfg, enum hl_cfg id, struct config_value value);
 

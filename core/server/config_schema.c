@@ -205,17 +205,6 @@ static hl_err keep_section(struct schema *schema)
     return keep(schema, leaf, HL_CFG_LINE_SECTION, words, 2);
 }
 
-/* The module's name for its settings: its file's name without folder and ".so". */
-static struct hl_slice module_name(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    struct hl_slice name = hl_slice_of(slash == NULL ? path : slash + 1);
-    if (name.len > 3 && memcmp(name.ptr + name.len - 3, ".so", 3) == 0) {
-        name.len -= 3;
-    }
-    return name;
-}
-
 /* One item of `modules`: leaves schema->at .. end share its prefix of item_len bytes. */
 static hl_err keep_module(struct schema *schema, size_t end, size_t item_len)
 {
@@ -247,7 +236,7 @@ static hl_err keep_module(struct schema *schema, size_t end, size_t item_len)
             continue;
         }
         struct hl_buf name = {0};
-        hl_buf_append_slice(&name, module_name(words[0].ptr));
+        hl_buf_append_slice(&name, config_module_name(words[0].ptr));
         hl_buf_printf(&name, ".%s", leaf->path + item_len + strlen(".config."));
         struct hl_slice pair[2] = {hl_buf_view(&name), hl_slice_of(leaf->value)};
         err = keep(schema, leaf, HL_CFG_LINE_MODULE_SETTING, pair, 2);

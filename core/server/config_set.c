@@ -110,7 +110,7 @@ hl_err config_commit(struct hl_config *cfg, struct config_staged *staged, size_t
 /* --- settings of modules -----------------------------------------------------------------------
  */
 
-static struct hl_config_external *find_external(const struct hl_config *cfg, struct hl_slice name)
+struct hl_config_external *config_find_external(const struct hl_config *cfg, struct hl_slice name)
 {
     for (size_t i = 0; i < cfg->external_count; i++) {
         if (hl_slice_is(name, cfg->externals[i].name)) {
@@ -124,7 +124,8 @@ hl_err hl_config_external_add(struct hl_config *cfg, const struct hl_config_exte
 {
     HL_ASSERT(external->get != NULL && external->set != NULL);
     struct hl_slice name = hl_slice_of(external->name);
-    if (config_find(CONFIG_SPACE_NAME, name) != CONFIG_NONE || find_external(cfg, name) != NULL) {
+    if (config_find(CONFIG_SPACE_NAME, name) != CONFIG_NONE ||
+        config_find_external(cfg, name) != NULL) {
         return HL_EBUSY;
     }
     if (cfg->external_count == CONFIG_EXTERNALS_MAX) {
@@ -273,7 +274,8 @@ static hl_err resolve_pair(struct hl_config *cfg, struct set_run *run, const str
                            bool local, struct hl_errmsg *msg)
 {
     int id = config_find(CONFIG_SPACE_NAME, pair[0]);
-    struct hl_config_external *external = id == CONFIG_NONE ? find_external(cfg, pair[0]) : NULL;
+    struct hl_config_external *external =
+        id == CONFIG_NONE ? config_find_external(cfg, pair[0]) : NULL;
     if (id == CONFIG_NONE && external == NULL) {
         struct hl_buf quoted = {0};
         config_quote(pair[0], &quoted);

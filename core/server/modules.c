@@ -209,7 +209,7 @@ static bool service_config_take(void *ctx, const char *name, struct hl_buf *valu
     struct hl_modules *modules = ctx;
     const char *text = hl_config_take_module_setting(modules->server->config, name);
     if (text == NULL) {
-        return false;
+        return hl_config_module_value(modules->server->config, name, value);
     }
     hl_buf_append_text(value, text);
     return true;
@@ -389,7 +389,31 @@ struct hl_modules *hl_modules_create(struct hl_server *server)
         .module_path = service_path,
     };
     modules->abi = hl_abi_create(server->node, &modules->services);
+    hl_config_watch_modules(server->config);
     return modules;
+}
+
+/* What the program's role and the sections of the settings call for. */
+static hl_err load_called_for(struct hl_modules *modules, struct hl_errmsg *msg)
+{
+    struct hl_config_module wanted[HL_CONFIG_MODULES_MAX];
+    size_t count = hl_config_modules(modules->server->config, wanted);
+    for (size_t i = 0; i < count; i++) {
+        struct hl_errmsg why = {{0}};
+        hl_err err = hl_abi_load(modules->abi, wanted[i].name, NULL, 0, &why);
+        if (err == HL_ENOENT) {
+            return hl_fail(
+                msg, HL_EINVAL,
+                "the module %.60s is missing, and %.80s: there is no %.60s.so in %.120s; "
+                "build it (./dev build), or name its folder with module-path",
+                wanted[i].name, wanted[i].because, wanted[i].name, modules->path);
+        }
+        if (err != HL_OK) {
+            return hl_fail(msg, HL_EINVAL, "the module %.60s does not load, and %.80s: %.180s",
+                           wanted[i].name, wanted[i].because, why.text);
+        }
+    }
+    return HL_OK;
 }
 
 hl_err hl_modules_load(struct hl_modules *modules, struct hl_errmsg *msg)
@@ -414,7 +438,16 @@ hl_err hl_modules_load(struct hl_modules *modules, struct hl_errmsg *msg)
                            lines[i].origin, lines[i].argv[0], why.text);
         }
     }
-    const struct hl_config_line *left = hl_config_module_setting_left(cfg);
+    hl_err err = load_called_for(modules, msg);
+    if (err != HL_OK) {
+        return err;
+    }
+    const struct hl_config_line *left = hl_config_plugin_setting_left(cfg);
+    if (left != NULL) {
+        return hl_fail(msg, HL_EINVAL, "%.60s: %.120s: the module has no such setting",
+                       left->origin, left->argv[0]);
+    }
+    left = hl_config_module_setting_left(cfg);
     if (left != NULL) {
         return hl_fail(msg, HL_EINVAL,
                        "%.60s: Module Configuration detected without loadmodule directive or no "
