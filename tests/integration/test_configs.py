@@ -2,15 +2,18 @@
 line, the nodes of a cluster name each other, and the image holds the libraries that are linked."""
 import os
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 import unittest
 
 import yaml
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "../support"))
-from server import ROOT, program  # noqa: E402
+from http_support import Conn  # noqa: E402
+from server import ROOT, Server, free_port, program  # noqa: E402
 
 CONFIGS = os.path.join(ROOT, "configs")
 BIN = os.path.dirname(program())
@@ -21,9 +24,10 @@ def read(name):
         return f.read()
 
 
-def accepts(*words, env=None):
-    done = subprocess.run([program(), "--test-config", *words], text=True, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, env={**os.environ, **(env or {})})
+def accepts(*words, env=None, name="helios-atlasd"):
+    done = subprocess.run([os.path.join(BIN, name), "--test-config", *words], text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          env={**os.environ, **(env or {})})
     return done.returncode == 0, done.stdout
 
 
@@ -100,6 +104,110 @@ class Containers(unittest.TestCase):
             name = owner.stdout.split(":")[0]
             if not re.match(r"lib(asan|ubsan|tsan)", name) and name not in base:
                 self.assertIn(name, listed, path)
+
+
+class Units(unittest.TestCase):
+    def setUp(self):
+        self.folder = os.path.join(CONFIGS, "systemd")
+        self.names = [n for n in os.listdir(self.folder) if n.endswith(".service")]
+        self.assertGreaterEqual(len(self.names), 3)
+
+    def exec_start(self, name):
+        return re.search(r"^ExecStart=(.*)$", read("systemd/" + name), re.M).group(1).split()
+
+    def test_programs_take_their_command_lines_and_tell_when_they_are_ready(self):
+        for name in self.names:
+            words = self.exec_start(name)
+            flags = [CONFIGS + "/config.yaml" if w == "/etc/helios/helios.yaml" else w
+                     for w in words[1:]]
+            self.assertEqual(words[0], "/usr/bin/" + name.rpartition(".")[0])
+            ok, said = accepts(*flags, name=os.path.basename(words[0]))
+            self.assertTrue(ok, f"{name}: {said}")
+            self.assertIn("Type=notify\n", read("systemd/" + name))
+            self.assertIn("--supervised systemd", " ".join(words))
+
+    def test_systemd_finds_nothing_wrong(self):
+        if shutil.which("systemd-analyze") is None:
+            self.skipTest("no systemd-analyze")
+        with tempfile.TemporaryDirectory() as there:
+            for name in self.names:
+                path = os.path.join(there, name)
+                with open(path, "w") as f:
+                    f.write(read("systemd/" + name).replace("/usr/bin", BIN))
+                done = subprocess.run(["systemd-analyze", "verify", "--man=no", path], text=True,
+                                      stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+                ours = [line for line in done.stdout.splitlines() if name in line]
+                self.assertEqual(ours, [])
+
+
+class Kubernetes(unittest.TestCase):
+    def setUp(self):
+        self.objects = {(o["kind"], o["metadata"]["name"]): o for o in
+                        yaml.safe_load_all(read("kubernetes/helios.yaml"))}
+        self.set = self.objects["StatefulSet", "helios"]
+        self.pod = self.set["spec"]["template"]["spec"]
+        self.container = self.pod["containers"][0]
+
+    def test_the_server_takes_the_command_line_of_every_pod(self):
+        names = [f"helios-{i}" for i in range(self.set["spec"]["replicas"])]
+        values = {e["name"]: e.get("value", "x") for e in self.container["env"]}
+        listed = dict(p.split(":", 1) for p in values["HELIOS_RAFT_PEERS"].split(","))
+        self.assertEqual(listed, {n: f"{n}.helios:7000" for n in names})
+        for name in names:
+            words = [w.replace("$(POD_NAME)", name) for w in self.container["command"]]
+            self.assertEqual(words[0], "/app/helios-atlasd")
+            ok, said = accepts(*words[1:], env={**values, "POD_NAME": name})
+            self.assertTrue(ok, said)
+            self.assertIn(f"--raft-advertise-addr={listed[name]}", words)
+
+    def test_what_is_named_exists(self):
+        labels = self.set["spec"]["template"]["metadata"]["labels"]
+        ports = {p["name"]: p["containerPort"] for p in self.container["ports"]}
+        flags = " ".join(self.container["command"])
+        for name, flag in (("resp", "listen"), ("http", "gateway-listen"), ("raft", "raft-addr")):
+            self.assertRegex(flags, rf"-{flag}=\S*:{ports[name]}\b")
+        for (kind, _), thing in self.objects.items():
+            selector = thing["spec"]["selector"]
+            self.assertEqual(selector.get("matchLabels", selector), labels, kind)
+        for service in ("helios", "helios-gateway"):
+            for port in self.objects["Service", service]["spec"]["ports"]:
+                self.assertIn(port.get("targetPort", port["name"]), ports)
+        self.assertEqual(self.set["spec"]["serviceName"], "helios")
+        for probe, path in (("startupProbe", "/health"), ("livenessProbe", "/health"),
+                            ("readinessProbe", "/ready")):
+            self.assertEqual(self.container[probe]["httpGet"], {"path": path, "port": "http"})
+        volumes = {v["name"] for v in self.pod["volumes"]}
+        volumes |= {c["metadata"]["name"] for c in self.set["spec"]["volumeClaimTemplates"]}
+        for container in self.pod["containers"] + self.pod["initContainers"]:
+            self.assertLessEqual({m["name"] for m in container["volumeMounts"]}, volumes)
+
+    def test_a_majority_stays_and_founders_start_together(self):
+        budget = self.objects["PodDisruptionBudget", "helios"]["spec"]["maxUnavailable"]
+        self.assertLess(budget * 2, self.set["spec"]["replicas"])
+        self.assertEqual(self.set["spec"]["podManagementPolicy"], "Parallel")
+        headless = self.objects["Service", "helios"]["spec"]
+        self.assertEqual(headless["clusterIP"], "None")
+        self.assertTrue(headless["publishNotReadyAddresses"])
+
+
+class Health(unittest.TestCase):
+    def check(self, *words):
+        return subprocess.run([os.path.join(CONFIGS, "healthcheck.sh"), *map(str, words)],
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                              timeout=20).returncode == 0
+
+    def test_the_image_has_a_check_that_tells_well_from_ill(self):
+        self.assertIn("HEALTHCHECK", read("Dockerfile"))
+        web, nobody = free_port(), free_port()
+        with Server("--gateway-listen", f":{web}") as server:
+            self.assertTrue(self.check("resp", server.port))
+            self.assertTrue(self.check("http", web))
+            self.assertTrue(self.check("tcp", web))
+            for kind in ("resp", "http", "tcp"):
+                self.assertFalse(self.check(kind, nobody), kind)
+            self.assertFalse(self.check("http", server.port))
+            with Conn(web) as conn:  # and the check left nothing behind that blocks it
+                self.assertEqual(conn.request("GET", "/health").status, 200)
 
 
 if __name__ == "__main__":
