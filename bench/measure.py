@@ -1,7 +1,10 @@
 """What all measurements share: processor time, places, paired rounds, how figures are printed."""
+import csv
 import glob
+import io
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -54,6 +57,34 @@ def generate(argv, pids, ops):
     report["server_cpu"] = report["cpu_us"] * ops / 1e6 / report["seconds"]
     report["busy"] = report["generator_cpu"] > GENERATOR_MAX and report["server_cpu"] < SERVER_MIN
     return report
+
+
+def needs(*programs):
+    for program in programs:
+        if shutil.which(program) is None:
+            raise Refused(f"there is no {program}: ./dev setup bench")
+
+
+def redis_benchmark(server, command, ops, pipeline, connections, keys):
+    """One run of redis-benchmark on processor 1; rates, processor time and latency."""
+    argv = ["taskset", "-c", "1"] if (os.cpu_count() or 1) > 1 else []
+    argv += ["redis-benchmark", "-p", str(server.port), "-n", str(ops), "-c", str(connections),
+             "-P", str(pipeline), "-r", str(keys), "--csv", *command]
+    before = cpu_seconds(server.process.pid)
+    done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    used = cpu_seconds(server.process.pid) - before
+    rows = list(csv.DictReader(io.StringIO(done.stdout)))
+    if done.returncode != 0 or len(rows) != 1 or "rror" in done.stderr:
+        raise Refused(f"{done.stderr.strip()} {done.stdout.strip()[:200]}")
+    return {"ops_per_second": float(rows[0]["rps"]), "cpu_us": used / ops * 1e6,
+            "p99_us": float(rows[0]["p99_latency_ms"]) * 1000, "busy": False}
+
+
+def ask(server, *command):
+    """What redis-cli says to one command."""
+    return subprocess.run(["redis-cli", "-p", str(server.port), *command], check=True,
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
+                          timeout=300).stdout.strip()
 
 
 def options_of(options):

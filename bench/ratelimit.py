@@ -1,21 +1,16 @@
 #!/usr/bin/env python3
 """RATELIMIT.TAKE of ours against a token bucket in Lua on redis-server 7.0.
 
-Usage: ratelimit.py [--rounds N] [--ops N]     prints rows of a table; run.py calls rows()
+Usage: ratelimit.py [--rounds N] [--quick]     prints the section; run.py calls section()
 
 Both sides take one token of one of 100,000 buckets that are never empty, so each request writes.
 The generator is redis-benchmark on processor 1, the same program with the same arguments for both;
 the servers keep to processor 0.  README.md says how pairs are compared.
 """
 import argparse
-import csv
-import io
 import os
-import shutil
-import subprocess
-import sys
 
-from measure import BUILD, Refused, cpu_seconds, median, pin, ratio, rounds_of
+from measure import BUILD, Refused, ask, median, needs, pin, ratio, redis_benchmark, rounds_of
 from server import Server
 
 OURS = os.path.join(BUILD, "bin/helios-atlasd")
@@ -52,45 +47,25 @@ return {allowed and 1 or 0, math.floor(tokens)}
 """
 
 
-def load(server, command, ops, pipeline):
-    """One run of redis-benchmark; rates, processor time and latency."""
-    argv = ["taskset", "-c", "1"] if (os.cpu_count() or 1) > 1 else []
-    argv += ["redis-benchmark", "-p", str(server.port), "-n", str(ops), "-c", str(CONNECTIONS),
-             "-P", str(pipeline), "-r", str(BUCKETS), "--csv", *command]
-    before = cpu_seconds(server.process.pid)
-    done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    used = cpu_seconds(server.process.pid) - before
-    rows = list(csv.DictReader(io.StringIO(done.stdout)))
-    if done.returncode != 0 or len(rows) != 1 or "rror" in done.stderr:
-        raise Refused(f"{done.stderr.strip()} {done.stdout.strip()[:200]}")
-    return {"ops_per_second": float(rows[0]["rps"]), "cpu_us": used / ops * 1e6,
-            "p99_us": float(rows[0]["p99_latency_ms"]) * 1000, "busy": False}
-
-
-def command_line(server, *words):
-    """What redis-cli says to one command."""
-    done = subprocess.run(["redis-cli", "-p", str(server.port), *words], stdout=subprocess.PIPE,
-                          text=True, check=True)
-    return done.stdout.strip()
+def rate_of(server, command, ops, pipeline):
+    return redis_benchmark(server, command, ops, pipeline, CONNECTIONS, BUCKETS)
 
 
 def rows(rounds, ops):
     """[case, pipeline, ours/s, redis/s, ratio, processor time ratio, p99 ours, p99 redis]"""
-    for program in ("redis-benchmark", "redis-cli"):
-        if shutil.which(program) is None:
-            raise Refused(f"there is no {program}: ./dev setup bench")
+    needs("redis-benchmark", "redis-cli")
     found = []
     for name, pipeline, ours_flags, redis_flags, share in CASES:
         with Server("--loadmodule", MODULE, *ours_flags, path=OURS) as ours, \
                 Server(*redis_flags, path=REDIS) as redis:
             pin(ours.process.pid, 0)
             pin(redis.process.pid, 0)
-            sha = command_line(redis, "SCRIPT", "LOAD", SCRIPT)
+            sha = ask(redis, "SCRIPT", "LOAD", SCRIPT)
             take = ["RATELIMIT.TAKE", "b:__rand_int__", str(CAPACITY), str(RATE), "1"]
             lua = ["EVALSHA", sha, "1", "b:__rand_int__", str(CAPACITY), str(RATE), "1"]
             count = ops // share
-            reports = rounds_of(lambda _: load(ours, take, count, pipeline),
-                                lambda _: load(redis, lua, count, pipeline), rounds)
+            reports = rounds_of(lambda _: rate_of(ours, take, count, pipeline),
+                                lambda _: rate_of(redis, lua, count, pipeline), rounds)
         found.append([name, pipeline, median(reports[0], "ops_per_second"),
                       median(reports[1], "ops_per_second"), ratio(reports, "ops_per_second"),
                       ratio(reports, "cpu_us"), median(reports[0], "p99_us"),
@@ -98,20 +73,27 @@ def rows(rounds, ops):
     return found
 
 
+def section(args, out):
+    out("## Rate limits", "", f"One token of one of {BUCKETS:,} buckets, {CONNECTIONS} "
+        "connections: RATELIMIT.TAKE against a token bucket in Lua on redis-server.", "",
+        "| log | pipeline | TAKE/s | Lua/s | ratio (least-greatest) | processor time an operation, "
+        "ratio | p99 us | Lua's p99 us |", "|---|---|---|---|---|---|---|---|")
+    try:
+        for name, pipeline, ours, theirs, times, cpu, p99, lua99 in rows(
+                args.rounds, 10000 if args.quick else 60000):
+            out(f"| {name} | {pipeline} | {ours:,.0f} | {theirs:,.0f} | {times} | {cpu} | "
+                f"{p99:,.0f} | {lua99:,.0f} |")
+    except Refused as e:
+        out(f"| refused: {e} |")
+    out("")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=11)
-    parser.add_argument("--ops", type=int, default=200000)
-    args = parser.parse_args()
-    print("| log | pipeline | TAKE/s | Lua/s | ratio | CPU per operation | p99 us | Lua's |")
-    print("|---|---|---|---|---|---|---|---|")
-    for name, pipeline, ours, theirs, times, cpu, p99, lua99 in rows(args.rounds, args.ops):
-        print(f"| {name} | {pipeline} | {ours:,.0f} | {theirs:,.0f} | {times} | {cpu} | "
-              f"{p99:,.0f} | {lua99:,.0f} |")
+    parser.add_argument("--quick", action="store_true")
+    section(parser.parse_args(), print)
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except Refused as refusal:
-        sys.exit(f"ratelimit.py: {refusal}")
+    main()

@@ -14,15 +14,19 @@ import tempfile
 import time
 
 import etcd
-from measure import (BUILD, HERE, LOADGEN, ROOT, Refused, generate, median, options_of, pin, ratio,
-                     rounds_of)
+import jobs
+import ratelimit
+import rights
+from measure import (BUILD, HERE, LOADGEN, ROOT, Refused, ask, generate, median, options_of, pin,
+                     ratio, rounds_of)
 from server import Server
 
 OURS = os.path.join(BUILD, "bin/helios-atlasd")
 REDIS = "/usr/bin/redis-server"
 SLOWSYNC = os.path.join(BUILD, "bench/slowsync.so")
 OVERHEAD = os.path.join(BUILD, "bin/modules/overhead.so")
-SECTIONS = ("throughput", "slow-disk", "modules", "memory", "restart", "cluster", "failover")
+SECTIONS = ("throughput", "slow-disk", "modules", "jobs", "ratelimit", "rights", "memory",
+            "restart", "cluster", "failover")
 GENERATOR_MAX = 0.5   # of a processor: more, and the generator may be what is measured,
 SERVER_MIN = 0.9      # unless the server itself had no time left
 ROUNDS = 11
@@ -150,12 +154,6 @@ def modules(args, out):
                 out(f"| {command.upper()} | {cpu[0]:.2f} | {cpu[1]:.2f} | {ratio(both, 'cpu_us')} "
                     f"| {cpu[0] - own[0]:+.2f} us | {cpu[1] - own[1]:+.2f} us |")
     out("")
-
-
-def ask(server, *command):
-    return subprocess.run(["redis-cli", "-p", str(server.port), *command], check=True,
-                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
-                          timeout=300).stdout.strip()
 
 
 def info(server, field):
@@ -296,7 +294,8 @@ def main():
     args = parser.parse_args()
     args.rounds = args.rounds or (3 if args.quick else ROUNDS)
     if args.ours:
-        globals()["OURS"] = etcd.OURS = args.ours
+        for module in (sys.modules[__name__], etcd, jobs, ratelimit, rights):
+            module.OURS = args.ours
     if args.guard:
         return guard()
     lines = []
@@ -310,6 +309,7 @@ def main():
         f"- {args.rounds} paired rounds of about {ROUND_S} s for each row", "")
     for section in args.only.split(","):
         {"throughput": throughput, "slow-disk": slow_disk, "modules": modules, "memory": memory,
+         "jobs": jobs.section, "ratelimit": ratelimit.section, "rights": rights.section,
          "restart": restart, "cluster": etcd.throughput,
          "failover": etcd.failover}[section](args, out)
     if args.callgrind:
