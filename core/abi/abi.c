@@ -124,11 +124,13 @@ struct hl_abi *hl_abi_create(struct hl_node *node, const struct hl_abi_services 
     abi->ks = &node->ks;
     abi->table = node->commands;
     abi->services = services;
-    struct hl_list_node *lists[] = {
-        &abi->modules,   &abi->exports,         &abi->timers,  &abi->watches,      &abi->listeners,
-        &abi->jobs,      &abi->events,          &abi->configs, &abi->filters,      &abi->aux_later,
-        &abi->commits,   &abi->users,           &abi->auths,   &abi->user_changes, &abi->blocked,
-        &abi->executors, &abi->executions_ready};
+    struct hl_list_node *lists[] = {&abi->modules,    &abi->exports,          &abi->timers,
+                                    &abi->watches,    &abi->listeners,        &abi->jobs,
+                                    &abi->events,     &abi->configs,          &abi->filters,
+                                    &abi->aux_later,  &abi->commits,          &abi->users,
+                                    &abi->auths,      &abi->user_changes,     &abi->blocked,
+                                    &abi->executors,  &abi->executions_ready, &abi->collectors,
+                                    &abi->collecting, &abi->collect_next};
     for (size_t i = 0; i < HL_ARRAY_LEN(lists); i++) {
         hl_list_init(lists[i]);
     }
@@ -209,7 +211,9 @@ int64_t hl_abi_service(struct hl_abi *abi)
     hl_commit_run(abi);
     int64_t calls_us = hl_execute_run(abi);
     int64_t timers_us = hl_timers_run(abi);
-    return left ? 0 : calls_us < timers_us ? calls_us : timers_us;
+    int64_t metrics_us = hl_metrics_run(abi);
+    int64_t due_us = calls_us < timers_us ? calls_us : timers_us;
+    return left ? 0 : due_us < metrics_us ? due_us : metrics_us;
 }
 
 bool hl_abi_is_due(const struct hl_abi *abi)

@@ -19,6 +19,7 @@
 #include "abi/services.h"
 #include "base/heap.h"
 #include "base/list.h"
+#include "base/metrics.h"
 #include "command/args.h"
 #include "command/command.h"
 #include "helios/module_types.h"
@@ -199,18 +200,21 @@ struct hl_abi {
     struct hl_list_node executors;        /* ext_execute.c */
     struct hl_list_node executions_ready; /* ext_execute.c: calls that have something to do */
     struct hl_heap execution_waits;       /* ext_execute.c: calls by the end of their time */
-    struct hl_list_node blocked; /* api_block.c */
+    struct hl_list_node blocked;          /* api_block.c */
     uint64_t next_timer;
     const struct hl_abi_setting *settings; /* of the MODULE LOADEX that runs */
     int setting_count, settings_taken;
     bool reloading; /* a module is being swapped: settings that it has no more are let go */
-    bool keys_ready, serving;      /* api_block.c */
-    int notify_depth;              /* notifications being delivered, to stop loops */
-    int call_depth;                /* RM_Call within RM_Call */
-    atomic_uint contexts;          /* thread-safe contexts of no module */
-    struct hl_inbox *inbox;        /* inbox.c: what threads handed over */
-    struct hl_session *caller;     /* api_call.c: the session that calls run on */
-    struct hl_frame *frame;        /* unit.c */
+    bool keys_ready, serving;                     /* api_block.c */
+    int notify_depth;                             /* notifications being delivered, to stop loops */
+    int call_depth;                               /* RM_Call within RM_Call */
+    atomic_uint contexts;                         /* thread-safe contexts of no module */
+    struct hl_inbox *inbox;                       /* inbox.c: what threads handed over */
+    struct hl_session *caller;                    /* api_call.c: the session that calls run on */
+    struct hl_frame *frame;                       /* unit.c */
+    struct hl_list_node collectors;               /* ext_metrics.c */
+    struct hl_list_node collecting, collect_next; /* ext_metrics.c: who waits for the round */
+    struct hl_metrics_round collect_round;
     struct hl_list_node aux_later; /* api_aux.c: globals that wait for the keys */
     RedisModuleString **filtered;  /* api_filter.c: the command that filters changed last */
     int filtered_count;
@@ -627,6 +631,14 @@ void hl_execute_fini(struct hl_abi *abi);
 
 /* Append lines of INFO modules. */
 void hl_execute_info(struct hl_abi *abi, struct hl_buf *out);
+
+/* ---- Metrics (ext_metrics.c) ---- */
+
+/* Go on with collecting, a step; when to be called again, as hl_timers_run(). */
+int64_t hl_metrics_run(struct hl_abi *abi);
+
+/* The module's families, its collectors, and its waiting for others'. */
+void hl_metrics_module_drop(struct hl_module *module);
 
 /* Let snapshots carry modules' globals. */
 void hl_aux_register(struct hl_abi *abi);

@@ -71,6 +71,7 @@ void hl_module_end(struct hl_module *module)
     hl_acl_drop(module);
     hl_commit_drop(module);
     hl_execute_drop(module);
+    hl_metrics_module_drop(module);
     hl_type_drop(module);
     hl_object_close(module->object);
     for (int i = 0; i < module->argc; i++) {

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct hl_metrics;
 struct hl_session;
 
 enum hl_abi_log { HL_ABI_LOG_DEBUG, HL_ABI_LOG_VERBOSE, HL_ABI_LOG_NOTICE, HL_ABI_LOG_WARNING };
@@ -86,6 +87,10 @@ struct hl_abi_services {
 
     /* Colon-separated folders where a bare name of MODULE LOAD is looked for as NAME.so. */
     const char *(*module_path)(void *ctx);
+
+    /* Where modules' metrics are kept (base/metrics.h), borrowed as the table is.  NULL: they have
+     * none. */
+    struct hl_metrics *metrics;
 };
 
 #endif

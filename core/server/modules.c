@@ -387,6 +387,7 @@ struct hl_modules *hl_modules_create(struct hl_server *server)
         .memory_ratio = service_memory_ratio,
         .module_allowed = service_allowed,
         .module_path = service_path,
+        .metrics = server->metrics,
     };
     modules->abi = hl_abi_create(server->node, &modules->services);
     hl_config_watch_modules(server->config);
@@ -468,16 +469,17 @@ void hl_modules_stop(struct hl_modules *modules)
     }
 }
 
-void hl_modules_destroy(struct hl_modules *modules)
+bool hl_modules_destroy(struct hl_modules *modules)
 {
     if (modules == NULL) {
-        return;
+        return true;
     }
     if (!hl_abi_destroy(modules->abi)) {
-        return; /* a module's thread still looks at it; the process is about to end */
+        return false; /* a module's thread still looks at it; the process is about to end */
     }
     hl_free(modules->path);
     pthread_mutex_destroy(&modules->lock.mutex);
     pthread_cond_destroy(&modules->lock.changed);
     hl_free(modules);
+    return true;
 }

@@ -26,7 +26,8 @@ void hl_modules_run_loop(struct hl_modules *modules);
 /* Close the handles on the loop: after this no module code runs but in hl_modules_destroy(). */
 void hl_modules_stop(struct hl_modules *modules);
 
-/* Unload everything.  NULL is allowed. */
-void hl_modules_destroy(struct hl_modules *modules);
+/* Unload everything.  NULL is allowed.  False when a module's thread may still use the server:
+ * then what the ABI was given stays until the process ends. */
+bool hl_modules_destroy(struct hl_modules *modules);
 
 #endif

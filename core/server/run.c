@@ -2,6 +2,7 @@
 #include "server/run.h"
 
 #include "base/log.h"
+#include "base/metrics.h"
 #include "kit/alloc.h"
 #include "kit/assert.h"
 #include "node/refetch.h"
@@ -484,6 +485,9 @@ static hl_err start(struct hl_server *server, struct hl_errmsg *msg)
     server->saver = hl_saver_create(server);
     hl_node_load_from(server->node, hl_disk_posix(), server->options.dir);
     register_commands(server);
+    uint64_t seed[2];
+    server->world.entropy(server->world.ctx, seed, sizeof seed);
+    server->metrics = hl_metrics_create(seed);
     server->modules = hl_modules_create(server);
     err = hl_modules_load(server->modules, msg);
     if (err == HL_OK) {
@@ -543,7 +547,9 @@ static int serve(struct hl_config *cfg)
     hl_secure_unload(server);
     hl_cluster_destroy(server);
     hl_shared_destroy(server->shared);
-    hl_modules_destroy(server->modules);
+    if (hl_modules_destroy(server->modules)) {
+        hl_metrics_destroy(server->metrics);
+    }
     hl_node_destroy(server->node);
     int code = server->exit_code;
     free(server->options.bind_text);

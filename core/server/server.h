@@ -20,6 +20,7 @@
 #define HL_LISTENERS_MAX 18
 
 struct hl_log_thread;
+struct hl_metrics;
 struct hl_tls_context;
 struct hl_saver;
 struct hl_modules;
@@ -68,6 +69,7 @@ struct hl_server {
     int dir_lock;          /* of the data directory, when no log holds it; else -1 */
     struct hl_log_thread *log_thread;
     struct hl_saver *saver;
+    struct hl_metrics *metrics; /* of the server and its modules */
     struct hl_modules *modules;
     struct hl_cluster_edge *cluster; /* NULL: not one of a cluster */
     struct hl_orders *orders;        /* NULL: the same */

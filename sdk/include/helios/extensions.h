@@ -14,6 +14,7 @@
 #define HELIOS_EXTENSIONS_H
 
 #include "helios/execute.h"
+#include "helios/metrics.h"
 #include "helios/module_types.h"
 
 #ifndef HELIOS_API
@@ -44,7 +45,7 @@ HELIOS_API int (*HeliosModule_SetKeyPrecise)(RedisModuleCommand *command);
 /* 1 while this node leads: writes work here, and timers may act. */
 HELIOS_API int (*HeliosModule_IsLeader)(void);
 
-/* Fill the pointers above, and those of execute.h, from the server's table.  `ctx` is the context
+/* Fill the pointers above, and those of execute.h and metrics.h, from the server's table.  `ctx` is the context
  * of RedisModule_OnLoad(). */
 static inline void HeliosModule_LookUp(RedisModuleCtx *ctx)
 {
@@ -58,6 +59,16 @@ static inline void HeliosModule_LookUp(RedisModuleCtx *ctx)
     get_api("HeliosModule_Execute", (void *)&HeliosModule_Execute);
     get_api("HeliosModule_ExecuteCancel", (void *)&HeliosModule_ExecuteCancel);
     get_api("HeliosModule_ExecutorStats", (void *)&HeliosModule_ExecutorStats);
+    get_api("HeliosModule_MetricDefine", (void *)&HeliosModule_MetricDefine);
+    get_api("HeliosModule_MetricUndefine", (void *)&HeliosModule_MetricUndefine);
+    get_api("HeliosModule_MetricSeries", (void *)&HeliosModule_MetricSeries);
+    get_api("HeliosModule_MetricForget", (void *)&HeliosModule_MetricForget);
+    get_api("HeliosModule_MetricAdd", (void *)&HeliosModule_MetricAdd);
+    get_api("HeliosModule_MetricSet", (void *)&HeliosModule_MetricSet);
+    get_api("HeliosModule_MetricObserve", (void *)&HeliosModule_MetricObserve);
+    get_api("HeliosModule_MetricCollector", (void *)&HeliosModule_MetricCollector);
+    get_api("HeliosModule_MetricsCollect", (void *)&HeliosModule_MetricsCollect);
+    get_api("HeliosModule_MetricsVisit", (void *)&HeliosModule_MetricsVisit);
 }
 
 #endif

@@ -10,6 +10,7 @@
 struct rig {
     struct hl_world world;
     struct hl_abi_services services;
+    struct hl_metrics *metrics;
     struct hl_node *node;
     struct hl_abi *abi;
     struct hl_module *module; /* "rig", as if loaded */
@@ -122,6 +123,8 @@ __attribute__((unused)) static struct rig *rig_create(void)
                                              .lock = rig_lock,
                                              .try_lock = rig_try_lock,
                                              .unlock = rig_unlock};
+    rig->metrics = hl_metrics_create((const uint64_t[2]){1, 2});
+    rig->services.metrics = rig->metrics;
     struct hl_node_config config = {.databases = 2, .maxmemory_samples = 5, .hz = 10};
     rig->node = hl_node_create(&rig->world, NULL, &config);
     rig->node->ks.expiry = HL_EXPIRY_DELETE;
@@ -142,6 +145,7 @@ __attribute__((unused)) static void rig_destroy(struct rig *rig)
     hl_ctx_fini(&rig->ctx);
     (void)hl_frame_end(&rig->ctx);
     (void)hl_abi_destroy(rig->abi);
+    hl_metrics_destroy(rig->metrics);
     hl_node_destroy(rig->node);
     hl_free(rig);
 }
