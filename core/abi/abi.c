@@ -140,6 +140,7 @@ struct hl_abi *hl_abi_create(struct hl_node *node, const struct hl_abi_services 
     hl_aux_register(abi);
     hl_err err = hl_command_register(node->commands, hl_commands_module, hl_commands_module_count);
     HL_ASSERT(err == HL_OK); /* nobody else has a command of that name */
+    hl_metrics_open(abi);
     hl_abi_current = abi;
     return abi;
 }
@@ -190,6 +191,7 @@ bool hl_abi_destroy(struct hl_abi *abi)
     hl_filter_release(abi);
     hl_inbox_fini(abi);
     hl_execute_fini(abi);
+    hl_metrics_close(abi);
     hl_frame_free(abi);
     hl_free(abi);
     hl_abi_current = NULL;

@@ -241,6 +241,63 @@ void hl_metrics_module_drop(struct hl_module *module)
     }
 }
 
+/* --- what modules cost ------------------------------------------------------------------------ */
+
+/* Add up what the commands of each module did. */
+static bool collect_modules(void *data, uint64_t *progress)
+{
+    struct hl_abi *abi = data;
+    (void)progress;
+    hl_metric_forget_all(abi->module_calls);
+    hl_metric_forget_all(abi->module_seconds);
+    HL_LIST_EACH(m, &abi->modules)
+    {
+        struct hl_slice name = hl_slice_of(HL_LIST_ENTRY(m, struct hl_module, node)->name);
+        (void)hl_metric_series(abi->module_calls, &name);
+        (void)hl_metric_series(abi->module_seconds, &name);
+    }
+    for (uint32_t id = 0; id < hl_command_id_end(abi->table); id++) {
+        const struct hl_command *cmd = hl_command_by_id(abi->table, id);
+        const RedisModuleCommand *command = cmd == NULL ? NULL : hl_module_command_of(cmd);
+        if (command != NULL && cmd->calls != 0) {
+            struct hl_slice name = hl_slice_of(command->module->name);
+            hl_metric_add(hl_metric_series(abi->module_calls, &name), (double)cmd->calls);
+            hl_metric_add(hl_metric_series(abi->module_seconds, &name), (double)cmd->usec / 1e6);
+        }
+    }
+    return false;
+}
+
+void hl_metrics_open(struct hl_abi *abi)
+{
+    static const char *const label = "module";
+    struct hl_metrics *metrics = abi->services->metrics;
+    struct hl_metric_info calls = {.name = "helios_module_calls_total",
+                                   .help = "Calls of a module's commands.",
+                                   .kind = HL_METRIC_COUNTER,
+                                   .labels = &label,
+                                   .label_count = 1};
+    struct hl_metric_info seconds = calls;
+    seconds.name = "helios_module_seconds_total";
+    seconds.help = "Time that a module's commands took to execute.";
+    if (metrics == NULL) {
+        return;
+    }
+    hl_err err = hl_metric_define(metrics, abi, &calls, &abi->module_calls, NULL);
+    HL_ASSERT(err == HL_OK); /* nobody else has a family of that name */
+    err = hl_metric_define(metrics, abi, &seconds, &abi->module_seconds, NULL);
+    HL_ASSERT(err == HL_OK);
+    bool added = hl_metrics_add_collector(metrics, abi, collect_modules, abi);
+    HL_ASSERT(added);
+}
+
+void hl_metrics_close(struct hl_abi *abi)
+{
+    if (abi->services->metrics != NULL) {
+        hl_metrics_drop(abi->services->metrics, abi);
+    }
+}
+
 /* --- reading ---------------------------------------------------------------------------------- */
 
 static void export_info(HeliosModuleMetricInfo *out, const struct hl_metric_info *info)

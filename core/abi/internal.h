@@ -215,6 +215,7 @@ struct hl_abi {
     struct hl_list_node collectors;               /* ext_metrics.c */
     struct hl_list_node collecting, collect_next; /* ext_metrics.c: who waits for the round */
     struct hl_metrics_round collect_round;
+    struct hl_metric_family *module_calls, *module_seconds; /* ext_metrics.c */
     struct hl_list_node aux_later; /* api_aux.c: globals that wait for the keys */
     RedisModuleString **filtered;  /* api_filter.c: the command that filters changed last */
     int filtered_count;
@@ -636,6 +637,12 @@ void hl_execute_info(struct hl_abi *abi, struct hl_buf *out);
 
 /* Go on with collecting, a step; when to be called again, as hl_timers_run(). */
 int64_t hl_metrics_run(struct hl_abi *abi);
+
+/* Count what modules cost, when there are metrics. */
+void hl_metrics_open(struct hl_abi *abi);
+
+/* No more. */
+void hl_metrics_close(struct hl_abi *abi);
 
 /* The module's families, its collectors, and its waiting for others'. */
 void hl_metrics_module_drop(struct hl_module *module);

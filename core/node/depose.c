@@ -125,6 +125,7 @@ void hl_replica_depose(struct hl_node *node)
     c->handing = false;
     c->inherits = false;
     c->backlog_count = 0;
+    c->watched.index = 0;
     hl_transfers_fini(node);
     node->mingate = 0;
     node->ks.expiry = HL_EXPIRY_HIDE; /* C2 of replica.h */

@@ -44,6 +44,7 @@ struct hl_watch_table;
 struct hl_error_counts;
 struct hl_forwarding;
 struct hl_barrier;
+struct hl_metric;
 
 /* What the node asks of the machine, or of the simulator.  All functions are called on the loop
  * thread, and all are required but those that say so. */
@@ -119,6 +120,7 @@ struct hl_stats {
     uint64_t forks, snapshots_saved, snapshots_failed;
     uint64_t expire_cycle_us, expire_stale_percent, expire_cap_reached;
     uint64_t entries, entry_bytes, batches; /* of the log, since start */
+    uint64_t leader_changes;                /* times that another member led than was known last */
     int64_t last_fork_us;
     int64_t last_save_s; /* Unix time */
     int64_t save_started_ms, last_save_took_s;
@@ -262,6 +264,7 @@ struct hl_node {
     struct hl_slowlog *slowlog;
     struct hl_latency *latency;
     struct hl_error_counts *errors;
+    struct hl_metric *commit_seconds; /* the edge's: time that commits take; NULL: not wanted */
     unsigned char cluster_id[16];
     uint64_t node_id;
     char run_id[41];

@@ -1,6 +1,7 @@
 /* Replica: raft's events in, its duties out. */
 #include "node/replica.h"
 
+#include "base/metrics.h"
 #include "kit/alloc.h"
 #include "kit/assert.h"
 #include "node/admit.h"
@@ -137,6 +138,15 @@ static void append_noop(struct hl_node *node, hl_term term)
     node->mingate = HL_MUTANT(NO_MINGATE) ? 0 : noop.index;
 }
 
+static void note_leader(struct hl_node *node)
+{
+    struct hl_cluster *c = &node->cluster;
+    if (c->leader != 0 && c->leader != c->known_leader) {
+        c->known_leader = c->leader;
+        node->stats.leader_changes++;
+    }
+}
+
 /* All of the log is applied: execute. */
 static void lead(struct hl_node *node)
 {
@@ -162,6 +172,7 @@ static void lead(struct hl_node *node)
     if (c->prove && node->hooks.role_changed != NULL) {
         node->hooks.role_changed(node->hooks.ctx, true);
     }
+    note_leader(node);
     hl_forward_leader_changed(node);
     hl_resume_postponed(node);
 }
@@ -196,6 +207,7 @@ static void begin_leading(struct hl_node *node, hl_term term)
     append_noop(node, term);
     c->handing = false;
     c->backlog_first = c->backlog_count = 0;
+    c->watched.index = 0;
     c->inherits = true;
     inherit(node);
     if (c->inherits) {
@@ -203,6 +215,28 @@ static void begin_leading(struct hl_node *node, hl_term term)
                     (unsigned long long)term, (unsigned long long)node->last + 1,
                     (unsigned long long)c->proposed);
     }
+}
+
+/* One batch at a time is timed from its last command to its commit. */
+static void watch_commit(struct hl_node *node, hl_index last)
+{
+    struct hl_cluster *c = &node->cluster;
+    if (c->watched.index == 0) {
+        c->watched.index = last;
+        c->watched.at_us = node->mark_us;
+    }
+}
+
+static void note_commit(struct hl_node *node)
+{
+    struct hl_cluster *c = &node->cluster;
+    if (c->watched.index == 0 || c->watched.index > node->commit) {
+        return;
+    }
+    uint64_t since_us = c->watched.at_us;
+    uint64_t took_us = node->begun_us > since_us ? node->begun_us - since_us : 0;
+    c->watched.index = 0;
+    hl_metric_observe(node->commit_seconds, (double)took_us / 1e6);
 }
 
 static void pop_backlog(struct hl_node *node)
@@ -243,6 +277,7 @@ static void committed(struct hl_node *node, hl_index commit)
         node->commit = commit;
         HL_ASSERT(!c->leads || node->commit <= node->last); /* N1 */
         pop_backlog(node);
+        note_commit(node);
         note_committed_members(node);
         c->retires |= hl_replica_config_removes(node);
         hl_replica_config_drop_old(node);
@@ -312,6 +347,7 @@ static void carry_out(struct hl_node *node, const struct hl_raft_ready *ready,
     }
     take_reads(node, ready);
     committed(node, ready->commit);
+    note_leader(node);
     if (ready->leader_changed) {
         hl_forward_leader_changed(node);
         hl_resume_postponed(node);
@@ -425,6 +461,7 @@ void hl_replica_propose(struct hl_node *node)
     struct hl_raft_event event = {.type = HL_RAFT_ON_PROPOSE,
                                   .propose = {.count = (uint32_t)(last - c->proposed)}};
     c->proposed = last;
+    watch_commit(node, last);
     if (c->prove) {
         uint32_t at = (c->backlog_first + c->backlog_count) % HL_BACKLOG_RING;
         if (c->backlog_count == HL_BACKLOG_RING) {

@@ -62,7 +62,12 @@ struct hl_cluster {
     bool handing;    /* leadership is being given away: nothing is executed meanwhile */
     hl_peer hand_to;
     uint64_t hand_until_us;
-    hl_term term; /* current */
+    hl_term term;         /* current */
+    hl_peer known_leader; /* the last one that was not 0 */
+    struct {
+        hl_index index; /* 0: none is watched */
+        uint64_t at_us;
+    } watched;          /* the newest entry of a batch, whose commit is timed */
     hl_term own_record; /* in which this node, leading, made sure what the members say of it */
     hl_peer leader;
     hl_index proposed;            /* C3 */

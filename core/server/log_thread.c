@@ -22,6 +22,7 @@
  * during a sync only by a batch that shares. H4  `rest_until_us` is set by the loop and cleared by
  * who holds the baton.
  */
+#include "base/metrics.h"
 #include "kit/alloc.h"
 #include "kit/assert.h"
 #include "server/server.h"
@@ -76,6 +77,7 @@ struct hl_log_thread {
     unsigned judged;        /* flushes of this window, */
     unsigned contrary;      /* and how many of them were not as `slow` says */
     uint64_t flush_us;      /* average */
+    struct hl_metric *sync_seconds;
 };
 
 static uint64_t clock_us(void)
@@ -182,6 +184,11 @@ struct hl_log_thread *hl_log_thread_start(struct hl_wal *wal, void (*done)(void 
     return t;
 }
 
+void hl_log_thread_measure(struct hl_log_thread *t, struct hl_metric *sync_seconds)
+{
+    t->sync_seconds = sync_seconds;
+}
+
 void hl_log_thread_write(struct hl_log_thread *t, const struct hl_wal_batch *batch)
 {
     HL_ASSERT(t->count < FLIGHTS);
@@ -249,6 +256,7 @@ bool hl_log_thread_result(struct hl_log_thread *t, hl_err *err, struct hl_errmsg
     *msg = flight->msg;
     if (flight->took_us > 0) {
         learn(t, flight->took_us);
+        hl_metric_observe(t->sync_seconds, (double)(flight->took_us - 1) / 1e6);
     }
     atomic_store_explicit(&flight->stage, IDLE, memory_order_relaxed);
     t->oldest = (t->oldest + 1) % FLIGHTS;

@@ -13,6 +13,7 @@
 #include "server/identity.h"
 #include "server/info.h"
 #include "server/memory.h"
+#include "server/metrics.h"
 #include "server/modules.h"
 #include "server/orders.h"
 #include "server/report.h"
@@ -480,14 +481,12 @@ static hl_err start(struct hl_server *server, struct hl_errmsg *msg)
     server->node->stats.startup_memory = hl_memory_used();
     server->started_us = server->node->now_us;
     hl_uptime_file_begin(server);
+    hl_measures_create(server);
     hl_settings_watch(server);
     server->shared = hl_shared_create(server);
     server->saver = hl_saver_create(server);
     hl_node_load_from(server->node, hl_disk_posix(), server->options.dir);
     register_commands(server);
-    uint64_t seed[2];
-    server->world.entropy(server->world.ctx, seed, sizeof seed);
-    server->metrics = hl_metrics_create(seed);
     server->modules = hl_modules_create(server);
     err = hl_modules_load(server->modules, msg);
     if (err == HL_OK) {
@@ -550,6 +549,7 @@ static int serve(struct hl_config *cfg)
     if (hl_modules_destroy(server->modules)) {
         hl_metrics_destroy(server->metrics);
     }
+    hl_measures_destroy(server);
     hl_node_destroy(server->node);
     int code = server->exit_code;
     free(server->options.bind_text);

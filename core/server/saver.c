@@ -6,6 +6,7 @@
 #include "node/snapshot.h"
 #include "server/config.h"
 #include "server/disk_posix.h"
+#include "server/metrics.h"
 #include "server/settings.h"
 #include "wal/snapname.h"
 
@@ -238,6 +239,7 @@ static void publish(struct hl_saver *saver)
     node->stats.last_save_s = node->now_ms / 1000;
     node->stats.last_save_took_s = (node->now_ms - saver->started_ms) / 1000;
     node->stats.changes_since_save -= saver->changes_at_fork;
+    hl_measure_snapshot(saver->server, node->now_ms - saver->started_ms);
     hl_node_log(node, 2, "Background saving terminated with success, log kept from entry %llu",
                 (unsigned long long)saver->label.index + 1);
     hl_sessions_answer(node, saver, NULL);

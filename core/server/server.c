@@ -6,6 +6,7 @@
 #include "server/cluster.h"
 #include "server/config.h"
 #include "server/memory.h"
+#include "server/metrics.h"
 #include "server/modules.h"
 #include "server/run.h"
 #include "server/saver.h"
@@ -53,6 +54,7 @@ static void log_write(void *ctx, struct hl_wal_batch *batch)
 {
     struct hl_server *server = ctx;
     hl_log_thread_write(server->log_thread, batch);
+    hl_measure_batch(server, batch);
     server->node->log_resting = hl_log_thread_resting(server->log_thread);
 }
 
@@ -313,6 +315,7 @@ void hl_server_run(struct hl_server *server)
     uint64_t period_ms = 1000u / (uint64_t)server->node->config.hz;
     if (server->wal != NULL) {
         server->log_thread = hl_log_thread_start(server->wal, log_thread_done, server);
+        hl_log_thread_measure(server->log_thread, server->sync_seconds);
     }
     (void)uv_prepare_start(&server->prepare, on_prepare);
     (void)uv_check_start(&server->check, on_check);

@@ -20,6 +20,8 @@
 #define HL_LISTENERS_MAX 18
 
 struct hl_log_thread;
+struct hl_measures;
+struct hl_metric;
 struct hl_metrics;
 struct hl_tls_context;
 struct hl_saver;
@@ -70,6 +72,8 @@ struct hl_server {
     struct hl_log_thread *log_thread;
     struct hl_saver *saver;
     struct hl_metrics *metrics; /* of the server and its modules */
+    struct hl_measures *measures;
+    struct hl_metric *sync_seconds; /* time that syncs of the log take */
     struct hl_modules *modules;
     struct hl_cluster_edge *cluster; /* NULL: not one of a cluster */
     struct hl_orders *orders;        /* NULL: the same */
@@ -162,6 +166,9 @@ void hl_conn_resume(void *ctx, struct hl_session *session);
 /* Start a thread that writes batches of `wal`; `done` is called from that thread for a result that
  * was asked for. */
 struct hl_log_thread *hl_log_thread_start(struct hl_wal *wal, void (*done)(void *ctx), void *ctx);
+
+/* Observe in `sync_seconds` how long each sync takes; NULL, the default: do not. */
+void hl_log_thread_measure(struct hl_log_thread *thread, struct hl_metric *sync_seconds);
 
 /* Hand over a batch that was just taken from the log; copied. */
 void hl_log_thread_write(struct hl_log_thread *thread, const struct hl_wal_batch *batch);

@@ -45,8 +45,8 @@ HELIOS_API int (*HeliosModule_SetKeyPrecise)(RedisModuleCommand *command);
 /* 1 while this node leads: writes work here, and timers may act. */
 HELIOS_API int (*HeliosModule_IsLeader)(void);
 
-/* Fill the pointers above, and those of execute.h and metrics.h, from the server's table.  `ctx` is the context
- * of RedisModule_OnLoad(). */
+/* Fill the pointers above, and those of execute.h and metrics.h, from the server's table.  `ctx` is
+ * the context of RedisModule_OnLoad(). */
 static inline void HeliosModule_LookUp(RedisModuleCtx *ctx)
 {
     typedef int (*get_api_func)(const char *name, void *target);

@@ -147,6 +147,7 @@ Test(metrics, collecting_takes_a_step_in_an_iteration)
     cr_assert_eq(collected, 0); /* nobody asked */
     cr_assert_eq(hl_hm_MetricsCollect(&rig->ctx, done, NULL), REDISMODULE_OK);
     cr_assert_eq(hl_hm_MetricsCollect(&rig->ctx, done, NULL), REDISMODULE_OK);
+    iterate(); /* the server's own collector */
     for (int step = 1; step <= 3; step++) {
         iterate();
         cr_assert_eq(collected, step);
@@ -165,11 +166,11 @@ Test(metrics, who_asks_late_waits_for_the_next_round)
     cr_assert_eq(hl_hm_MetricsCollect(&rig->ctx, done, NULL), REDISMODULE_OK);
     iterate();
     cr_assert_eq(hl_hm_MetricsCollect(&rig->ctx, done, NULL), REDISMODULE_OK);
-    for (int step = 0; step < 3; step++) {
+    for (int step = 0; step < 4; step++) {
         iterate();
     }
     cr_assert_eq(finished, 1);
-    for (int step = 0; step < 4; step++) {
+    for (int step = 0; step < 5; step++) {
         iterate();
     }
     cr_assert_eq(finished, 2);
@@ -190,7 +191,8 @@ Test(metrics, what_a_module_had_goes_with_it)
     cr_assert_eq(hl_hm_MetricCollector(&ctx, collect, NULL), REDISMODULE_OK);
     cr_assert_eq(hl_hm_MetricsCollect(&ctx, done, NULL), REDISMODULE_OK);
     cr_assert_eq(hl_hm_MetricsCollect(&rig->ctx, done, NULL), REDISMODULE_OK);
-    iterate(); /* the round has begun */
+    iterate(); /* the server's own collector */
+    iterate(); /* that of `other` */
     hl_ctx_fini(&ctx);
     hl_module_end(other);
     cr_assert_str_eq(visible(), "");
@@ -199,6 +201,40 @@ Test(metrics, what_a_module_had_goes_with_it)
     }
     cr_assert_eq(collected, 1);
     cr_assert_eq(finished, 1); /* of the module that is left */
+}
+
+static int idle(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
+{
+    (void)argv;
+    (void)argc;
+    return hl_rm_ReplyWithLongLong(ctx, 1);
+}
+
+static int see_calls(void *data, const HeliosModuleMetricInfo *info)
+{
+    (void)data;
+    return strcmp(info->name, "helios_module_calls_total") == 0;
+}
+
+Test(metrics, calls_of_a_modules_commands_are_counted_while_it_is_loaded)
+{
+    cr_assert_eq(hl_rm_CreateCommand(&rig->ctx, "rig.idle", idle, "readonly", 0, 0, 0),
+                 REDISMODULE_OK);
+    for (int i = 0; i < 3; i++) {
+        hl_rm_FreeCallReply(hl_rm_Call(&rig->ctx, "rig.idle", ""));
+    }
+    HeliosModuleMetricVisitor visitor = {
+        .version = HELIOSMODULE_METRIC_VERSION, .family = see_calls, .series = see_series};
+    for (int round = 0; round < 2; round++) { /* a second one does not count twice */
+        finished = 0;
+        cr_assert_eq(hl_hm_MetricsCollect(&rig->ctx, done, NULL), REDISMODULE_OK);
+        while (finished == 0) {
+            iterate();
+        }
+        seen[0] = '\0';
+        cr_assert_eq(hl_hm_MetricsVisit(&visitor), REDISMODULE_OK);
+        cr_assert_str_eq(seen, "helios_module_calls_total{rig} 3 ");
+    }
 }
 
 Test(metrics, a_server_without_metrics_has_none)
