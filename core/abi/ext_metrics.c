@@ -161,15 +161,24 @@ int hl_hm_MetricCollector(RedisModuleCtx *ctx, HeliosModuleMetricCollectFunc col
     return REDISMODULE_OK;
 }
 
-int hl_hm_MetricsCollect(RedisModuleCtx *ctx, HeliosModuleMetricDoneFunc done, void *data)
+HeliosModuleMetricReader *hl_hm_MetricsReader(RedisModuleCtx *ctx)
 {
-    if (ctx->abi->services->metrics == NULL || owner_of(ctx) == NULL || done == NULL) {
+    bool has = ctx->abi->services->metrics != NULL;
+    return has ? (HeliosModuleMetricReader *)(void *)owner_of(ctx) : NULL;
+}
+
+int hl_hm_MetricsCollect(HeliosModuleMetricReader *reader, HeliosModuleMetricDoneFunc done,
+                         void *data)
+{
+    if (reader == NULL || done == NULL) {
         return REDISMODULE_ERR;
     }
+    struct hl_module *module = (struct hl_module *)(void *)reader;
+    struct hl_abi *abi = module->abi;
     struct waiter *waiter = hl_calloc(1, sizeof *waiter);
-    *waiter = (struct waiter){.module = owner_of(ctx), .done = done, .data = data};
-    hl_list_append(&ctx->abi->collect_next, &waiter->node);
-    ctx->abi->services->wake(ctx->abi->services->ctx);
+    *waiter = (struct waiter){.module = module, .done = done, .data = data};
+    hl_list_append(&abi->collect_next, &waiter->node);
+    abi->services->wake(abi->services->ctx);
     return REDISMODULE_OK;
 }
 

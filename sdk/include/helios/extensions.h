@@ -67,6 +67,7 @@ static inline void HeliosModule_LookUp(RedisModuleCtx *ctx)
     get_api("HeliosModule_MetricSet", (void *)&HeliosModule_MetricSet);
     get_api("HeliosModule_MetricObserve", (void *)&HeliosModule_MetricObserve);
     get_api("HeliosModule_MetricCollector", (void *)&HeliosModule_MetricCollector);
+    get_api("HeliosModule_MetricsReader", (void *)&HeliosModule_MetricsReader);
     get_api("HeliosModule_MetricsCollect", (void *)&HeliosModule_MetricsCollect);
     get_api("HeliosModule_MetricsVisit", (void *)&HeliosModule_MetricsVisit);
 }

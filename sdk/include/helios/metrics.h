@@ -52,6 +52,7 @@
 
 typedef struct HeliosModuleMetricFamily HeliosModuleMetricFamily;
 typedef struct HeliosModuleMetric HeliosModuleMetric;
+typedef struct HeliosModuleMetricReader HeliosModuleMetricReader;
 
 /* What a family is.  All is copied but by HeliosModule_MetricsVisit(), which lends it. */
 typedef struct HeliosModuleMetricInfo {
@@ -95,8 +96,8 @@ typedef void (*HeliosModuleMetricDoneFunc)(void *data);
  * with errno EINVAL when a field is out of range, EEXIST when the name is taken, ENOSPC when there
  * are too many; the log says more. */
 HELIOS_API
-    HeliosModuleMetricFamily *(*HeliosModule_MetricDefine)(RedisModuleCtx *ctx,
-                                                           const HeliosModuleMetricInfo *info);
+HeliosModuleMetricFamily *(*HeliosModule_MetricDefine)(RedisModuleCtx *ctx,
+                                                       const HeliosModuleMetricInfo *info);
 
 /* End a family before the module ends, on the server's thread; nobody moves its series any more. */
 HELIOS_API void (*HeliosModule_MetricUndefine)(HeliosModuleMetricFamily *family);
@@ -123,10 +124,13 @@ HELIOS_API void (*HeliosModule_MetricObserve)(HeliosModuleMetric *metric, double
 HELIOS_API int (*HeliosModule_MetricCollector)(RedisModuleCtx *ctx,
                                                HeliosModuleMetricCollectFunc collect, void *data);
 
+/* The module of `ctx` as one who reads metrics; of use until it is unloaded. */
+HELIOS_API HeliosModuleMetricReader *(*HeliosModule_MetricsReader)(RedisModuleCtx *ctx);
+
 /* Let all collectors bring their series up to date, over some iterations, then call `done`; not
- * when the module of `ctx` ends before.  On the server's thread. */
-HELIOS_API int (*HeliosModule_MetricsCollect)(RedisModuleCtx *ctx, HeliosModuleMetricDoneFunc done,
-                                              void *data);
+ * when the reader is unloaded before.  On the server's thread. */
+HELIOS_API int (*HeliosModule_MetricsCollect)(HeliosModuleMetricReader *reader,
+                                              HeliosModuleMetricDoneFunc done, void *data);
 
 /* Visit all families by name, their series by label values.  Any thread; stops nobody. */
 HELIOS_API int (*HeliosModule_MetricsVisit)(const HeliosModuleMetricVisitor *visitor);

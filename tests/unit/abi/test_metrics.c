@@ -121,7 +121,7 @@ Test(metrics, refusals_say_why)
         cr_assert_eq(errno, EINVAL);
     }
     cr_assert_eq(hl_hm_MetricCollector(&rig->ctx, NULL, NULL), REDISMODULE_ERR);
-    cr_assert_eq(hl_hm_MetricsCollect(&rig->ctx, NULL, NULL), REDISMODULE_ERR);
+    cr_assert_eq(hl_hm_MetricsCollect(hl_hm_MetricsReader(&rig->ctx), NULL, NULL), REDISMODULE_ERR);
     cr_assert_eq(hl_hm_MetricsVisit(NULL), REDISMODULE_ERR);
 }
 
@@ -145,8 +145,8 @@ Test(metrics, collecting_takes_a_step_in_an_iteration)
     cr_assert_eq(hl_hm_MetricCollector(&rig->ctx, collect, NULL), REDISMODULE_OK);
     iterate();
     cr_assert_eq(collected, 0); /* nobody asked */
-    cr_assert_eq(hl_hm_MetricsCollect(&rig->ctx, done, NULL), REDISMODULE_OK);
-    cr_assert_eq(hl_hm_MetricsCollect(&rig->ctx, done, NULL), REDISMODULE_OK);
+    cr_assert_eq(hl_hm_MetricsCollect(hl_hm_MetricsReader(&rig->ctx), done, NULL), REDISMODULE_OK);
+    cr_assert_eq(hl_hm_MetricsCollect(hl_hm_MetricsReader(&rig->ctx), done, NULL), REDISMODULE_OK);
     iterate(); /* the server's own collector */
     for (int step = 1; step <= 3; step++) {
         iterate();
@@ -163,9 +163,9 @@ Test(metrics, collecting_takes_a_step_in_an_iteration)
 Test(metrics, who_asks_late_waits_for_the_next_round)
 {
     cr_assert_eq(hl_hm_MetricCollector(&rig->ctx, collect, NULL), REDISMODULE_OK);
-    cr_assert_eq(hl_hm_MetricsCollect(&rig->ctx, done, NULL), REDISMODULE_OK);
+    cr_assert_eq(hl_hm_MetricsCollect(hl_hm_MetricsReader(&rig->ctx), done, NULL), REDISMODULE_OK);
     iterate();
-    cr_assert_eq(hl_hm_MetricsCollect(&rig->ctx, done, NULL), REDISMODULE_OK);
+    cr_assert_eq(hl_hm_MetricsCollect(hl_hm_MetricsReader(&rig->ctx), done, NULL), REDISMODULE_OK);
     for (int step = 0; step < 4; step++) {
         iterate();
     }
@@ -189,8 +189,8 @@ Test(metrics, what_a_module_had_goes_with_it)
     cr_assert_not_null(family);
     (void)hl_hm_MetricSeries(family, &HELIOSMODULE_TEXT("x"));
     cr_assert_eq(hl_hm_MetricCollector(&ctx, collect, NULL), REDISMODULE_OK);
-    cr_assert_eq(hl_hm_MetricsCollect(&ctx, done, NULL), REDISMODULE_OK);
-    cr_assert_eq(hl_hm_MetricsCollect(&rig->ctx, done, NULL), REDISMODULE_OK);
+    cr_assert_eq(hl_hm_MetricsCollect(hl_hm_MetricsReader(&ctx), done, NULL), REDISMODULE_OK);
+    cr_assert_eq(hl_hm_MetricsCollect(hl_hm_MetricsReader(&rig->ctx), done, NULL), REDISMODULE_OK);
     iterate(); /* the server's own collector */
     iterate(); /* that of `other` */
     hl_ctx_fini(&ctx);
@@ -227,7 +227,8 @@ Test(metrics, calls_of_a_modules_commands_are_counted_while_it_is_loaded)
         .version = HELIOSMODULE_METRIC_VERSION, .family = see_calls, .series = see_series};
     for (int round = 0; round < 2; round++) { /* a second one does not count twice */
         finished = 0;
-        cr_assert_eq(hl_hm_MetricsCollect(&rig->ctx, done, NULL), REDISMODULE_OK);
+        cr_assert_eq(hl_hm_MetricsCollect(hl_hm_MetricsReader(&rig->ctx), done, NULL),
+                     REDISMODULE_OK);
         while (finished == 0) {
             iterate();
         }
@@ -245,6 +246,6 @@ Test(metrics, a_server_without_metrics_has_none)
         .version = HELIOSMODULE_METRIC_VERSION, .family = see_family, .series = see_series};
     cr_assert_null(hl_hm_MetricDefine(&rig->ctx, &info));
     cr_assert_eq(hl_hm_MetricCollector(&rig->ctx, collect, NULL), REDISMODULE_ERR);
-    cr_assert_eq(hl_hm_MetricsCollect(&rig->ctx, done, NULL), REDISMODULE_ERR);
+    cr_assert_eq(hl_hm_MetricsCollect(hl_hm_MetricsReader(&rig->ctx), done, NULL), REDISMODULE_ERR);
     cr_assert_eq(hl_hm_MetricsVisit(&visitor), REDISMODULE_ERR);
 }
