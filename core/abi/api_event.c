@@ -147,9 +147,10 @@ void hl_event_cron(void *ctx)
     hl_abi_fire(abi, REDISMODULE_EVENT_CRON_LOOP, 0, &info);
 }
 
+/* Clients of other nodes whose commands this one runs (guests) are told like its own. */
 static void tell_client(struct hl_abi *abi, const struct hl_session *session, uint64_t subevent)
 {
-    if ((session->flags & HL_SESSION_HIDDEN) == 0 &&
+    if ((session->flags & (HL_SESSION_HIDDEN & ~HL_SESSION_GUEST)) == 0 &&
         hl_event_wanted(abi, REDISMODULE_EVENT_CLIENT_CHANGE)) {
         RedisModuleClientInfo info = {.version = 1};
         hl_client_info(session, &info);

@@ -111,9 +111,17 @@ static void destroy(struct hl_node *node, struct hl_guest *guest)
     node->forwarding->stats.guests--;
 }
 
-/* NULL when the line has ended: its first request has come twice. */
-static struct hl_guest *create(struct hl_node *node, hl_peer from, uint64_t handle)
+/* Where the client of the guest is, as its node says. */
+static void set_address(struct hl_guest *guest, struct hl_slice client)
 {
+    char *addr = guest->session->addr;
+    (void)snprintf(addr, sizeof guest->session->addr, "%.*s", (int)client.len, client.ptr);
+}
+
+/* NULL when the line has ended: its first request has come twice. */
+static struct hl_guest *create(struct hl_node *node, hl_peer from, const struct hl_forward_msg *msg)
+{
+    uint64_t handle = msg->handle;
     struct hl_guest_list *list = list_of(node, from, true);
     if (list == NULL) {
         return NULL;
@@ -135,6 +143,10 @@ static struct hl_guest *create(struct hl_node *node, hl_peer from, uint64_t hand
     guest->session->port = &guest_port;
     place->guest = guest;
     node->forwarding->stats.guests++;
+    set_address(guest, msg->client);
+    if (node->hooks.session_began != NULL) {
+        node->hooks.session_began(node->hooks.ctx, guest->session);
+    }
     return guest;
 }
 
@@ -328,7 +340,7 @@ static void take_request(struct hl_node *node, hl_peer from, const struct hl_for
         return;
     }
     if (guest == NULL && msg->seq == 1) {
-        guest = create(node, from, msg->handle);
+        guest = create(node, from, msg);
     }
     if (guest == NULL || (msg->seq != guest->taken + 1 && !again)) { /* W1 */
         if (guest != NULL) {
@@ -359,8 +371,7 @@ static void take_request(struct hl_node *node, hl_peer from, const struct hl_for
         return;
     }
     take_once(guest, msg->once);
-    (void)snprintf(session->addr, sizeof session->addr, "%.*s", (int)msg->client.len,
-                   msg->client.ptr);
+    set_address(guest, msg->client);
     if (!run(node, guest, msg->seq, msg->db, msg->proto, msg->argc, msg->argv)) {
         enqueue(guest, msg);
     }
