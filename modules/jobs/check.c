@@ -86,10 +86,7 @@ static const char *check_state(const struct jobs_queue *queue, enum jobs_state s
         if (broken != NULL) {
             return broken;
         }
-        *bytes += sizeof *job + job->dedup_len + job->when.len;
-        if (job->note != NULL) {
-            *bytes += sizeof *job->note + job->note->worker_len + job->note->text_len;
-        }
+        *bytes += jobs_job_bytes(job);
         count++;
         job = jobs_next(queue, JOBS_IN(state), job->when.tie + 1);
     }
@@ -115,6 +112,27 @@ static const char *check_dedup(const struct jobs_queue *queue)
                : "U2: dedup ids miscounted";
 }
 
+/* Q7 */
+static const char *check_unique(const struct jobs_queue *queue)
+{
+    size_t count = 0;
+    const struct jobs_job *job = jobs_next(queue, JOBS_ANY, 0);
+    for (; job != NULL; job = jobs_next(queue, JOBS_ANY, job->when.tie + 1)) {
+        const struct jobs_extra *extra = jobs_job_extra(job);
+        if (extra == NULL) {
+            continue;
+        }
+        if (extra->bound && job->state != JOBS_LEASED) {
+            return "Q7: a job without a lease is bound";
+        }
+        if (extra->holds && jobs_unique_holder(queue, jobs_unique_key(job)) != job->when.tie) {
+            return "Q7: a unique key is held but not found";
+        }
+        count += extra->holds;
+    }
+    return count == queue->unique.count ? NULL : "Q7: unique keys miscounted";
+}
+
 const char *jobs_check(const struct jobs_queue *queue)
 {
     size_t bytes = 0;
@@ -131,5 +149,6 @@ const char *jobs_check(const struct jobs_queue *queue)
         return "P1: a heap is broken";
     }
     const char *broken = check_lanes(queue);
+    broken = broken != NULL ? broken : check_unique(queue);
     return broken != NULL ? broken : check_dedup(queue);
 }

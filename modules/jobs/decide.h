@@ -20,7 +20,15 @@ struct jobs_env {
     void *random_ctx;
     int64_t done_keep_ms;   /* how long done and cancelled jobs stay; 0: not at all, -1: for ever */
     int64_t dead_keep_ms;   /* the same for dead and failed ones */
+    uint64_t done_max;      /* done jobs that a queue keeps at most; 0: no limit */
     struct hl_buf *effects; /* appended to */
+    /* In a transaction or script: what is overdue waits, and a lease counts until its end was
+     * recorded.  So what was looked at before is still so: only events change it. */
+    bool frozen;
+    /* Called when a lease began or ended by an event, or a job left the state it was in for good;
+     * may be NULL.  Must not look at the queue. */
+    void (*turned)(void *ctx, uint64_t seq);
+    void *turned_ctx;
 };
 
 /* How a job is to be run.  Ranges in event.h; the caller has checked them. */
@@ -34,6 +42,10 @@ struct jobs_options {
     int pri;          /* -128..127, higher first */
     int tries;        /* attempts, 1..JOBS_TRIES_MAX */
     enum jobs_backoff backoff;
+    enum jobs_scope scope;  /* how long the job keeps others with its unique key away */
+    struct hl_slice unique; /* 1..JOBS_DEDUP_MAX bytes unless scope is JOBS_NOT_UNIQUE */
+    bool has_keep;          /* keep_ms says how long its result stays, not queue and setting */
+    int64_t keep_ms;        /* 0..JOBS_TIME_MAX / 2, or JOBS_KEEP_FOR_EVER */
 };
 
 enum jobs_verdict {
@@ -43,6 +55,8 @@ enum jobs_verdict {
     JOBS_WRONG_STATE, /* the job's state does not allow it */
     JOBS_FULL,        /* the queue holds as many jobs as it can */
     JOBS_NO_MEMORY,   /* nothing was changed */
+    JOBS_IS_DRAINING, /* the queue takes no new jobs */
+    JOBS_KEY_TAKEN,   /* another job holds the job's unique key */
 };
 
 /* Let a new queue begin: must be its first event.  Draws the queue's epoch. */
@@ -53,17 +67,46 @@ void jobs_begin(struct jobs_queue *queue, struct jobs_env *env);
  * means that nothing overdue is left. */
 size_t jobs_tick(struct jobs_queue *queue, struct jobs_env *env, size_t budget);
 
-/* Add a job.  With a dedup id (`dedup.len` != 0) that was used within its window nothing is added
- * and *duplicate is true.  *seq is the new or the earlier job's number.
- * JOBS_OK, JOBS_FULL or JOBS_NO_MEMORY. */
+/* Add a job.  With a dedup id (`dedup.len` != 0) that was used within its window, or a unique key
+ * that another job holds, nothing is added and *duplicate is true.  *seq is the new or the earlier
+ * job's number.  JOBS_OK, JOBS_IS_DRAINING, JOBS_FULL or JOBS_NO_MEMORY. */
 enum jobs_verdict jobs_push(struct jobs_queue *queue, struct jobs_env *env, struct hl_slice payload,
                             struct hl_slice dedup, int64_t window_ms,
                             const struct jobs_options *options, uint64_t *seq, bool *duplicate);
 
 /* Lease up to `max` jobs to `worker` (may be empty): highest priority first, and in the order in
- * which they became ready.  Their numbers go to `seqs`; returns how many. */
+ * which they became ready; none while the queue is paused.  Their numbers go to `seqs`; returns
+ * how many. */
 size_t jobs_pull(struct jobs_queue *queue, struct jobs_env *env, struct hl_slice worker,
                  uint64_t *seqs, size_t max);
+
+/* Note that the lease of job `seq`, which must be leased, ends with its connection: whoever knows
+ * the connection calls jobs_drop() then. */
+void jobs_bind(struct jobs_queue *queue, struct jobs_env *env, uint64_t seq);
+
+/* The connection that holds the lease is gone: the attempt ends, and the next may begin at once.
+ * Verdicts as jobs_ack(). */
+enum jobs_verdict jobs_drop(struct jobs_queue *queue, struct jobs_env *env, uint64_t seq,
+                            struct hl_slice token);
+
+/* The lease's holder gives the job back, as if it had never had it: ready, the attempt not spent.
+ * Verdicts as jobs_ack(). */
+enum jobs_verdict jobs_release(struct jobs_queue *queue, struct jobs_env *env, uint64_t seq,
+                               struct hl_slice token);
+
+/* The lease's holder has come so far: `percent` 0..100, `text` at most JOBS_PROGRESS_MAX bytes.
+ * Verdicts as jobs_ack(). */
+enum jobs_verdict jobs_progress(struct jobs_queue *queue, struct jobs_env *env, uint64_t seq,
+                                struct hl_slice token, int percent, struct hl_slice text);
+
+/* Whether `token` holds the lease of the job at this moment.  Changes nothing. */
+bool jobs_holds(const struct jobs_queue *queue, const struct jobs_env *env, uint64_t seq,
+                struct hl_slice token);
+
+/* Give an attribute of the queue a value, in its range (enum jobs_attribute); false when it had it
+ * already. */
+bool jobs_set(struct jobs_queue *queue, struct jobs_env *env, enum jobs_attribute which,
+              int64_t value);
 
 /* The lease's holder is done; `result` is kept with the job.  Doing it twice under the same token
  * is harmless.  JOBS_OK, JOBS_NO_JOB, JOBS_LEASE_LOST, JOBS_NO_MEMORY. */
@@ -92,8 +135,26 @@ enum jobs_verdict jobs_extend(struct jobs_queue *queue, struct jobs_env *env, ui
 enum jobs_verdict jobs_cancel(struct jobs_queue *queue, struct jobs_env *env, uint64_t seq);
 
 /* A dead, failed or cancelled job gets all its attempts again, without a TTL.  JOBS_OK,
- * JOBS_NO_JOB, or JOBS_WRONG_STATE. */
+ * JOBS_NO_JOB, JOBS_WRONG_STATE, or JOBS_KEY_TAKEN. */
 enum jobs_verdict jobs_revive(struct jobs_queue *queue, struct jobs_env *env, uint64_t seq);
+
+/* Which jobs to try again. */
+struct jobs_redrive {
+    unsigned states;       /* JOBS_IN bits: dead, failed or cancelled */
+    struct hl_slice error; /* pattern for the last error; empty for any */
+    size_t max;            /* jobs */
+    size_t scan_max;       /* jobs that are looked at */
+    size_t bytes_max; /* of payloads that move to another queue: no more once there are as many */
+};
+
+/* Revive jobs from number *cursor on, oldest first.  With `to`, another queue, they are pushed
+ * there instead, as they were first pushed but without delay, TTL and dedup id, and are removed
+ * here; `to_env` collects what happens there.  Jobs whose unique key is taken stay.  *cursor is
+ * where to go on, 0 at the end.  Returns how many were moved.  JOBS_OK, or why it stopped before
+ * the end: JOBS_IS_DRAINING, JOBS_FULL, JOBS_NO_MEMORY. */
+enum jobs_verdict jobs_redrive(struct jobs_queue *queue, struct jobs_env *env,
+                               struct jobs_queue *to, struct jobs_env *to_env,
+                               const struct jobs_redrive *which, uint64_t *cursor, size_t *moved);
 
 /* Remove up to `max` jobs in `states` (JOBS_IN bits), oldest first; returns how many. */
 size_t jobs_purge(struct jobs_queue *queue, struct jobs_env *env, unsigned states, size_t max);

@@ -2,7 +2,8 @@
  *
  * Invariants:
  *   U1  buckets exist exactly for 0 .. mask + split; an entry is in the bucket of its hash.
- *   U2  table, heap and list hold the same entries; the list ascends in when.tie.
+ *   U2  table and list hold the same entries; of dedup ids the heap does too, and the list ascends
+ *       in when.tie.
  */
 #include "dedup.h"
 
@@ -158,7 +159,6 @@ struct jobs_used *jobs_dedup_find(const struct jobs_dedup *dedup, struct hl_slic
 
 void jobs_dedup_add(struct jobs_dedup *dedup, struct hl_slice id, uint64_t seq, int64_t until_ms)
 {
-    HL_ASSERT(dedup->last == NULL || dedup->last->when.tie < seq);
     HL_ASSERT(id.len <= UINT32_MAX);
     if (dedup->segment_count == 0) {
         add_segment(dedup);
@@ -173,7 +173,9 @@ void jobs_dedup_add(struct jobs_dedup *dedup, struct hl_slice id, uint64_t seq, 
     *bucket = used;
     *(dedup->last != NULL ? &dedup->last->next : &dedup->first) = used;
     dedup->last = used;
-    jobs_heap_put(&dedup->ends, &used->when, until_ms);
+    if (until_ms != 0) {
+        jobs_heap_put(&dedup->ends, &used->when, until_ms);
+    }
     dedup->count++;
     dedup->bytes += sizeof *used + id.len;
     if (dedup->count > dedup->mask + 1 + dedup->split) {

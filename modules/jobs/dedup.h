@@ -1,4 +1,4 @@
-/* dedup: which dedup ids were used lately, and by which job.
+/* dedup: which ids are taken, and by which job: dedup ids for a time, unique keys until given back.
  *
  * A hash table that grows one bucket at a time (linear hashing, so no push ever waits for a
  * rehash), a heap for the ends of the windows, and a list in the order of job numbers, which is
@@ -43,8 +43,8 @@ void jobs_dedup_fini(struct jobs_dedup *dedup);
 /* The entry of `id`, expired or not, borrowed until the table changes; NULL when there is none. */
 struct jobs_used *jobs_dedup_find(const struct jobs_dedup *dedup, struct hl_slice id);
 
-/* Add `id`, which must not be there, used by job `seq` until `until_ms`.  `seq` must be larger
- * than that of every entry inside. */
+/* Add `id`, which must not be there, used by job `seq` until `until_ms`; 0 is until dropped.  The
+ * list is in the order of the calls: who writes snapshots from it adds by ascending `seq`. */
 void jobs_dedup_add(struct jobs_dedup *dedup, struct hl_slice id, uint64_t seq, int64_t until_ms);
 
 /* Forget the entry, which is freed. */

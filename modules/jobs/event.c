@@ -7,9 +7,12 @@
 #include "event.h"
 
 #include "index.h"
+#include "job.h"
 #include "kit/assert.h"
 
 #include <limits.h>
+
+HL_STATIC(N_COUNT <= 64);
 
 struct range {
     int64_t min, max;
@@ -44,6 +47,9 @@ static const struct range num_ranges[N_COUNT] = {
     [N_JITTER] = {0, 100},
     [N_UNTIL] = TIME,
     [N_CAUSE] = {0, JOBS_CAUSES - 1},
+    [N_KEEP] = {JOBS_KEEP_DEFAULT, JOBS_TIME_MAX},
+    [N_SCOPE] = {0, JOBS_UNTIL_DONE},
+    [N_PERCENT] = {0, 100},
 };
 
 static const struct range text_ranges[T_COUNT] = {
@@ -54,10 +60,11 @@ static const struct range text_ranges[T_COUNT] = {
 
 /* Which fields a kind has, as bits of enum jobs_num and enum jobs_text, written in that order. */
 struct shape {
-    uint32_t nums, texts;
+    uint64_t nums;
+    uint32_t texts;
 };
 
-#define N(field) (1u << N_##field)
+#define N(field) (UINT64_C(1) << N_##field)
 #define T(field) (1u << T_##field)
 #define OPTIONS                                                                                    \
     (N(EXPIRES) | N(PRI) | N(TRIES) | N(VIS) | N(BACKOFF) | N(BASE) | N(CAP) | N(JITTER))
@@ -81,7 +88,19 @@ static const struct shape shapes[JOBS_EV_KINDS] = {
                          OPTIONS,
                      T(TOKEN) | T(DEDUP) | T(WORKER) | T(NOTE) | T(PAYLOAD)},
     [JOBS_EV_USED] = {N(SEQ) | N(UNTIL), T(DEDUP)},
+    [JOBS_EV_SET] = {N(WHICH) | N(VALUE), 0},
+    [JOBS_EV_TERMS] = {N(SEQ) | N(VALUE) | N(KEEP) | N(SCOPE), T(DEDUP)},
+    [JOBS_EV_PROGRESS] = {N(SEQ) | N(PERCENT), T(NOTE)},
+    [JOBS_EV_BIND] = {N(SEQ), 0},
+    [JOBS_EV_RELEASE] = {N(SEQ), 0},
+    [JOBS_EV_FACT] = {N(AT) | N(WHICH) | N(SEQ) | N(STATE) | N(ATTEMPTS), 0},
 };
+
+/* Numbers between the kinds may be unused. */
+static bool is_known(unsigned kind)
+{
+    return kind < JOBS_EV_KINDS && (shapes[kind].nums != 0 || shapes[kind].texts != 0);
+}
 
 static void put_varint(struct hl_buf *out, uint64_t v)
 {
@@ -118,11 +137,11 @@ static bool within(int64_t v, struct range range)
 
 void jobs_event_encode(struct hl_buf *out, const struct jobs_event *event)
 {
-    HL_ASSERT(event->kind >= JOBS_EV_META && event->kind < JOBS_EV_KINDS);
+    HL_ASSERT(is_known(event->kind));
     const struct shape *shape = &shapes[event->kind];
     hl_buf_append_u8(out, (uint8_t)event->kind);
     for (unsigned i = 0; i < N_COUNT; i++) {
-        if ((shape->nums & (1u << i)) != 0) {
+        if ((shape->nums & (UINT64_C(1) << i)) != 0) {
             HL_ASSERT(within(event->num[i], num_ranges[i]));
             put_varint(out, (uint64_t)event->num[i] << 1 ^ (uint64_t)(event->num[i] >> 63));
         }
@@ -136,10 +155,10 @@ void jobs_event_encode(struct hl_buf *out, const struct jobs_event *event)
     }
 }
 
-static hl_err decode_nums(struct hl_slice *in, uint32_t nums, struct jobs_event *event)
+static hl_err decode_nums(struct hl_slice *in, uint64_t nums, struct jobs_event *event)
 {
     for (unsigned i = 0; i < N_COUNT; i++) {
-        if ((nums & (1u << i)) != 0) {
+        if ((nums & (UINT64_C(1) << i)) != 0) {
             uint64_t raw = 0;
             if (!take_varint(in, &raw)) {
                 return HL_ECORRUPT;
@@ -159,7 +178,7 @@ hl_err jobs_event_decode(struct hl_slice *in, struct jobs_event *event)
         return HL_ECORRUPT;
     }
     unsigned char kind = (unsigned char)in->ptr[0];
-    if (kind < JOBS_EV_META || kind >= JOBS_EV_KINDS) {
+    if (!is_known(kind)) {
         return HL_EVERSION;
     }
     *event = (struct jobs_event){.kind = (enum jobs_kind)kind};

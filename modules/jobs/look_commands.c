@@ -1,7 +1,6 @@
 /* Commands that only look. */
 #include "command.h"
 
-#include "kit/num.h"
 #include "roster.h"
 #include "type.h"
 
@@ -46,7 +45,8 @@ static void reply_job(RedisModuleCtx *ctx, struct hl_slice name, const struct jo
                        job->jitter);
     struct hl_slice none = {0};
     bool done = job->state == JOBS_DONE;
-    RedisModule_ReplyWithMap(ctx, 18);
+    const struct jobs_extra *extra = jobs_job_extra(job);
+    RedisModule_ReplyWithMap(ctx, 23);
     RedisModule_ReplyWithCString(ctx, "id");
     command_reply_id(ctx, name, queue, job->when.tie);
     text_field(ctx, "queue", name);
@@ -58,20 +58,23 @@ static void reply_job(RedisModuleCtx *ctx, struct hl_slice name, const struct jo
     int_field(ctx, "created_at", job->created_ms);
     int_field(ctx, "updated_at", job->changed_ms);
     int_field(ctx, "due_at", job->when.due_ms);
+    int_field(ctx, "lease_until", job->state == JOBS_LEASED ? job->when.due_ms : 0);
     int_field(ctx, "expires_at", job->expires_ms);
     int_field(ctx, "visibility_ms", job->vis_ms);
     text_field(ctx, "backoff", (struct hl_slice){backoff, (size_t)len});
     int_field(ctx, "fence", (int64_t)job->fence);
     maybe_field(ctx, "dedup_id", jobs_dedup_id(job));
+    maybe_field(ctx, "unique", jobs_unique_key(job));
     maybe_field(ctx, "worker", jobs_worker(job));
+    int_field(ctx, "bound", extra != NULL && extra->bound);
+    int_field(ctx, "progress", extra != NULL ? extra->percent : 0);
+    maybe_field(ctx, "progress_text", jobs_progress_text(job));
     maybe_field(ctx, "result", done ? jobs_note_text(job) : none);
     maybe_field(ctx, "error", done ? none : jobs_note_text(job));
 }
 
-/* Open the queue `name` for reading.  False, with the error replied, when it is something else;
- * *queue is NULL when there is none.  *key is to be closed unless NULL. */
-static bool open_queue(RedisModuleCtx *ctx, RedisModuleString *name, RedisModuleKey **key,
-                       const struct jobs_queue **queue)
+bool command_open(RedisModuleCtx *ctx, RedisModuleString *name, RedisModuleKey **key,
+                  const struct jobs_queue **queue)
 {
     bool wrong_type = false;
     *key = RedisModule_OpenKey(ctx, name, REDISMODULE_READ);
@@ -84,7 +87,7 @@ static bool open_queue(RedisModuleCtx *ctx, RedisModuleString *name, RedisModule
     return true;
 }
 
-static void close_queue(RedisModuleKey *key)
+void command_close(RedisModuleKey *key)
 {
     if (key != NULL) {
         RedisModule_CloseKey(key);
@@ -103,7 +106,7 @@ int cmd_get(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
     RedisModuleString *name = RedisModule_CreateString(ctx, id.queue.ptr, id.queue.len);
     RedisModuleKey *key = NULL;
     const struct jobs_queue *queue = NULL;
-    if (open_queue(ctx, name, &key, &queue)) {
+    if (command_open(ctx, name, &key, &queue)) {
         const struct jobs_job *job = NULL;
         if (queue != NULL && queue->epoch == id.epoch) {
             job = jobs_find(queue, id.seq);
@@ -113,7 +116,31 @@ int cmd_get(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
         } else {
             RedisModule_ReplyWithNull(ctx);
         }
-        close_queue(key);
+        command_close(key);
+    }
+    RedisModule_FreeString(ctx, name);
+    return REDISMODULE_OK;
+}
+
+int cmd_holds(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
+{
+    if (argc != 3) {
+        return RedisModule_WrongArity(ctx);
+    }
+    struct jobs_id id;
+    if (!jobs_id_parse(world_slice(argv[1]), &id)) {
+        return RedisModule_ReplyWithLongLong(ctx, 0);
+    }
+    RedisModuleString *name = RedisModule_CreateString(ctx, id.queue.ptr, id.queue.len);
+    RedisModuleKey *key = NULL;
+    const struct jobs_queue *queue = NULL;
+    if (command_open(ctx, name, &key, &queue)) {
+        unsigned char bytes[JOBS_TOKEN_LEN];
+        struct jobs_env env = {.now_ms = world_now_ms(), .frozen = world_is_frozen(ctx)};
+        bool holds = queue != NULL && queue->epoch == id.epoch &&
+                     jobs_holds(queue, &env, id.seq, command_token(argv[2], bytes));
+        RedisModule_ReplyWithLongLong(ctx, holds);
+        command_close(key);
     }
     RedisModule_FreeString(ctx, name);
     return REDISMODULE_OK;
@@ -161,7 +188,7 @@ static void reply_page(RedisModuleCtx *ctx, struct hl_slice name, const struct j
     const struct jobs_job *job =
         queue == NULL ? NULL : jobs_next(queue, args->states, (uint64_t)args->cursor);
     while (job != NULL && count < args->count) {
-        size_t more = job->when.len + jobs_note_text(job).len;
+        size_t more = jobs_job_bytes(job);
         if (count != 0 && bytes + more > LIST_BYTES_MAX) {
             break;
         }
@@ -169,10 +196,8 @@ static void reply_page(RedisModuleCtx *ctx, struct hl_slice name, const struct j
         jobs[count++] = job;
         job = jobs_next(queue, args->states, job->when.tie + 1);
     }
-    char cursor[HL_I64_TEXT_MAX];
-    int len = hl_format_i64(cursor, job == NULL ? 0 : (int64_t)job->when.tie);
     RedisModule_ReplyWithArray(ctx, 2);
-    RedisModule_ReplyWithStringBuffer(ctx, cursor, (size_t)len);
+    command_reply_cursor(ctx, job == NULL ? 0 : job->when.tie);
     RedisModule_ReplyWithArray(ctx, count);
     for (long i = 0; i < count; i++) {
         reply_job(ctx, name, queue, jobs[i]);
@@ -192,9 +217,9 @@ int cmd_list(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
     }
     RedisModuleKey *key = NULL;
     const struct jobs_queue *queue = NULL;
-    if (open_queue(ctx, argv[1], &key, &queue)) {
+    if (command_open(ctx, argv[1], &key, &queue)) {
         reply_page(ctx, world_slice(argv[1]), queue, &args);
-        close_queue(key);
+        command_close(key);
     }
     return REDISMODULE_OK;
 }
@@ -204,7 +229,11 @@ struct stats {
     uint64_t queues;
     uint64_t count[JOBS_STATES];
     uint64_t counters[JOBS_COUNTERS];
+    uint64_t paused;
+    uint64_t draining;
+    int64_t keep_ms; /* of the last queue */
     uint64_t dedup_ids;
+    uint64_t unique_keys;
     uint64_t bytes;
     int64_t oldest_ready_ms; /* when the job next in turn became ready; 0: none */
 };
@@ -220,7 +249,11 @@ static bool add_queue(void *arg, struct hl_slice name, const struct jobs_queue *
     for (unsigned i = 0; i < JOBS_COUNTERS; i++) {
         stats->counters[i] += queue->counters[i];
     }
+    stats->paused += queue->paused;
+    stats->draining += queue->draining;
+    stats->keep_ms = queue->keep_ms;
     stats->dedup_ids += queue->dedup.count;
+    stats->unique_keys += queue->unique.count;
     stats->bytes += jobs_bytes(queue);
     const struct jobs_job *front = jobs_front(queue);
     if (front != NULL &&
@@ -243,8 +276,11 @@ static void reply_stats(RedisModuleCtx *ctx, const struct stats *stats)
                                                      [JOBS_C_CANCELLED] = "cancellations",
                                                      [JOBS_C_REVIVED] = "retried",
                                                      [JOBS_C_PURGED] = "purged",
-                                                     [JOBS_C_AGED] = "forgotten"};
-    RedisModule_ReplyWithMap(ctx, 4 + JOBS_STATES + JOBS_COUNTERS);
+                                                     [JOBS_C_AGED] = "forgotten",
+                                                     [JOBS_C_LEASE_DROPPED] = "lease_dropped",
+                                                     [JOBS_C_RELEASED] = "released",
+                                                     [JOBS_C_REDRIVEN] = "redriven"};
+    RedisModule_ReplyWithMap(ctx, 8 + JOBS_STATES + JOBS_COUNTERS);
     int_field(ctx, "queues", (int64_t)stats->queues);
     for (unsigned i = 0; i < JOBS_STATES; i++) {
         int_field(ctx, jobs_state_name((enum jobs_state)i), (int64_t)stats->count[i]);
@@ -252,7 +288,11 @@ static void reply_stats(RedisModuleCtx *ctx, const struct stats *stats)
     for (unsigned i = 0; i < JOBS_COUNTERS; i++) {
         int_field(ctx, names[i], (int64_t)stats->counters[i]);
     }
+    int_field(ctx, "paused", (int64_t)stats->paused);
+    int_field(ctx, "draining", (int64_t)stats->draining);
+    int_field(ctx, "keep_ms", stats->keep_ms);
     int_field(ctx, "dedup_ids", (int64_t)stats->dedup_ids);
+    int_field(ctx, "unique_keys", (int64_t)stats->unique_keys);
     int_field(ctx, "bytes", (int64_t)stats->bytes);
     int_field(ctx, "oldest_ready_at", stats->oldest_ready_ms);
 }
@@ -262,20 +302,21 @@ int cmd_stats(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
     if (argc > 2) {
         return RedisModule_WrongArity(ctx);
     }
-    struct stats stats = {0};
+    struct stats stats = {.keep_ms = JOBS_KEEP_DEFAULT};
     if (argc == 1) {
         roster_visit(ctx, NULL, add_queue, &stats);
+        stats.keep_ms = JOBS_KEEP_DEFAULT;
         reply_stats(ctx, &stats);
         return REDISMODULE_OK;
     }
     RedisModuleKey *key = NULL;
     const struct jobs_queue *queue = NULL;
-    if (open_queue(ctx, argv[1], &key, &queue)) {
+    if (command_open(ctx, argv[1], &key, &queue)) {
         if (queue != NULL) {
             (void)add_queue(&stats, world_slice(argv[1]), queue);
         }
         reply_stats(ctx, &stats);
-        close_queue(key);
+        command_close(key);
     }
     return REDISMODULE_OK;
 }

@@ -1,9 +1,11 @@
 /* jobs: a job queue to rely on.  See README.md for the commands.
  *
- * Glue only: registration, INFO, and the end.  Commands are in *_commands.c and pull.c, decisions
- * in decide.c, state in queue.c.
+ * Glue only: registration, INFO, and the end.  Commands are in *_commands.c, push.c, pull.c and
+ * follow.c, decisions in decide.c, state in queue.c and apply.c.
  */
+#include "bound.h"
 #include "command.h"
+#include "follow.h"
 #include "helios/extensions.h"
 #include "helios/needed.h"
 #include "kit/assert.h"
@@ -21,16 +23,27 @@ static const struct command {
     int key;
 } commands[] = {
     {"job.push", cmd_push, "write deny-oom fast", 1},
+    {"job.pushm", cmd_pushm, "write deny-oom", 1},
     {"job.pull", cmd_pull, "write fast blocking getkeys-api", 1},
     {"job.ack", cmd_ack, "write fast", 1},
     {"job.nack", cmd_nack, "write fast", 1},
     {"job.extend", cmd_extend, "write fast", 1},
+    {"job.progress", cmd_progress, "write deny-oom fast", 1},
+    {"job.release", cmd_release, "write fast", 1},
+    {"job.holds", cmd_holds, "fast", 1}, /* not readonly: a follower would not know */
+    {"job.result", cmd_result, "readonly fast blocking", 1},
+    {"job.events", cmd_events, "readonly blocking", 1},
     {"job.get", cmd_get, "readonly fast", 1},
     {"job.list", cmd_list, "readonly", 1},
     {"job.cancel", cmd_cancel, "write fast", 1},
     {"job.retry", cmd_retry, "write deny-oom fast", 1},
     {"job.stats", cmd_stats, "readonly no-mandatory-keys", 1},
     {"job.purge", cmd_purge, "write", 1},
+    {"job.redrive", cmd_redrive, "write deny-oom getkeys-api", 1},
+    {"job.pause", cmd_pause, "write deny-oom fast", 1},
+    {"job.resume", cmd_resume, "write fast", 1},
+    {"job.drain", cmd_drain, "write deny-oom fast", 1},
+    {"job.config", cmd_config, "write deny-oom fast", 1},
     {"job.queues", cmd_queues, "readonly", 0},
     {"job.help", cmd_help, "readonly fast", 0},
     {"job._apply", cmd_apply, "write", 1},
@@ -49,6 +62,7 @@ static void add_info(RedisModuleInfoCtx *ctx, int for_crash_report)
     RedisModule_InfoAddFieldULongLong(ctx, "queues", totals.queues);
     RedisModule_InfoAddFieldULongLong(ctx, "bytes", totals.bytes);
     RedisModule_InfoAddFieldLongLong(ctx, "waiters", pull_waiters());
+    RedisModule_InfoAddFieldLongLong(ctx, "followers", follow_waiters());
     for (unsigned s = 0; s < JOBS_STATES; s++) {
         RedisModule_InfoAddFieldULongLong(ctx, jobs_state_name((enum jobs_state)s),
                                           totals.count[s]);
@@ -84,6 +98,7 @@ static const struct helios_needed needed[] = {
     HELIOS_NEEDED(Free),
     HELIOS_NEEDED(FreeDict),
     HELIOS_NEEDED(FreeString),
+    HELIOS_NEEDED(GetBlockedClientPrivateData),
     HELIOS_NEEDED(GetContextFlags),
     HELIOS_NEEDED(GetDbIdFromIO),
     HELIOS_NEEDED(GetKeyNameFromIO),
@@ -160,11 +175,13 @@ int RedisModule_OnLoad(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
     if (RedisModule_RegisterInfoFunc != NULL) {
         RedisModule_RegisterInfoFunc(ctx, add_info);
     }
+    bound_register(ctx);
     return roster_register(ctx);
 }
 
 int RedisModule_OnUnload(RedisModuleCtx *ctx)
 {
+    bound_fini(ctx);
     roster_fini(ctx);
     return REDISMODULE_OK;
 }

@@ -4,8 +4,8 @@
  *     is never served, so it takes nothing with it.
  * L2  A waiting client holds nothing but its place in the server's lists of its keys.
  */
+#include "bound.h"
 #include "command.h"
-
 #include "kit/assert.h"
 #include "settings.h"
 #include "type.h"
@@ -22,6 +22,7 @@ struct pull_args {
     int64_t count;
     int64_t block_ms; /* -1: do not wait; 0: for ever */
     struct hl_slice worker;
+    bool bound; /* the leases end with the client's connection */
 };
 
 static int64_t waiters;
@@ -38,7 +39,7 @@ static int count_queues(RedisModuleString **argv, int argc)
     while (end < argc) {
         struct hl_slice word = world_slice(argv[end]);
         if (hl_slice_is(word, "COUNT") || hl_slice_is(word, "BLOCK") ||
-            hl_slice_is(word, "WORKER")) {
+            hl_slice_is(word, "WORKER") || hl_slice_is(word, "BOUND")) {
             break;
         }
         end++;
@@ -69,6 +70,8 @@ static const char *parse(RedisModuleString **argv, int argc, struct pull_args *a
             if (args->worker.len > JOBS_WORKER_MAX) {
                 return "ERR The worker's name is too long";
             }
+        } else if (words_take(&words, "BOUND")) {
+            args->bound = true;
         } else {
             return ERROR_SYNTAX;
         }
@@ -109,8 +112,8 @@ static bool is_promising(RedisModuleCtx *ctx, RedisModuleString *name, bool *wro
     bool promising = false;
     if (queue != NULL) {
         int64_t deadline_ms = jobs_deadline(queue);
-        promising =
-            jobs_front(queue) != NULL || (deadline_ms != 0 && deadline_ms <= world_now_ms());
+        bool ready = jobs_front(queue) != NULL && !queue->paused;
+        promising = ready || (deadline_ms != 0 && deadline_ms <= world_now_ms());
     }
     if (key != NULL) {
         RedisModule_CloseKey(key);
@@ -147,6 +150,10 @@ static void pull_from(RedisModuleCtx *ctx, RedisModuleString *name, const struct
         for (size_t i = 0; i < count; i++) {
             if (answer->count == 0) {
                 RedisModule_ReplyWithArray(ctx, REDISMODULE_POSTPONED_LEN);
+            }
+            if (args->bound) {
+                jobs_bind(work.queue, &work.env, seqs[i]);
+                bound_note(&work, seqs[i]);
             }
             reply_job(&work, seqs[i]);
             answer->count++;
@@ -243,6 +250,9 @@ int cmd_pull(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
         if (wrong_type) {
             error = REDISMODULE_ERRORMSG_WRONGTYPE;
         }
+    }
+    if (error == NULL && args.bound && !bound_is_possible(ctx)) {
+        error = "ERR BOUND needs a connection that the server can watch";
     }
     if (error != NULL) {
         return RedisModule_ReplyWithError(ctx, error);

@@ -8,6 +8,8 @@
  *                                        |
  *                        attempts spent: dead;  NACK FAIL: failed;  CANCEL: cancelled
  *
+ * A lease that is given back (RELEASE) makes its job ready, as if it had not been.
+ *
  * jobs_apply() is the only function that changes a queue.  decide.h turns commands and time into
  * events and applies them; followers and loaders apply the same events read from bytes.
  */
@@ -16,8 +18,10 @@
 
 #include "dedup.h"
 #include "event.h"
+#include "feed.h"
 #include "heap.h"
 #include "index.h"
+#include "job.h"
 
 enum jobs_state {
     JOBS_SCHEDULED = 0,
@@ -52,45 +56,10 @@ enum jobs_counter {
     JOBS_C_REVIVED,
     JOBS_C_PURGED,
     JOBS_C_AGED,
+    JOBS_C_LEASE_DROPPED,
+    JOBS_C_RELEASED,
+    JOBS_C_REDRIVEN,
     JOBS_COUNTERS
-};
-
-/* Who worked on a job, and what came of it: the result when done, else the last error. */
-struct jobs_note {
-    uint32_t worker_len;
-    uint32_t text_len;
-    char bytes[]; /* worker, then text */
-};
-
-/* One job.  Read only outside queue.c. */
-struct jobs_job {
-    /* due_ms by state: scheduled: when it becomes ready; ready: end of its TTL; leased: end of
-     * the lease; finished: when it is forgotten; 0: never.  tie: the job's number.  len: of the
-     * payload. */
-    struct jobs_timed when;
-    union {
-        struct {
-            struct jobs_job *prev;
-            struct jobs_job *next;
-        };                                   /* ready: neighbours in its lane */
-        unsigned char token[JOBS_TOKEN_LEN]; /* leased and done: whose it is, or was */
-    };
-    int64_t created_ms;
-    int64_t changed_ms;
-    int64_t expires_ms; /* end of the TTL, 0 for none */
-    uint64_t fence;     /* of the last delivery: grows with every delivery of the queue */
-    struct jobs_note *note;
-    uint32_t vis_ms;
-    uint32_t base_ms;
-    uint32_t cap_ms;
-    uint16_t attempts;
-    uint16_t tries;
-    uint16_t dedup_len;
-    uint8_t state;   /* enum jobs_state */
-    int8_t pri;      /* higher first */
-    uint8_t backoff; /* enum jobs_backoff */
-    uint8_t jitter;  /* percent */
-    char bytes[];    /* dedup id, then payload */
 };
 
 /* The ready jobs of one priority, first in, first out. */
@@ -114,6 +83,11 @@ struct jobs_queue {
     struct jobs_heap due;  /* waiting and leased jobs */
     struct jobs_heap kept; /* finished jobs that will be forgotten */
     struct jobs_dedup dedup;
+    struct jobs_dedup unique; /* the unique keys that jobs hold */
+    struct jobs_feed feed;
+    int64_t keep_ms; /* how long results stay, or JOBS_KEEP_* */
+    bool paused;     /* no leases */
+    bool draining;   /* no new jobs */
     uint64_t count[JOBS_STATES];
     uint64_t counters[JOBS_COUNTERS];
     size_t job_bytes; /* memory of jobs and notes */
@@ -164,17 +138,8 @@ uint64_t jobs_total(const struct jobs_queue *queue);
 /* Memory of the queue in bytes, without the allocator's overhead.  O(1). */
 size_t jobs_bytes(const struct jobs_queue *queue);
 
-/* The job's payload; this view and those below are borrowed until the queue changes. */
-struct hl_slice jobs_payload(const struct jobs_job *job);
-
-/* The dedup id the job was pushed with; empty for none. */
-struct hl_slice jobs_dedup_id(const struct jobs_job *job);
-
-/* Who leased the job last; empty for nobody or somebody nameless. */
-struct hl_slice jobs_worker(const struct jobs_job *job);
-
-/* The result of a job that is done, else its last error; empty for none. */
-struct hl_slice jobs_note_text(const struct jobs_job *job);
+/* The number of the job that holds the unique key; 0 for none. */
+uint64_t jobs_unique_holder(const struct jobs_queue *queue, struct hl_slice key);
 
 /* The state's name in lower case. */
 const char *jobs_state_name(enum jobs_state state);

@@ -106,13 +106,6 @@ static void set_deadline(struct entry *entry, int64_t due_ms)
     }
 }
 
-static bool may_decide(RedisModuleCtx *ctx)
-{
-    int flags = RedisModule_GetContextFlags(ctx);
-    return (flags & REDISMODULE_CTX_FLAGS_MASTER) != 0 &&
-           (flags & REDISMODULE_CTX_FLAGS_LOADING) == 0;
-}
-
 /* See to it that the timer fires by the first deadline, and that there is none without queues. */
 static void arm(RedisModuleCtx *ctx)
 {
@@ -121,7 +114,7 @@ static void arm(RedisModuleCtx *ctx)
         armed_ms = 0;
     }
     const struct jobs_timed *first = jobs_heap_first(&deadlines);
-    if (first == NULL || (armed_ms != 0 && armed_ms <= first->due_ms) || !may_decide(ctx)) {
+    if (first == NULL || (armed_ms != 0 && armed_ms <= first->due_ms) || !world_may_decide(ctx)) {
         return;
     }
     int64_t now_ms = world_now_ms();
@@ -163,20 +156,14 @@ static size_t serve(RedisModuleCtx *ctx, struct entry *entry)
     return cost;
 }
 
-/* Clients are paused for a failover or a shutdown: nothing may be replicated now. */
-static bool must_wait(void)
-{
-    return RedisModule_AvoidReplicaTraffic != NULL && RedisModule_AvoidReplicaTraffic() != 0;
-}
-
 static void fire(RedisModuleCtx *ctx, void *data)
 {
     (void)data;
     armed_ms = 0;
-    if (!may_decide(ctx)) {
+    if (!world_may_decide(ctx)) {
         return; /* whoever becomes master arms it again */
     }
-    if (must_wait()) {
+    if (world_must_wait()) {
         timer = RedisModule_CreateTimer(ctx, PAUSED_MS, fire, NULL);
         armed_ms = world_now_ms() + PAUSED_MS;
         return;

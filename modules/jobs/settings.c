@@ -26,6 +26,7 @@ static const struct setting {
     {"default-dedup-window", &jobs_settings.dedup_window_s, 3600, 1, TEN_YEARS_S, 0},
     {"result-retention", &jobs_settings.result_retention_s, 3600, -1, TEN_YEARS_S, 0},
     {"dead-retention", &jobs_settings.dead_retention_s, 1209600, -1, TEN_YEARS_S, 0},
+    {"max-results", &jobs_settings.max_results, 1000000, 0, JOBS_TIME_MAX, 0},
     {"max-queue-depth", &jobs_settings.max_depth, 0, 0, JOBS_TIME_MAX, 0},
     {"max-waiters", &jobs_settings.max_waiters, 10000, 0, 1000000, 0},
 };

@@ -17,6 +17,7 @@ struct settings {
     int64_t dedup_window_s;
     int64_t result_retention_s; /* -1: for ever */
     int64_t dead_retention_s;   /* -1: for ever */
+    int64_t max_results;        /* done jobs that a queue keeps, 0: no limit */
     int64_t max_depth;          /* 0: no limit */
     int64_t max_waiters;
 };

@@ -1,7 +1,8 @@
 /* A queue as the list of events that makes an equal one.
  *
- * The order is canonical: META, counters, the ready jobs lane by lane in their turn, the other
- * jobs by number, the used dedup ids by number.  So equal queues give equal bytes, and a digest
+ * The order is canonical: META, attributes, counters, the ready jobs lane by lane in their turn,
+ * the other jobs by number, each with what is extra about it, the used dedup ids by number, the
+ * facts of the feed.  So equal queues give equal bytes, and a digest
  * of the bytes is a digest of the state.
  */
 #include "queue.h"
@@ -44,6 +45,63 @@ static void put_meta(struct writer *writer, const struct jobs_queue *queue)
     }
 }
 
+static void put_attribute(struct writer *writer, enum jobs_attribute which, int64_t value,
+                          int64_t usual)
+{
+    if (value != usual) {
+        struct jobs_event event = {.kind = JOBS_EV_SET};
+        event.num[N_WHICH] = which;
+        event.num[N_VALUE] = value;
+        put(writer, &event);
+    }
+}
+
+static void put_extra(struct writer *writer, const struct jobs_job *job)
+{
+    const struct jobs_extra *extra = jobs_job_extra(job);
+    if (extra == NULL) {
+        return;
+    }
+    int64_t seq = (int64_t)job->when.tie;
+    if (extra->scope != JOBS_NOT_UNIQUE || extra->keep_ms != JOBS_KEEP_DEFAULT) {
+        struct jobs_event event = {.kind = JOBS_EV_TERMS};
+        event.num[N_SEQ] = seq;
+        event.num[N_VALUE] = extra->holds;
+        event.num[N_SCOPE] = extra->scope;
+        event.num[N_KEEP] = extra->keep_ms;
+        event.text[T_DEDUP] = jobs_unique_key(job);
+        put(writer, &event);
+    }
+    if (extra->percent != 0 || extra->progress_len != 0) {
+        struct jobs_event event = {.kind = JOBS_EV_PROGRESS};
+        event.num[N_SEQ] = seq;
+        event.num[N_PERCENT] = extra->percent;
+        event.text[T_NOTE] = jobs_progress_text(job);
+        put(writer, &event);
+    }
+    if (extra->bound) {
+        struct jobs_event event = {.kind = JOBS_EV_BIND};
+        event.num[N_SEQ] = seq;
+        put(writer, &event);
+    }
+}
+
+static void put_feed(struct writer *writer, const struct jobs_feed *feed)
+{
+    uint64_t first = jobs_feed_first(feed);
+    put_attribute(writer, JOBS_A_FEED_NEXT, (int64_t)first, 1);
+    for (uint64_t n = first; n < feed->next; n++) {
+        const struct jobs_fact *fact = jobs_feed_at(feed, n);
+        struct jobs_event event = {.kind = JOBS_EV_FACT};
+        event.num[N_AT] = fact->at_ms;
+        event.num[N_WHICH] = fact->what;
+        event.num[N_SEQ] = (int64_t)fact->seq;
+        event.num[N_STATE] = fact->state;
+        event.num[N_ATTEMPTS] = fact->attempts;
+        put(writer, &event);
+    }
+}
+
 static void put_job(struct writer *writer, const struct jobs_job *job)
 {
     struct jobs_event event = {.kind = JOBS_EV_JOB};
@@ -71,6 +129,7 @@ static void put_job(struct writer *writer, const struct jobs_job *job)
     event.text[T_NOTE] = jobs_note_text(job);
     event.text[T_PAYLOAD] = jobs_payload(job);
     put(writer, &event);
+    put_extra(writer, job);
 }
 
 void jobs_snapshot(const struct jobs_queue *queue, void (*write)(void *ctx, struct hl_slice piece),
@@ -78,6 +137,9 @@ void jobs_snapshot(const struct jobs_queue *queue, void (*write)(void *ctx, stru
 {
     struct writer writer = {.write = write, .ctx = ctx};
     put_meta(&writer, queue);
+    put_attribute(&writer, JOBS_A_PAUSED, queue->paused, 0);
+    put_attribute(&writer, JOBS_A_DRAINING, queue->draining, 0);
+    put_attribute(&writer, JOBS_A_KEEP, queue->keep_ms - JOBS_KEEP_DEFAULT, 0);
     for (uint32_t i = 0; i < queue->lane_count; i++) {
         for (struct jobs_job *job = queue->lanes[i].first; job != NULL; job = job->next) {
             put_job(&writer, job);
@@ -96,6 +158,7 @@ void jobs_snapshot(const struct jobs_queue *queue, void (*write)(void *ctx, stru
         event.text[T_DEDUP] = jobs_used_id(used);
         put(&writer, &event);
     }
+    put_feed(&writer, &queue->feed);
     if (writer.buf.len != 0) {
         write(ctx, hl_buf_view(&writer.buf));
     }

@@ -51,7 +51,7 @@ static void free_value(void *data)
 /* An empty piece ends the value: an older reader never mistakes the next key for a piece. */
 static void *rdb_load(RedisModuleIO *io, int encver)
 {
-    if (encver != JOBS_FORMAT) {
+    if (encver < JOBS_FORMAT_MIN || encver > JOBS_FORMAT) {
         RedisModule_LogIOError(io, "warning", "a job queue of format %d is newer than this module",
                                encver);
         return NULL;

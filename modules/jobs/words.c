@@ -1,5 +1,9 @@
-/* Reading arguments. */
+/* What the commands share: reading arguments, and answers in the same words. */
 #include "command.h"
+
+#include "kit/assert.h"
+#include "kit/num.h"
+#include "settings.h"
 
 bool words_take(struct words *words, const char *word)
 {
@@ -30,7 +34,18 @@ RedisModuleString *words_next(struct words *words)
 
 unsigned command_state(const RedisModuleString *name)
 {
+    static const struct {
+        const char *name;
+        unsigned states;
+    } others[] = {{"pending", JOBS_WAITING},
+                  {"in_progress", JOBS_IN(JOBS_LEASED)},
+                  {"dlq", JOBS_IN(JOBS_DEAD)}};
     struct hl_slice text = world_slice(name);
+    for (size_t i = 0; i < HL_ARRAY_LEN(others); i++) {
+        if (hl_slice_is(text, others[i].name)) {
+            return others[i].states;
+        }
+    }
     for (unsigned s = 0; s < JOBS_STATES; s++) {
         if (hl_slice_is(text, jobs_state_name((enum jobs_state)s))) {
             return JOBS_IN(s);
@@ -47,4 +62,48 @@ void command_reply_id(RedisModuleCtx *ctx, struct hl_slice name, const struct jo
     jobs_id_format(&text, id);
     RedisModule_ReplyWithStringBuffer(ctx, text.ptr, text.len);
     hl_buf_fini(&text);
+}
+
+struct hl_slice command_token(const RedisModuleString *text, unsigned char *token)
+{
+    bool ok = jobs_token_parse(world_slice(text), token);
+    return (struct hl_slice){.ptr = (const char *)token, .len = ok ? JOBS_TOKEN_LEN : 0};
+}
+
+int command_reply_verdict(RedisModuleCtx *ctx, enum jobs_verdict verdict)
+{
+    switch (verdict) {
+    case JOBS_NO_JOB:
+        return RedisModule_ReplyWithError(ctx, ERROR_NO_JOB);
+    case JOBS_LEASE_LOST:
+        return RedisModule_ReplyWithError(ctx, ERROR_LEASE_LOST);
+    case JOBS_FULL:
+        return RedisModule_ReplyWithError(ctx, "ERR The queue is full");
+    case JOBS_NO_MEMORY:
+        return RedisModule_ReplyWithError(ctx, "OOM No memory for the job");
+    case JOBS_IS_DRAINING:
+        return RedisModule_ReplyWithError(ctx, "DRAINING The queue takes no new jobs");
+    case JOBS_KEY_TAKEN:
+        return RedisModule_ReplyWithError(ctx, "CONFLICT Another job holds the unique key");
+    case JOBS_WRONG_STATE:
+        return RedisModule_ReplyWithLongLong(ctx, 0);
+    case JOBS_OK:
+        break;
+    }
+    return RedisModule_ReplyWithSimpleString(ctx, "OK");
+}
+
+const char *command_check_size(const RedisModuleString *text)
+{
+    if (text != NULL && world_slice(text).len > (size_t)jobs_settings.max_payload) {
+        return "ERR The payload is larger than jobs.max-payload";
+    }
+    return NULL;
+}
+
+void command_reply_cursor(RedisModuleCtx *ctx, uint64_t cursor)
+{
+    char text[HL_I64_TEXT_MAX];
+    int len = hl_format_i64(text, (int64_t)cursor);
+    RedisModule_ReplyWithStringBuffer(ctx, text, (size_t)len);
 }

@@ -1,5 +1,7 @@
 #include "world.h"
 
+#include "follow.h"
+#include "id.h"
 #include "kit/assert.h"
 #include "roster.h"
 #include "settings.h"
@@ -51,6 +53,37 @@ static int64_t retention_ms(int64_t seconds)
     return seconds < 0 ? -1 : seconds * 1000;
 }
 
+bool world_is_frozen(RedisModuleCtx *ctx)
+{
+    int flags = RedisModule_GetContextFlags(ctx);
+    return (flags & (REDISMODULE_CTX_FLAGS_MULTI | REDISMODULE_CTX_FLAGS_LUA)) != 0;
+}
+
+bool world_may_decide(RedisModuleCtx *ctx)
+{
+    int flags = RedisModule_GetContextFlags(ctx);
+    return (flags & REDISMODULE_CTX_FLAGS_MASTER) != 0 &&
+           (flags & REDISMODULE_CTX_FLAGS_LOADING) == 0;
+}
+
+bool world_must_wait(void)
+{
+    return RedisModule_AvoidReplicaTraffic != NULL && RedisModule_AvoidReplicaTraffic() != 0;
+}
+
+/* The holder of a job may have changed: so has what WATCH of the job's id guards. */
+static void turned(void *ctx, uint64_t seq)
+{
+    const struct work *work = ctx;
+    struct hl_buf text = {0};
+    struct jobs_id id = {.queue = world_slice(work->name), .seq = seq, .epoch = work->queue->epoch};
+    jobs_id_format(&text, id);
+    RedisModuleString *name = RedisModule_CreateString(work->ctx, text.ptr, text.len);
+    (void)RedisModule_SignalModifiedKey(work->ctx, name);
+    RedisModule_FreeString(work->ctx, name);
+    hl_buf_fini(&text);
+}
+
 bool work_begin(struct work *work, RedisModuleCtx *ctx, RedisModuleString *name,
                 enum work_mode mode)
 {
@@ -67,7 +100,11 @@ bool work_begin(struct work *work, RedisModuleCtx *ctx, RedisModuleString *name,
         .random = world_random,
         .done_keep_ms = retention_ms(jobs_settings.result_retention_s),
         .dead_keep_ms = retention_ms(jobs_settings.dead_retention_s),
+        .done_max = (uint64_t)jobs_settings.max_results,
         .effects = &work->effects,
+        .frozen = world_is_frozen(ctx),
+        .turned = RedisModule_SignalModifiedKey != NULL ? turned : NULL,
+        .turned_ctx = work,
     };
     if (work->queue == NULL && mode == WORK_MAKE) {
         work->queue = type_make_queue(work->key);
@@ -85,8 +122,10 @@ void work_end(struct work *work)
         RedisModule_Replicate(work->ctx, "JOB._APPLY", "sb", work->name, work->effects.ptr,
                               work->effects.len);
         roster_note(work->ctx, work->name, work->queue);
-        if (work->queue->count[JOBS_READY] > work->ready_before) {
+        if (work->queue->count[JOBS_READY] > work->ready_before && !work->queue->paused) {
             world_signal(work->ctx, work->name);
+        } else {
+            follow_changed(work->ctx, work->name, work->queue);
         }
     }
     hl_buf_fini(&work->effects);

@@ -34,6 +34,15 @@ int64_t world_now_ms(void);
 /* `len` unguessable bytes; `ctx` is not used. */
 void world_random(void *ctx, void *out, size_t len);
 
+/* Whether the running command is part of a transaction or a script: jobs_env.frozen. */
+bool world_is_frozen(RedisModuleCtx *ctx);
+
+/* Whether this node decides about queues now: a master that has finished loading. */
+bool world_may_decide(RedisModuleCtx *ctx);
+
+/* Clients are paused for a failover or a shutdown: nothing may be replicated now. */
+bool world_must_wait(void);
+
 /* A slice of the string's bytes, borrowed as long as the string. */
 struct hl_slice world_slice(const RedisModuleString *string);
 

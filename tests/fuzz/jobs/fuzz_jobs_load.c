@@ -42,6 +42,24 @@ static void check_snapshot(const struct jobs_queue *queue)
     hl_buf_fini(&second);
 }
 
+/* Whoever holds a lease may do with it what holders may. */
+static void check_leases(struct jobs_queue *queue, struct jobs_env *env, const uint64_t *seqs,
+                         size_t count)
+{
+    unsigned char token[JOBS_TOKEN_LEN];
+    same_bytes(NULL, token, sizeof token);
+    struct hl_slice held = {(const char *)token, sizeof token};
+    for (size_t i = 0; i < count; i++) {
+        jobs_bind(queue, env, seqs[i]);
+        enum jobs_verdict verdict =
+            jobs_progress(queue, env, seqs[i], held, 50, hl_slice_of("half"));
+        HL_ASSERT(verdict == JOBS_OK && jobs_holds(queue, env, seqs[i], held));
+        verdict = i % 2 == 0 ? jobs_release(queue, env, seqs[i], held)
+                             : jobs_drop(queue, env, seqs[i], held);
+        HL_ASSERT(verdict == JOBS_OK && !jobs_holds(queue, env, seqs[i], held));
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -61,7 +79,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                .effects = &effects};
         uint64_t seqs[4];
         (void)jobs_tick(queue, &env, 100);
-        (void)jobs_pull(queue, &env, hl_slice_of("w"), seqs, 4);
+        size_t count = jobs_pull(queue, &env, hl_slice_of("w"), seqs, 4);
+        check_leases(queue, &env, seqs, count);
+        struct jobs_redrive which = {.states = JOBS_IN(JOBS_DEAD) | JOBS_IN(JOBS_FAILED),
+                                     .max = 3,
+                                     .scan_max = 3,
+                                     .bytes_max = 100};
+        uint64_t cursor = 0;
+        size_t moved = 0;
+        (void)jobs_redrive(queue, &env, NULL, NULL, &which, &cursor, &moved);
         env.now_ms *= 2;
         (void)jobs_tick(queue, &env, 100);
         (void)jobs_purge(queue, &env, JOBS_ANY, 3);

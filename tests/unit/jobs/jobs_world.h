@@ -96,6 +96,37 @@ static inline bool world_equal(const struct jobs_queue *a, const struct jobs_que
     return equal;
 }
 
+/* The same extras; one that says nothing is as good as none. */
+static inline bool world_same_extra(const struct jobs_job *a, const struct jobs_job *b)
+{
+    static const struct jobs_extra nothing = {.keep_ms = JOBS_KEEP_DEFAULT};
+    const struct jobs_extra *left = jobs_job_extra(a);
+    const struct jobs_extra *right = jobs_job_extra(b);
+    left = left != NULL ? left : &nothing;
+    right = right != NULL ? right : &nothing;
+    return left->keep_ms == right->keep_ms && left->scope == right->scope &&
+           left->percent == right->percent && left->holds == right->holds &&
+           left->bound == right->bound && hl_slice_equal(jobs_unique_key(a), jobs_unique_key(b)) &&
+           hl_slice_equal(jobs_progress_text(a), jobs_progress_text(b));
+}
+
+/* The same facts under the same numbers. */
+static inline bool world_same_feed(const struct jobs_feed *a, const struct jobs_feed *b)
+{
+    if (a->next != b->next || a->count != b->count) {
+        return false;
+    }
+    for (uint64_t n = jobs_feed_first(a); n < a->next; n++) {
+        const struct jobs_fact *left = jobs_feed_at(a, n);
+        const struct jobs_fact *right = jobs_feed_at(b, n);
+        if (left->at_ms != right->at_ms || left->seq != right->seq || left->what != right->what ||
+            left->state != right->state || left->attempts != right->attempts) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* Every field of a job, one by one: what a snapshot forgot, two snapshots of it forget alike. */
 static inline bool world_same_job(const struct jobs_job *a, const struct jobs_job *b)
 {
@@ -108,7 +139,7 @@ static inline bool world_same_job(const struct jobs_job *a, const struct jobs_jo
            a->jitter == b->jitter && hl_slice_equal(jobs_payload(a), jobs_payload(b)) &&
            hl_slice_equal(jobs_dedup_id(a), jobs_dedup_id(b)) &&
            hl_slice_equal(jobs_worker(a), jobs_worker(b)) &&
-           hl_slice_equal(jobs_note_text(a), jobs_note_text(b)) &&
+           hl_slice_equal(jobs_note_text(a), jobs_note_text(b)) && world_same_extra(a, b) &&
            (!keeps_token || memcmp(a->token, b->token, JOBS_TOKEN_LEN) == 0);
 }
 
@@ -124,7 +155,9 @@ static inline bool world_same_jobs(const struct jobs_queue *a, const struct jobs
     }
     return jobs_total(a) == jobs_total(b) && a->epoch == b->epoch && a->fence == b->fence &&
            a->next_seq == b->next_seq && a->clock_ms == b->clock_ms &&
-           a->created_ms == b->created_ms &&
+           a->created_ms == b->created_ms && a->paused == b->paused && a->draining == b->draining &&
+           a->keep_ms == b->keep_ms && a->unique.count == b->unique.count &&
+           world_same_feed(&a->feed, &b->feed) &&
            memcmp(a->counters, b->counters, sizeof a->counters) == 0;
 }
 

@@ -4,7 +4,7 @@
  * at all of them for everything; beside them a follower applies the effects.  After every step the
  * counts agree; often, every job, every invariant, and the follower's bytes.  The model checks:
  * no job in two states, no two leases under one token, first in first out within a priority,
- * counts equal to contents, attempts bounded.
+ * counts equal to contents, attempts bounded, one holder of a unique key.
  */
 #include "jobs_world.h"
 
@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { MODEL_MAX = 64, IDS = 6, STEPS = 1000000 };
+enum { MODEL_MAX = 64, IDS = 6, KEYS = 5, STEPS = 1000000 };
 
 struct model_job {
     bool used;
@@ -21,6 +21,8 @@ struct model_job {
     int64_t due_ms, expires_ms;
     int pri, attempts, tries;
     int64_t vis_ms;
+    int key; /* unique key */
+    enum jobs_scope scope;
     char token[JOBS_TOKEN_LEN];
 };
 
@@ -33,6 +35,8 @@ struct model {
     int64_t id_until[IDS];
     uint64_t id_seq[IDS];
     uint64_t pulled, fence;
+    const struct model_job *holder[KEYS]; /* of each unique key */
+    bool paused;
 };
 
 static uint64_t draw(struct model *m, uint64_t below)
@@ -55,6 +59,24 @@ static struct model_job *find(struct model *m, uint64_t seq)
     return NULL;
 }
 
+static bool holds(const struct model *m, const struct model_job *job)
+{
+    return job->scope != JOBS_NOT_UNIQUE && m->holder[job->key] == job;
+}
+
+/* The job came into this state, or is gone: may it keep its unique key? */
+static void settle(struct model *m, const struct model_job *job)
+{
+    bool begun = job->state == JOBS_LEASED;
+    bool ended = job->state == JOBS_DONE || job->state == JOBS_CANCELLED;
+    bool gives = !job->used || (job->scope == JOBS_UNTIL_START && (begun || finished(job))) ||
+                 (job->scope == JOBS_UNTIL_END && finished(job)) ||
+                 (job->scope == JOBS_UNTIL_DONE && ended);
+    if (holds(m, job) && gives) {
+        m->holder[job->key] = NULL;
+    }
+}
+
 static void make_ready(struct model *m, struct model_job *job)
 {
     job->state = JOBS_READY;
@@ -69,6 +91,7 @@ static void finish(struct model *m, struct model_job *job, enum jobs_state state
     job->state = state;
     job->due_ms = keep_ms < 0 ? 0 : m->w.env.now_ms + keep_ms;
     job->used = keep_ms != 0;
+    settle(m, job);
 }
 
 /* The pause is drawn by the queue: take it over, within its bounds. */
@@ -134,6 +157,7 @@ static void tick(struct model *m)
         struct model_job *job = &m->jobs[i];
         if (job->used && finished(job) && job->due_ms != 0 && job->due_ms <= now_ms) {
             job->used = false;
+            settle(m, job);
         }
     }
     for (int i = 0; i < IDS; i++) {
@@ -141,6 +165,19 @@ static void tick(struct model *m)
             m->id_until[i] = 0; /* forgotten for good, even if the clock steps back */
         }
     }
+}
+
+static struct jobs_options any_options(struct model *m)
+{
+    return (struct jobs_options){.vis_ms = 1 + (int64_t)draw(m, 50),
+                                 .delay_ms = draw(m, 2) * draw(m, 40),
+                                 .ttl_ms = draw(m, 4) == 0 ? 1 + (int64_t)draw(m, 60) : 0,
+                                 .base_ms = 5,
+                                 .cap_ms = 18,
+                                 .jitter = (int)draw(m, 61),
+                                 .pri = (int)draw(m, 3) - 1,
+                                 .tries = 1 + (int)draw(m, 3),
+                                 .backoff = JOBS_EXPONENTIAL};
 }
 
 static void do_push(struct model *m)
@@ -152,21 +189,20 @@ static void do_push(struct model *m)
     if (slot == NULL) {
         return;
     }
-    struct jobs_options options = {.vis_ms = 1 + (int64_t)draw(m, 50),
-                                   .delay_ms = draw(m, 2) * draw(m, 40),
-                                   .ttl_ms = draw(m, 4) == 0 ? 1 + (int64_t)draw(m, 60) : 0,
-                                   .base_ms = 5,
-                                   .cap_ms = 18,
-                                   .jitter = (int)draw(m, 61),
-                                   .pri = (int)draw(m, 3) - 1,
-                                   .tries = 1 + (int)draw(m, 3),
-                                   .backoff = JOBS_EXPONENTIAL};
+    struct jobs_options options = any_options(m);
     char id[4] = "id0";
     uint64_t which = draw(m, IDS * 3);
     struct hl_slice dedup = {0};
     if (which < IDS) {
         id[2] = (char)('0' + which);
         dedup = hl_slice_of(id);
+    }
+    char key[4] = "k0";
+    int unique = (int)draw(m, KEYS);
+    key[1] = (char)('0' + unique);
+    if (draw(m, 3) == 0) {
+        options.scope = (enum jobs_scope)(1 + draw(m, JOBS_UNTIL_DONE));
+        options.unique = hl_slice_of(key);
     }
     int64_t now_ms = m->w.env.now_ms;
     uint64_t seq = 0;
@@ -180,6 +216,11 @@ static void do_push(struct model *m)
         cr_assert_eq(seq, m->id_seq[which]);
         return;
     }
+    if (options.scope != JOBS_NOT_UNIQUE && m->holder[unique] != NULL) {
+        cr_assert(duplicate);
+        cr_assert_eq(seq, m->holder[unique]->seq);
+        return;
+    }
     cr_assert_not(duplicate);
     cr_assert_eq(seq, m->next_seq);
     if (which < IDS) {
@@ -189,8 +230,13 @@ static void do_push(struct model *m)
     *slot = (struct model_job){.used = true,
                                .seq = m->next_seq++,
                                .pri = options.pri,
+                               .key = unique,
+                               .scope = options.scope,
                                .tries = options.tries,
                                .vis_ms = options.vis_ms};
+    if (options.scope != JOBS_NOT_UNIQUE) {
+        m->holder[unique] = slot;
+    }
     slot->expires_ms = options.ttl_ms == 0 ? 0 : now_ms + options.ttl_ms;
     if (options.delay_ms == 0) {
         make_ready(m, slot);
@@ -220,11 +266,16 @@ static void do_pull(struct model *m)
     size_t max = 1 + draw(m, 3);
     size_t count = jobs_pull(m->queue, &m->w.env, hl_slice_of("w"), seqs, max);
     tick(m);
+    cr_assert(!m->paused || count == 0, "a paused queue gives out no lease");
     for (size_t i = 0; i < count; i++) {
         struct model_job *job = first_ready(m);
         cr_assert_not_null(job);
         cr_assert_eq(job->seq, seqs[i], "first in, first out, by priority");
         job->state = JOBS_LEASED;
+        settle(m, job);
+        if (draw(m, 4) == 0) {
+            jobs_bind(m->queue, &m->w.env, job->seq);
+        }
         job->attempts++;
         job->fence = ++m->fence;
         cr_assert_leq(job->attempts, job->tries);
@@ -237,7 +288,7 @@ static void do_pull(struct model *m)
         }
         m->pulled++;
     }
-    cr_assert(count == max || first_ready(m) == NULL, "a ready job was held back");
+    cr_assert(m->paused || count == max || first_ready(m) == NULL, "a ready job was held back");
     cr_assert_eq(m->queue->fence, m->pulled);
 }
 
@@ -274,18 +325,32 @@ static void do_end_lease(struct model *m)
     struct jobs_nack how = {.error = hl_slice_of("e"),
                             .delay_ms = (int64_t)draw(m, 20) - 1,
                             .permanent = draw(m, 6) == 0};
-    uint64_t what = draw(m, 3);
-    if (what == 0) {
-        got = jobs_ack(m->queue, &m->w.env, seq, token, hl_slice_of("r"));
-    } else if (what == 1) {
-        got = jobs_nack(m->queue, &m->w.env, seq, token, &how);
-    } else {
-        got = jobs_extend(m->queue, &m->w.env, seq, token, 25);
+    enum { ACK, NACK, EXTEND, RELEASE, DROP, PROGRESS, WAYS };
+    uint64_t what = draw(m, WAYS);
+    struct jobs_env *env = &m->w.env;
+    switch (what) {
+    case ACK:
+        got = jobs_ack(m->queue, env, seq, token, hl_slice_of("r"));
+        break;
+    case NACK:
+        got = jobs_nack(m->queue, env, seq, token, &how);
+        break;
+    case EXTEND:
+        got = jobs_extend(m->queue, env, seq, token, 25);
+        break;
+    case RELEASE:
+        got = jobs_release(m->queue, env, seq, token);
+        break;
+    case DROP:
+        got = jobs_drop(m->queue, env, seq, token);
+        break;
+    default:
+        got = jobs_progress(m->queue, env, seq, token, 50, hl_slice_of("half"));
     }
     tick(m);
     enum jobs_verdict expect = lease_verdict(m, seq, bytes);
     struct model_job *job = find(m, seq);
-    if (what == 0 && was_done && job != NULL) {
+    if (what == ACK && was_done && job != NULL) {
         expect = JOBS_OK;
         job = NULL;
     }
@@ -293,13 +358,18 @@ static void do_end_lease(struct model *m)
     if (got != JOBS_OK || job == NULL) {
         return;
     }
-    if (what == 0) {
+    if (what == ACK) {
         finish(m, job, JOBS_DONE);
-    } else if (what == 2) {
+    } else if (what == EXTEND) {
         job->due_ms = m->w.env.now_ms + 25;
-    } else if (how.permanent) {
+    } else if (what == RELEASE) {
+        job->attempts--;
+        make_ready(m, job);
+    } else if (what == DROP) {
+        retry(m, job, 0);
+    } else if (what == NACK && how.permanent) {
         finish(m, job, JOBS_FAILED);
-    } else {
+    } else if (what == NACK) {
         retry(m, job, how.delay_ms);
     }
 }
@@ -317,6 +387,14 @@ static void do_cancel_or_revive(struct model *m)
         return;
     }
     bool may = cancel ? !finished(job) : finished(job) && job->state != JOBS_DONE;
+    bool wants = may && !cancel && job->scope >= JOBS_UNTIL_END && !holds(m, job);
+    if (wants && m->holder[job->key] != NULL) {
+        cr_assert_eq(got, JOBS_KEY_TAKEN);
+        return;
+    }
+    if (wants) {
+        m->holder[job->key] = job;
+    }
     cr_assert_eq(got, may ? JOBS_OK : JOBS_WRONG_STATE);
     if (may && cancel) {
         finish(m, job, JOBS_CANCELLED);
@@ -337,6 +415,7 @@ static void do_purge(struct model *m)
         struct model_job *job = find(m, seq);
         if (job != NULL && (states & JOBS_IN(job->state)) != 0) {
             job->used = false;
+            settle(m, job);
             expect++;
         }
         if (job == NULL && seq + 400 < m->next_seq) {
@@ -362,6 +441,11 @@ static void do_time(struct model *m)
     if (draw(m, 2) == 0) {
         jobs_tick(m->queue, &m->w.env, 1000);
         tick(m);
+    }
+    if (draw(m, 50) == 0) {
+        bool pause = draw(m, 8) == 0;
+        cr_assert_eq(jobs_set(m->queue, &m->w.env, JOBS_A_PAUSED, pause), pause != m->paused);
+        m->paused = pause;
     }
 }
 

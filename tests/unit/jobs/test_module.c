@@ -186,3 +186,122 @@ Test(jobs_module, refuses_arguments_of_its_own)
     cr_assert(says("JOB.HELP", "JOB.PUSH queue payload"));
     cr_assert(says("JOB.HELP x", "-ERR wrong number of arguments"));
 }
+
+Test(jobs_module, a_waiting_result_is_told_when_the_job_ends)
+{
+    char line[256];
+    const char *id = push("");
+    snprintf(line, sizeof line, "JOB.RESULT %s", id);
+    cr_assert_str_eq(fake_run(fake, line), "(null)");
+    snprintf(line, sizeof line, "JOB.RESULT %s BLOCK 5000", id);
+    cr_assert_str_eq(fake_run(fake, line), "(blocked)");
+    const char *token = pull();
+    cr_assert_str_eq(fake_unblocked(fake), "");
+    snprintf(line, sizeof line, "JOB.ACK %s %s sent", id, token);
+    cr_assert_str_eq(fake_run(fake, line), "+OK");
+    cr_assert_str_eq(fake_unblocked(fake), "[\"done\" \"sent\"]");
+    cr_assert_not_null(strstr(fake_info(fake), "jobs_followers:0"));
+}
+
+Test(jobs_module, events_are_awaited)
+{
+    cr_assert_str_eq(fake_run(fake, "JOB.EVENTS q BLOCK 5000"), "(blocked)");
+    push("");
+    cr_assert_not_null(strstr(fake_unblocked(fake), "\"event\" \"enqueued\""));
+    cr_assert_str_eq(fake_run(fake, "JOB.EVENTS q AFTER $ BLOCK 50"), "(blocked)");
+    fake_advance(fake, 51);
+    cr_assert_str_eq(fake_unblocked(fake), "(null)");
+    cr_assert(says("JOB.EVENTS q AFTER 77", "\"last\" :1"));
+    cr_assert_not_null(strstr(fake_info(fake), "jobs_followers:0"));
+}
+
+/* The fake's one client has number 1. */
+static void disconnect(uint64_t number)
+{
+    RedisModuleClientInfo info = {.version = 1, .id = number};
+    RedisModuleEvent event = {.id = REDISMODULE_EVENT_CLIENT_CHANGE, .dataver = 1};
+    fake_event(fake, event, REDISMODULE_SUBEVENT_CLIENT_CHANGE_DISCONNECTED, &info);
+}
+
+Test(jobs_module, a_bound_lease_ends_with_its_connection)
+{
+    push("");
+    push("");
+    fake_run(fake, "JOB.PULL q BOUND");
+    fake_run(fake, "JOB.PULL q");
+    disconnect(2);
+    fake_advance(fake, 10);
+    cr_assert(says("JOB.STATS q", "\"leased\" :2"));
+    fake_replicated(fake);
+    disconnect(1);
+    cr_assert_str_eq(fake_replicated(fake), "", "not in the middle of what ends the connection");
+    fake_advance(fake, 2);
+    cr_assert_eq(strncmp(fake_replicated(fake), "JOB._APPLY q ", 13), 0);
+    cr_assert(says("JOB.STATS q", "\"leased\" :1"));
+    cr_assert(says("JOB.STATS q", "\"lease_dropped\" :1"));
+}
+
+Test(jobs_module, a_bound_lease_that_ended_otherwise_is_nobodys)
+{
+    char line[256];
+    const char *id = push("");
+    const char *token = after(fake_run(fake, "JOB.PULL q BOUND"), "\"token\" \"");
+    snprintf(line, sizeof line, "JOB.RELEASE %s %s", id, token);
+    cr_assert_str_eq(fake_run(fake, line), "+OK");
+    pull();
+    disconnect(1);
+    fake_advance(fake, 2);
+    cr_assert(says("JOB.STATS q", "\"leased\" :1"), "the next lease is another's");
+}
+
+Test(jobs_module, a_replica_ends_no_lease_of_a_lost_connection)
+{
+    push("");
+    fake_run(fake, "JOB.PULL q BOUND");
+    fake_replicated(fake);
+    fake_set_flags(fake, REDISMODULE_CTX_FLAGS_SLAVE);
+    disconnect(1);
+    fake_advance(fake, 5);
+    cr_assert_str_eq(fake_replicated(fake), "");
+    cr_assert(says("JOB.STATS q", "\"leased\" :1"));
+}
+
+Test(jobs_module, many_bound_leases_are_swept)
+{
+    char line[256];
+    for (int i = 0; i < 1000; i++) {
+        const char *id = push("");
+        const char *token = after(fake_run(fake, "JOB.PULL q BOUND"), "\"token\" \"");
+        snprintf(line, sizeof line, "JOB.ACK %s %s", id, token);
+        cr_assert_str_eq(fake_run(fake, line), "+OK");
+    }
+    push("");
+    fake_run(fake, "JOB.PULL q BOUND");
+    disconnect(1);
+    fake_advance(fake, 2);
+    cr_assert(says("JOB.STATS q", "\"leased\" :0"));
+}
+
+Test(jobs_module, no_time_passes_in_a_transaction)
+{
+    char holds[256];
+    char ack[256];
+    const char *id = push("VIS 1");
+    const char *token = pull();
+    snprintf(holds, sizeof holds, "JOB.HOLDS %s %s", id, token);
+    snprintf(ack, sizeof ack, "JOB.ACK %s %s", id, token);
+    fake_set_flags(fake, REDISMODULE_CTX_FLAGS_SLAVE); /* so that the timer does not end it */
+    fake_advance(fake, 5000);
+    fake_set_flags(fake, REDISMODULE_CTX_FLAGS_MASTER);
+    cr_assert_str_eq(fake_run(fake, holds), ":0");
+    fake_set_flags(fake, REDISMODULE_CTX_FLAGS_MASTER | REDISMODULE_CTX_FLAGS_MULTI);
+    push("");
+    cr_assert_str_eq(fake_run(fake, holds), ":1");
+    cr_assert_str_eq(fake_run(fake, ack), "+OK");
+}
+
+Test(jobs_module, names_the_keys_of_a_redrive)
+{
+    cr_assert_str_eq(fake_keys(fake, "JOB.REDRIVE q COUNT 3 TO other"), "1 5");
+    cr_assert_str_eq(fake_keys(fake, "JOB.REDRIVE q ERROR TO"), "1");
+}
