@@ -34,6 +34,7 @@ static const struct {
     {"rbac", SECTION_GATEWAY},
     {"ratelimit", SECTION_GATEWAY},
     {"jobs", SECTION_GATEWAY | SECTION_WORKER},
+    {"gateway", SECTION_GATEWAY},
 };
 
 /* How a core setting becomes a module's. */

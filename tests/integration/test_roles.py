@@ -17,7 +17,7 @@ from http_support import Conn  # noqa: E402
 from resp_client import Client, Error  # noqa: E402
 from server import ROOT, Processes, free_port, program, wait_for  # noqa: E402
 
-GATEWAY = ["http", "auth", "rbac", "ratelimit", "jobs"]
+GATEWAY = ["http", "auth", "rbac", "ratelimit", "jobs", "gateway"]
 
 # configs/config.yaml of the seed, word for word; tests replace ports and the directory only.
 SEED_FILE = '''\

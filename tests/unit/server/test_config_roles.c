@@ -62,7 +62,7 @@ Test(config_roles, a_gateway_has_its_modules_its_own_folder_and_no_port_for_comm
     struct hl_config *gateway = hl_config_create(HL_ROLE_GATEWAY);
     cr_assert_eq(load(gateway, WORDS("--listen=:8443", "--data-dir=/var/lib/helios/"), NULL, &msg),
                  HL_OK);
-    cr_assert_str_eq(called_for(gateway), "http auth rbac ratelimit jobs");
+    cr_assert_str_eq(called_for(gateway), "http auth rbac ratelimit jobs gateway");
     cr_assert_str_eq(value_of(gateway, "http.listen"), ":8443");
     cr_assert_str_eq(value_of(gateway, "http.tls-listen"), "");
     cr_assert_str_eq(value_of(gateway, "ratelimit.default-capacity"), "100");
@@ -88,7 +88,7 @@ Test(config_roles, what_a_gateway_is_told_about_commands_is_done)
 Test(config_roles, a_section_of_the_file_calls_for_its_modules)
 {
     cr_assert_eq(load_text(cfg, "a.yaml", "gateway: {listen: \":9443\"}\n", &msg), HL_OK);
-    cr_assert_str_eq(called_for(cfg), "http auth rbac ratelimit jobs");
+    cr_assert_str_eq(called_for(cfg), "http auth rbac ratelimit jobs gateway");
     cr_assert_str_eq(value_of(cfg, "http.listen"), ":9443");
     cr_assert_eq(hl_config_int(cfg, HL_CFG_PORT), 6379, "it is a server still");
 }
@@ -131,7 +131,7 @@ Test(config_roles, a_module_that_a_line_loads_is_not_loaded_twice)
     cr_assert_eq(
         load(cfg, WORDS("--gateway-listen=:1", "--loadmodule", "/x/http.so", "a"), NULL, &msg),
         HL_OK);
-    cr_assert_str_eq(called_for(cfg), "auth rbac ratelimit jobs");
+    cr_assert_str_eq(called_for(cfg), "auth rbac ratelimit jobs gateway");
     cr_assert_str_eq(value_of(cfg, "http.listen"), ":1", "but it is told the address");
 }
 
