@@ -7,6 +7,7 @@ An operation is the whole cycle, three requests.  `always`: what was acknowledge
 both sides (beanstalkd -f 0 syncs after every write); `no log`: memory only.
 """
 import argparse
+import functools
 import os
 import subprocess
 import tempfile
@@ -101,7 +102,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=11)
     parser.add_argument("--quick", action="store_true")
-    section(parser.parse_args(), print)
+    section(parser.parse_args(), functools.partial(print, sep="\n"))
 
 
 if __name__ == "__main__":

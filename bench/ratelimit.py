@@ -8,6 +8,7 @@ The generator is redis-benchmark on processor 1, the same program with the same 
 the servers keep to processor 0.  README.md says how pairs are compared.
 """
 import argparse
+import functools
 import os
 
 from measure import BUILD, Refused, ask, median, needs, pin, ratio, redis_benchmark, rounds_of
@@ -92,7 +93,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=11)
     parser.add_argument("--quick", action="store_true")
-    section(parser.parse_args(), print)
+    section(parser.parse_args(), functools.partial(print, sep="\n"))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ rival is asked with ACL DRYRUN whether one of its users may.  The generator is r
 processor 1 for both.
 """
 import argparse
+import functools
 import os
 import subprocess
 
@@ -55,7 +56,7 @@ def rows(rounds, quick):
                   ["ACL", "DRYRUN", "user__rand_int__", "GET", "app:1"])]
         for name, command, rival_name, rival in cases:
             for pipeline in (1, 16):
-                ops = (10000 if quick else 60000) * (1 if pipeline == 1 else 4)
+                ops = (30000 if quick else 60000) * (1 if pipeline == 1 else 4)
                 both = rounds_of(
                     lambda _: redis_benchmark(ours, command, ops, pipeline, CONNECTIONS, USERS),
                     lambda _: redis_benchmark(redis, rival, ops, pipeline, CONNECTIONS, USERS),
@@ -85,7 +86,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=11)
     parser.add_argument("--quick", action="store_true")
-    section(parser.parse_args(), print)
+    section(parser.parse_args(), functools.partial(print, sep="\n"))
 
 
 if __name__ == "__main__":

@@ -160,6 +160,28 @@ class AGateway(Roles):
                 self.assertEqual(self.client("CONFIG", "SET", name, bound), "OK", name)
 
 
+class QuickStart(Roles):
+    def test_its_command_lines_run_side_by_side(self):
+        """Word for word but for ports and the directory; a worker has no flag for its server."""
+        port, web = free_port(), free_port()
+        self.start("atlasd", beside("helios-atlasd"), f"--data-dir={self.dir}",
+                   f"--listen=:{port}", "--sync-mode=every")
+        self.start("gateway", beside("helios-gateway"), f"--listen=:{web}",
+                   f"--data-dir={self.dir}")
+        socket_ = f"{self.dir}/gateway/helios.sock"
+        gateway = self.await_(lambda: reach(socket_), "the gateway")
+        self.start("worker", beside("helios-worker"), "--worker-id=worker-1", "--poll-interval=5s",
+                   env={"HELIOS_WORKER_SERVER": socket_, "HELIOS_WORKER_EXEC": "cat"})
+        job = gateway("JOB.PUSH", "default", "what a worker sees")[0]
+        def result():
+            fields = gateway("JOB.GET", job)
+            fields = dict(zip(fields[::2], fields[1::2]))
+            return fields.get("status") == "done" and fields
+        self.assertEqual(self.await_(result, "the job")["result"], "what a worker sees")
+        self.assertEqual(self.await_(lambda: reach(port), "the server")("DBSIZE"), 0)
+        self.assertTrue(healthy(web))
+
+
 class Sections(Roles):
     def test_the_file_of_the_seed_starts_all_roles_in_one_process(self):
         ports = {8443: free_port(), 8080: free_port()}
