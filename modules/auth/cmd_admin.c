@@ -1,5 +1,8 @@
-/* USERS, DISABLE, ENABLE, ROLES: the commands for those who look after users. */
+/* USERS, USER, DELUSER, DISABLE, ENABLE, ROLES: the commands for those who look after users. */
 #include "commands.h"
+
+#include "audit.h"
+#include "keyed.h"
 
 #include "settings.h"
 #include "store.h"
@@ -76,12 +79,40 @@ int cmd_users(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
     return REDISMODULE_OK;
 }
 
+/* Find a user by the id: looks at all of them. */
+static hl_err find_by_id(RedisModuleCtx *ctx, struct hl_slice text, struct user_record *user)
+{
+    unsigned char id[TOKEN_ID_LEN];
+    char(*names)[USER_NAME_MAX + 1] = NULL;
+    char after[USER_NAME_MAX + 1] = "";
+    size_t count = 0;
+    hl_err err = HL_ENOENT;
+    if (!hl_hex_parse(text, id, sizeof id)) {
+        return err;
+    }
+    names = hl_calloc(PAGE_MAX, sizeof *names);
+    do {
+        if (store_page(ctx, STORE_USERS, after, PAGE_MAX, names, &count) != HL_OK) {
+            break;
+        }
+        for (size_t i = 0; i < count && err != HL_OK; i++) {
+            bool same = store_get_user(ctx, names[i], user) == HL_OK &&
+                        memcmp(user->id, id, sizeof id) == 0;
+            err = same ? HL_OK : HL_ENOENT;
+        }
+        memcpy(after, count == 0 ? "" : names[count - 1], count == 0 ? 1 : sizeof after);
+    } while (err != HL_OK && count == PAGE_MAX);
+    hl_free(names);
+    return err;
+}
+
 const char *read_user(RedisModuleCtx *ctx, RedisModuleString *arg, struct user_record *user)
 {
     char name[USER_NAME_MAX + 1];
     const char *error = read_name(arg, name);
     if (error == NULL) {
         hl_err err = store_get_user(ctx, name, user);
+        err = err == HL_ENOENT ? find_by_id(ctx, arg_slice(arg), user) : err;
         error = err == HL_OK       ? NULL
                 : err == HL_ENOENT ? "NOSUCHUSER there is no such user"
                                    : "ERR the user's record is damaged";
@@ -89,10 +120,51 @@ const char *read_user(RedisModuleCtx *ctx, RedisModuleString *arg, struct user_r
     return error;
 }
 
-static int write_user(RedisModuleCtx *ctx, const struct user_record *user)
+static int write_user(RedisModuleCtx *ctx, const struct user_record *user, const char *action)
 {
-    return store_put_user(ctx, user) == HL_OK ? RedisModule_ReplyWithSimpleString(ctx, "OK")
-                                              : reply_error(ctx, "ERR", "cannot store the user");
+    if (store_put_user(ctx, user) != HL_OK) {
+        return reply_error(ctx, "ERR", "cannot store the user");
+    }
+    audit_note(ctx, &(struct audit_event){.action = action, .target = user->name, .result = "ok"});
+    return RedisModule_ReplyWithSimpleString(ctx, "OK");
+}
+
+int cmd_user(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
+{
+    struct user_record user;
+    if (argc != 2) {
+        return RedisModule_WrongArity(ctx);
+    }
+    const char *error = read_user(ctx, argv[1], &user);
+    if (error != NULL) {
+        return RedisModule_ReplyWithError(ctx, error);
+    }
+    reply_user(ctx, user.name);
+    return REDISMODULE_OK;
+}
+
+int cmd_deluser(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
+{
+    struct user_record user;
+    if (argc != 2) {
+        return RedisModule_WrongArity(ctx);
+    }
+    const char *error = read_user(ctx, argv[1], &user);
+    if (error != NULL) {
+        return RedisModule_ReplyWithError(ctx, error);
+    }
+    user.disabled = true; /* first, since this is what ends live connections on every node */
+    end_sessions(ctx, &user);
+    keyed_drop_all(ctx, &user);
+    if (store_put_user(ctx, &user) != HL_OK ||
+        store_list_remove(ctx, STORE_USERS, user.name) != HL_OK) {
+        return reply_error(ctx, "ERR", "cannot delete the user");
+    }
+    store_drop_user(ctx, user.name);
+    store_drop_failure(ctx, false, user.name);
+    audit_note(ctx,
+               &(struct audit_event){.action = "deluser", .target = user.name, .result = "ok"});
+    return RedisModule_ReplyWithSimpleString(ctx, "OK");
 }
 
 int cmd_disable(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
@@ -107,7 +179,7 @@ int cmd_disable(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
     }
     user.disabled = true;
     end_sessions(ctx, &user);
-    return write_user(ctx, &user);
+    return write_user(ctx, &user, "disable");
 }
 
 int cmd_enable(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
@@ -122,7 +194,7 @@ int cmd_enable(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
     }
     user.disabled = false;
     store_drop_failure(ctx, false, user.name);
-    return write_user(ctx, &user);
+    return write_user(ctx, &user, "enable");
 }
 
 int cmd_roles(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
@@ -148,5 +220,5 @@ int cmd_roles(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
         }
         memcpy(user.roles[i], role.ptr, role.len);
     }
-    return write_user(ctx, &user);
+    return write_user(ctx, &user, "roles");
 }

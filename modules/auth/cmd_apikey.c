@@ -1,6 +1,7 @@
 /* APIKEY: long-lived keys of users, for programs; and the check of one. */
 #include "keyed.h"
 
+#include "audit.h"
 #include "commands.h"
 #include "settings.h"
 #include "store.h"
@@ -165,6 +166,16 @@ static void reply_key(RedisModuleCtx *ctx, const struct apikey_record *key, cons
     }
 }
 
+/* Note in the audit trail what became of a key. */
+static void note_key(RedisModuleCtx *ctx, const char *action, const struct apikey_record *key)
+{
+    char text[APIKEY_ID_TEXT + USER_NAME_MAX + 2];
+    char id[APIKEY_ID_TEXT];
+    hl_hex_format(id, key->id, sizeof key->id);
+    snprintf(text, sizeof text, "%s %s", id, key->name);
+    audit_note(ctx, &(struct audit_event){.action = action, .target = text, .result = "ok"});
+}
+
 /* What CREATE was asked for. */
 struct wish {
     struct hl_slice label;
@@ -275,6 +286,7 @@ static const char *cmd_create(RedisModuleCtx *ctx, RedisModuleString **argv, int
         error = create(ctx, &wish, &text, &key);
     }
     if (error == NULL) {
+        note_key(ctx, "apikey-create", &key);
         reply_key(ctx, &key, text.ptr);
     }
     seal_wipe(text.ptr, text.len);
@@ -282,12 +294,35 @@ static const char *cmd_create(RedisModuleCtx *ctx, RedisModuleString **argv, int
     return error;
 }
 
+/* The keys of `user` (NULL: all) as a block that the caller frees, and how many; NULL when the list
+ * is damaged. */
+static struct apikey_record *all_keys(RedisModuleCtx *ctx, const struct user_record *user,
+                                      size_t *found)
+{
+    size_t max = store_list_count(ctx, STORE_APIKEYS) + 1;
+    size_t count = 0;
+    char(*names)[USER_NAME_MAX + 1] = hl_calloc(max, sizeof *names);
+    struct apikey_record *keys = hl_calloc(max, sizeof *keys);
+    *found = 0;
+    if (store_page(ctx, STORE_APIKEYS, "", max, names, &count) != HL_OK) {
+        hl_free(keys);
+        keys = NULL;
+    }
+    for (size_t i = 0; keys != NULL && i < count; i++) {
+        unsigned char id[RECORD_APIKEY_LEN];
+        struct apikey_record *key = &keys[*found];
+        *found += hl_hex_parse(hl_slice_of(names[i]), id, sizeof id) &&
+                  store_get_apikey(ctx, id, key) == HL_OK &&
+                  (user == NULL || memcmp(key->user_id, user->id, sizeof user->id) == 0);
+    }
+    hl_free(names);
+    return keys;
+}
+
 static const char *cmd_list(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
 {
     struct user_record user = {0};
-    size_t max = store_list_count(ctx, STORE_APIKEYS) + 1;
     size_t count = 0;
-    size_t shown = 0;
     if (argc != 2 && (argc != 4 || !hl_slice_is(arg_slice(argv[2]), "USER"))) {
         return "ERR syntax error";
     }
@@ -295,26 +330,36 @@ static const char *cmd_list(RedisModuleCtx *ctx, RedisModuleString **argv, int a
     if (error != NULL) {
         return error;
     }
-    char(*names)[USER_NAME_MAX + 1] = hl_calloc(max, sizeof *names);
-    struct apikey_record *keys = hl_calloc(max, sizeof *keys);
-    if (store_page(ctx, STORE_APIKEYS, "", max, names, &count) != HL_OK) {
-        error = "ERR the list in auth:apikeys is damaged";
+    struct apikey_record *keys = all_keys(ctx, argc == 4 ? &user : NULL, &count);
+    if (keys == NULL) {
+        return "ERR the list in auth:apikeys is damaged";
     }
+    RedisModule_ReplyWithArray(ctx, (long)count);
     for (size_t i = 0; i < count; i++) {
-        unsigned char id[RECORD_APIKEY_LEN];
-        shown += hl_hex_parse(hl_slice_of(names[i]), id, sizeof id) &&
-                 store_get_apikey(ctx, id, &keys[shown]) == HL_OK &&
-                 (argc == 2 || memcmp(keys[shown].user_id, user.id, sizeof user.id) == 0);
-    }
-    if (error == NULL) {
-        RedisModule_ReplyWithArray(ctx, (long)shown);
-    }
-    for (size_t i = 0; error == NULL && i < shown; i++) {
         reply_key(ctx, &keys[i], NULL);
     }
     hl_free(keys);
-    hl_free(names);
-    return error;
+    return NULL;
+}
+
+/* Delete a key's record and its place in the list. */
+static hl_err drop_key(RedisModuleCtx *ctx, const struct apikey_record *key)
+{
+    char id[APIKEY_ID_TEXT];
+    hl_hex_format(id, key->id, sizeof key->id);
+    store_drop_apikey(ctx, key->id);
+    return store_list_remove(ctx, STORE_APIKEYS, id);
+}
+
+void keyed_drop_all(RedisModuleCtx *ctx, const struct user_record *user)
+{
+    size_t count = 0;
+    struct apikey_record *keys = all_keys(ctx, user, &count);
+    for (size_t i = 0; i < count; i++) {
+        hl_err err = drop_key(ctx, &keys[i]);
+        HL_MAYBE(err != HL_OK); /* the list was damaged meanwhile: the record is gone */
+    }
+    hl_free(keys);
 }
 
 /* Read the key that `arg` names by its id. */
@@ -330,17 +375,15 @@ static const char *cmd_revoke(RedisModuleCtx *ctx, RedisModuleString **argv, int
 {
     struct apikey_record key;
     struct user_record user;
-    char id[APIKEY_ID_TEXT];
     const char *error = argc != 3 ? "ERR syntax error" : read_key(ctx, argv[2], &key);
     if (error != NULL) {
         return error;
     }
-    hl_hex_format(id, key.id, sizeof key.id);
-    store_drop_apikey(ctx, key.id);
-    if (store_list_remove(ctx, STORE_APIKEYS, id) != HL_OK ||
+    if (drop_key(ctx, &key) != HL_OK ||
         (store_get_user(ctx, key.name, &user) == HL_OK && store_put_user(ctx, &user) != HL_OK)) {
         return "ERR cannot store the change";
     }
+    note_key(ctx, "apikey-revoke", &key);
     RedisModule_ReplyWithSimpleString(ctx, "OK");
     return NULL;
 }

@@ -1,6 +1,7 @@
 /* KEYS, JWKS, ROTATE: the signing keys. */
 #include "commands.h"
 
+#include "audit.h"
 #include "settings.h"
 
 #include "kit/base64.h"
@@ -105,6 +106,7 @@ static int reply_new(RedisModuleCtx *ctx, hl_err err, const char *kid, const str
         RedisModule_Log(ctx, "warning", "%s", msg->text);
         return reply_error(ctx, "AUTHKEYS", msg->text);
     }
+    audit_note(ctx, &(struct audit_event){.action = "key-rotate", .target = kid, .result = "ok"});
     return RedisModule_ReplyWithCString(ctx, kid);
 }
 

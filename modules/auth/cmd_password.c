@@ -1,4 +1,4 @@
-/* REGISTER, LOGIN, PASSWD: the commands that compute a password hash.
+/* REGISTER, BOOTSTRAP, LOGIN, PASSWD: the commands that compute a password hash.
  *
  *   P1  A hash is computed on a thread of ours while the client is blocked; the queue is bounded.
  *       Where blocking is denied (MULTI, scripts), REGISTER computes on the server's thread, a few
@@ -10,6 +10,8 @@
  */
 #include "commands.h"
 
+#include "audit.h"
+#include "bootstrap.h"
 #include "keyed.h"
 #include "live.h"
 #include "pool.h"
@@ -26,7 +28,7 @@
 
 #define SYNC_PER_SECOND_MAX 4 /* hashes on the server's thread */
 
-enum job_kind { JOB_REGISTER, JOB_LOGIN, JOB_PASSWD, JOB_NATIVE };
+enum job_kind { JOB_REGISTER, JOB_BOOTSTRAP, JOB_LOGIN, JOB_PASSWD, JOB_NATIVE };
 
 struct secret {
     size_t len;
@@ -45,9 +47,11 @@ struct job {
     struct secret fresh; /* REGISTER, PASSWD: to be set */
     bool known;          /* whether `hash` is the user's; else the dummy's */
     char hash[PASSWORD_HASH_LEN + 1];
+    size_t history_count; /* PASSWD: former hashes, none of which may fit the new password */
+    char history[RECORD_HISTORY_MAX][PASSWORD_HASH_LEN + 1];
     int cost;
     unsigned char salt[PASSWORD_SALT_LEN];
-    bool late, matches, hashed; /* results */
+    bool late, matches, reused, hashed; /* results */
     hl_err err;
     char new_hash[PASSWORD_HASH_LEN + 1];
 };
@@ -61,12 +65,16 @@ static void compute(struct job *job)
 {
     struct hl_slice given = {job->given.text, job->given.len};
     struct hl_slice fresh = {job->fresh.text, job->fresh.len};
-    bool wants_hash = job->kind == JOB_REGISTER;
-    if (job->kind != JOB_REGISTER) {
+    bool wants_hash = job->kind == JOB_REGISTER || job->kind == JOB_BOOTSTRAP;
+    if (!wants_hash) {
         job->matches = password_matches(job->hash, given) && job->known;
         wants_hash =
             job->matches && (job->kind == JOB_PASSWD || password_hash_cost(job->hash) != job->cost);
         fresh = job->kind == JOB_LOGIN ? given : fresh;
+    }
+    for (size_t i = 0; wants_hash && i < job->history_count && !job->reused; i++) {
+        job->reused = password_matches(job->history[i], fresh);
+        wants_hash = !job->reused;
     }
     if (wants_hash) {
         job->err = password_hash(job->new_hash, fresh, job->cost, job->salt);
@@ -127,9 +135,41 @@ static int64_t wait_of(RedisModuleCtx *ctx, const struct job *job, int64_t now_m
     return longest_ms;
 }
 
+static const char *action_of(enum job_kind kind)
+{
+    switch (kind) {
+    case JOB_REGISTER:
+        return "register";
+    case JOB_BOOTSTRAP:
+        return "bootstrap";
+    case JOB_LOGIN:
+    case JOB_NATIVE:
+        return "login";
+    case JOB_PASSWD:
+        return "password";
+    }
+    HL_ASSERT(!"a kind of the enum");
+    return "";
+}
+
+/* Note in the audit trail that the job's user did it. */
+static void note_done(RedisModuleCtx *ctx, const struct job *job, const char *target)
+{
+    audit_note(ctx, &(struct audit_event){.action = action_of(job->kind),
+                                          .actor = job->name,
+                                          .target = target,
+                                          .result = "ok",
+                                          .address = job->address});
+}
+
 static void count_failure(RedisModuleCtx *ctx, const struct job *job, int64_t now_ms)
 {
     stats()->login_failures++;
+    audit_note(ctx, &(struct audit_event){.action = action_of(job->kind),
+                                          .actor = job->name,
+                                          .target = job->name,
+                                          .result = "failed",
+                                          .address = job->address});
     for (int address = 0; address <= job->counted; address++) {
         struct lockout_policy policy = settings_lockout(address);
         struct failure_record failure = {0};
@@ -157,30 +197,32 @@ static int reply_locked(RedisModuleCtx *ctx, int64_t wait_ms)
 /* ---- After the hash, on the server's thread ---------------------------------------------------
  */
 
+/* Reply who was made. */
+static int reply_made(RedisModuleCtx *ctx, const struct user_record *user)
+{
+    char id[TOKEN_ID_TEXT];
+    stats()->registrations++;
+    hl_hex_format(id, user->id, sizeof user->id);
+    RedisModule_ReplyWithMap(ctx, 3);
+    reply_text(ctx, "user_id", id);
+    reply_text(ctx, "username", user->name);
+    reply_roles(ctx, user);
+    return REDISMODULE_OK;
+}
+
 static int finish_register(RedisModuleCtx *ctx, struct job *job)
 {
     struct user_record user;
-    char id[TOKEN_ID_TEXT];
-    hl_err err = store_get_user(ctx, job->name, &user);
-    if (err == HL_OK) {
-        return reply_error(ctx, "USEREXISTS", "the name is taken");
+    const char *error = job->kind == JOB_BOOTSTRAP
+                            ? bootstrap_make(ctx, job->name, job->new_hash, &user)
+                            : create_user(ctx, job->name, job->new_hash, false, &user);
+    if (error != NULL) {
+        return RedisModule_ReplyWithError(ctx, error);
     }
-    user = (struct user_record){.cv = 1, .created_ms = RedisModule_Milliseconds(), .role_count = 1};
-    memcpy(user.name, job->name, sizeof user.name);
-    memcpy(user.hash, job->new_hash, sizeof user.hash);
-    memcpy(user.roles[0], "user", sizeof "user");
-    if (err != HL_ENOENT || seal_random(user.id, sizeof user.id) != HL_OK ||
-        store_list_add(ctx, STORE_USERS, user.name) != HL_OK ||
-        store_put_user(ctx, &user) != HL_OK) {
-        return reply_error(ctx, "ERR", "cannot store the user: a key of the module is in use");
+    if (job->kind == JOB_REGISTER) {
+        note_done(ctx, job, user.name);
     }
-    stats()->registrations++;
-    hl_hex_format(id, user.id, sizeof user.id);
-    RedisModule_ReplyWithMap(ctx, 3);
-    reply_text(ctx, "user_id", id);
-    reply_text(ctx, "username", user.name);
-    reply_roles(ctx, &user);
-    return REDISMODULE_OK;
+    return reply_made(ctx, &user);
 }
 
 /* Judge a verified password against the user as it is now (P2).  True when *user may act; else
@@ -248,7 +290,10 @@ static int open_session(RedisModuleCtx *ctx, const struct job *job, struct user_
         err = store_put_user(ctx, user);
     }
     if (err == HL_OK) {
+        char sid[TOKEN_ID_TEXT];
         stats()->logins++;
+        hl_hex_format(sid, session->sid, sizeof session->sid);
+        note_done(ctx, job, sid);
         if (settings()->acl_login) {
             live_login(ctx, user,
                        &(struct live_tie){.sid = session->sid, .until_ms = session->expires_ms});
@@ -280,16 +325,34 @@ static int finish_login(RedisModuleCtx *ctx, struct job *job)
     return open_session(ctx, job, &user);
 }
 
+/* Make the hash in force the newest former one. */
+static void push_history(struct user_record *user)
+{
+    size_t max = (size_t)settings()->password_history;
+    user->history_count = user->history_count < max ? user->history_count + 1 : max;
+    if (user->history_count != 0) {
+        memmove(user->history[1], user->history[0],
+                (user->history_count - 1) * sizeof user->history[0]);
+        memcpy(user->history[0], user->hash, sizeof user->hash);
+    }
+}
+
 static int finish_passwd(RedisModuleCtx *ctx, struct job *job)
 {
     struct user_record user;
     if (!admit(ctx, job, &user)) {
         return REDISMODULE_OK;
     }
+    if (job->reused) {
+        return reply_error(ctx, "PASSWORDPOLICY", "the password was used before");
+    }
     if (!job->hashed) {
         return reply_error(ctx, "ERR", "cannot hash the password");
     }
+    push_history(&user);
     memcpy(user.hash, job->new_hash, sizeof user.hash);
+    user.password_ms = RedisModule_Milliseconds();
+    note_done(ctx, job, user.name);
     end_sessions(ctx, &user);
     live_keep(ctx, &user);
     if (store_put_user(ctx, &user) != HL_OK) {
@@ -306,6 +369,7 @@ static int finish(RedisModuleCtx *ctx, struct job *job)
     }
     switch (job->kind) {
     case JOB_REGISTER:
+    case JOB_BOOTSTRAP:
         return job->hashed ? finish_register(ctx, job)
                            : reply_error(ctx, "ERR", "cannot hash the password");
     case JOB_LOGIN:
@@ -354,7 +418,7 @@ static const char *take_password(RedisModuleCtx *ctx, RedisModuleString **argv, 
 {
     struct hl_slice text = arg_slice(argv[pos]);
     const char *objection = password_objection(text);
-    if (text.len <= PASSWORD_LEN_MAX) {
+    if (text.len > 0 && text.len <= PASSWORD_LEN_MAX) {
         memcpy(out->text, text.ptr, text.len);
         out->len = text.len;
     }
@@ -413,7 +477,7 @@ static int start(RedisModuleCtx *ctx, struct job *job)
 /* Whether the name may be registered although it would then log in as an ACL user. */
 static const char *reserved(RedisModuleCtx *ctx, const char *name)
 {
-    if (strcasecmp(name, "default") == 0) {
+    if (strcasecmp(name, "default") == 0 || bootstrap_keeps(ctx, name)) {
         return "the name is reserved";
     }
     if (settings()->acl_login && RedisModule_GetModuleUserFromUserName != NULL) {
@@ -426,6 +490,12 @@ static const char *reserved(RedisModuleCtx *ctx, const char *name)
         }
     }
     return NULL;
+}
+
+/* The rule that the job's new password breaks for its user; NULL when it breaks none. */
+static const char *objection_to(const struct job *job)
+{
+    return policy_objection((struct hl_slice){job->fresh.text, job->fresh.len}, job->name);
 }
 
 int cmd_register(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
@@ -441,10 +511,46 @@ int cmd_register(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
     int result = REDISMODULE_OK;
     if (error != NULL) {
         result = RedisModule_ReplyWithError(ctx, error);
-    } else if (objection != NULL) {
+    } else if (objection != NULL || (objection = objection_to(job)) != NULL) {
         result = reply_error(ctx, "PASSWORDPOLICY", objection);
     } else if ((objection = reserved(ctx, job->name)) != NULL) {
         result = reply_error(ctx, "USEREXISTS", objection);
+    } else if (store_get_user(ctx, job->name, &user) != HL_ENOENT) {
+        result = reply_error(ctx, "USEREXISTS", "the name is taken");
+    } else {
+        note_address(ctx, job);
+        return start(ctx, job);
+    }
+    free_job(ctx, job);
+    return result;
+}
+
+int cmd_bootstrap(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
+{
+    if (argc != 4) {
+        return RedisModule_WrongArity(ctx);
+    }
+    struct job *job = hl_calloc(1, sizeof *job);
+    struct user_record user;
+    int result = REDISMODULE_OK;
+    job->kind = JOB_BOOTSTRAP;
+    note_address(ctx, job);
+    bool matches = bootstrap_matches(arg_slice(argv[1]));
+    const char *objection = take_password(ctx, argv, 3, true, &job->fresh);
+    const char *error = read_name(argv[2], job->name);
+    if (RedisModule_RedactClientCommandArgument != NULL) {
+        RedisModule_RedactClientCommandArgument(ctx, 1);
+    }
+    if (!bootstrap_open(ctx)) {
+        result = reply_error(ctx, "BOOTSTRAPCLOSED", "the first administrator was made before");
+    } else if (!matches) {
+        audit_note(ctx, &(struct audit_event){
+                            .action = "bootstrap", .result = "failed", .address = job->address});
+        result = reply_error(ctx, "AUTHFAILED", "not the token in the file of the leader");
+    } else if (error != NULL) {
+        result = RedisModule_ReplyWithError(ctx, error);
+    } else if (objection != NULL || (objection = objection_to(job)) != NULL) {
+        result = reply_error(ctx, "PASSWORDPOLICY", objection);
     } else if (store_get_user(ctx, job->name, &user) != HL_ENOENT) {
         result = reply_error(ctx, "USEREXISTS", "the name is taken");
     } else {
@@ -467,6 +573,9 @@ static int start_verifying(RedisModuleCtx *ctx, struct job *job)
     job->known = store_get_user(ctx, job->name, &user) == HL_OK;
     if (job->known) {
         memcpy(job->hash, user.hash, sizeof job->hash);
+        size_t max = job->kind == JOB_PASSWD ? (size_t)settings()->password_history : 0;
+        job->history_count = user.history_count < max ? user.history_count : max;
+        memcpy(job->history, user.history, sizeof job->history);
     } else { /* nobody's hash, to cost as much (P3) */
         snprintf(job->hash, sizeof job->hash, "$2b$%02d$%s", (int)settings()->bcrypt_cost,
                  "abcdefghijklmnopqrstuuabcdefghijklmnopqrstuvwxyzABCDE");
@@ -522,7 +631,7 @@ int cmd_passwd(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
     bool same = job->given.len == job->fresh.len &&
                 memcmp(job->given.text, job->fresh.text, job->given.len) == 0;
     int result = REDISMODULE_OK;
-    if (objection != NULL) {
+    if (objection != NULL || (error == NULL && (objection = objection_to(job)) != NULL)) {
         result = reply_error(ctx, "PASSWORDPOLICY", objection);
     } else if (error != NULL || wrong != NULL) {
         result = reply_error(ctx, "AUTHFAILED", "wrong user name or password");

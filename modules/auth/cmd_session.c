@@ -5,6 +5,7 @@
  */
 #include "commands.h"
 
+#include "audit.h"
 #include "live.h"
 #include "store.h"
 
@@ -134,6 +135,12 @@ int cmd_session(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
     } else if (revoke && hl_slice_is(arg_slice(argv[2]), "ALL")) {
         error = revoke_all(ctx, argv[3], &ended);
     }
-    return error == NULL ? RedisModule_ReplyWithLongLong(ctx, (long long)ended)
-                         : RedisModule_ReplyWithError(ctx, error);
+    if (error != NULL) {
+        return RedisModule_ReplyWithError(ctx, error);
+    }
+    audit_note(ctx,
+               &(struct audit_event){.action = argc == 3 ? "session-revoke" : "sessions-revoke",
+                                     .target = RedisModule_StringPtrLen(argv[argc - 1], NULL),
+                                     .result = "ok"});
+    return RedisModule_ReplyWithLongLong(ctx, (long long)ended);
 }

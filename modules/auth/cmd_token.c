@@ -1,6 +1,7 @@
 /* VERIFY, REFRESH, LOGOUT, WHOAMI: the commands that take a token. */
 #include "commands.h"
 
+#include "audit.h"
 #include "keyed.h"
 #include "settings.h"
 #include "stats.h"
@@ -89,6 +90,16 @@ static int give_again(RedisModuleCtx *ctx, struct refresh *r)
     return reply_pair(ctx, &r->session, &r->next, hl_buf_view(&r->access), r->session.rotated_ms);
 }
 
+/* Note in the audit trail what became of a session. */
+static void note_session(RedisModuleCtx *ctx, const struct refresh *r, const char *action,
+                         const char *result)
+{
+    char sid[TOKEN_ID_TEXT];
+    hl_hex_format(sid, r->session.sid, sizeof r->session.sid);
+    audit_note(ctx, &(struct audit_event){
+                        .action = action, .actor = r->user.name, .target = sid, .result = result});
+}
+
 /* End a session of which somebody holds a copy. */
 static int revoke(RedisModuleCtx *ctx, struct refresh *r)
 {
@@ -99,6 +110,7 @@ static int revoke(RedisModuleCtx *ctx, struct refresh *r)
         store_put_session(ctx, &r->session) != HL_OK) {
         return reply_error(ctx, "ERR", "cannot revoke the session");
     }
+    note_session(ctx, r, "refresh", "reused");
     RedisModule_Log(ctx, "warning", "a refresh token of user %s was used twice: session revoked",
                     r->session.name);
     return reply_error(ctx, "TOKENREUSED",
@@ -217,6 +229,9 @@ int cmd_logout(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
             err = end_session(ctx, &r->user, r->session.sid, others, &ended);
         }
         stats()->logouts += err == HL_OK;
+        if (err == HL_OK) {
+            note_session(ctx, r, every ? "logout-all" : others ? "logout-others" : "logout", "ok");
+        }
         error = err == HL_OK ? NULL : "ERR cannot store the user";
     }
     free_refresh(r);
@@ -229,8 +244,7 @@ int cmd_logout(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
 
 static int whoami_connection(RedisModuleCtx *ctx)
 {
-    RedisModuleString *name =
-        RedisModule_GetCurrentUserName == NULL ? NULL : RedisModule_GetCurrentUserName(ctx);
+    RedisModuleString *name = current_user(ctx);
     RedisModule_ReplyWithMap(ctx, 2);
     reply_text(ctx, "via", "connection");
     RedisModule_ReplyWithCString(ctx, "name");

@@ -26,9 +26,29 @@ void password_commands_unload(void);
 /* Copy a user name argument to `out`; NULL, or the error to reply. */
 const char *read_name(RedisModuleString *arg, char out[USER_NAME_MAX + 1]);
 
+/* The ACL user of the context's client, which the caller frees; NULL when there is no client or no
+ * user, as in timers and in calls of other modules. */
+RedisModuleString *current_user(RedisModuleCtx *ctx);
+
 /* Where the client of the context is, as text; "" when it is not known, or on a unix socket.  A
  * module that serves clients of its own names theirs, "http:10.0.0.7:4711". */
 void client_address(RedisModuleCtx *ctx, char out[RECORD_ADDRESS_MAX + 1]);
+
+/* Load the list of passwords that everybody tries.  In OnLoad, behind the settings; false, after
+ * logging why, when its file cannot be read. */
+bool policy_load(RedisModuleCtx *ctx);
+
+/* Release it. */
+void policy_unload(void);
+
+/* NULL when `password` may be set for the user `name`, else the rule that it breaks, valid until
+ * the next call. */
+const char *policy_objection(struct hl_slice password, const char *name);
+
+/* Make a user `name`, whose password has the bcrypt hash `hash`, with the role user and perhaps
+ * admin.  NULL and *user filled, or the error to reply. */
+const char *create_user(RedisModuleCtx *ctx, const char *name, const char *hash, bool admin,
+                        struct user_record *user);
 
 /* Reply `text`, an error that begins with its code. */
 int reply_error(RedisModuleCtx *ctx, const char *code, const char *text);
@@ -55,7 +75,8 @@ size_t end_sessions(RedisModuleCtx *ctx, struct user_record *user);
 HL_MUST_USE hl_err end_session(RedisModuleCtx *ctx, struct user_record *user,
                                const unsigned char sid[TOKEN_ID_LEN], bool others, size_t *ended);
 
-/* Read the user that an argument names; NULL, or the error to reply. */
+/* Read the user that an argument names, or whose id it is in hexadecimal; NULL, or the error to
+ * reply. */
 const char *read_user(RedisModuleCtx *ctx, RedisModuleString *arg, struct user_record *user);
 
 /* Reply that there is no key to sign with, and log `msg`, which is not for everybody's eyes. */
@@ -63,6 +84,9 @@ int reply_no_key(RedisModuleCtx *ctx, const struct hl_errmsg *msg);
 
 /* AUTH.REGISTER user password */
 int cmd_register(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);
+
+/* AUTH.BOOTSTRAP token user password */
+int cmd_bootstrap(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);
 
 /* AUTH.LOGIN user password [DEVICE device] */
 int cmd_login(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);
@@ -90,6 +114,12 @@ int cmd_whoami(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);
 
 /* AUTH.USERS [AFTER name] [COUNT count] */
 int cmd_users(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);
+
+/* AUTH.USER user */
+int cmd_user(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);
+
+/* AUTH.DELUSER user */
+int cmd_deluser(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);
 
 /* AUTH.DISABLE user */
 int cmd_disable(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);

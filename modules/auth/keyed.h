@@ -27,6 +27,9 @@ const char *keyed_check(RedisModuleCtx *ctx, struct hl_slice text, struct keyed 
 const char *keyed_alive(RedisModuleCtx *ctx, const unsigned char id[RECORD_APIKEY_LEN],
                         struct keyed *out);
 
+/* Delete all keys of a user. */
+void keyed_drop_all(RedisModuleCtx *ctx, const struct user_record *user);
+
 /* Whether uses wait to be written. */
 bool keyed_pending(void);
 

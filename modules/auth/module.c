@@ -1,4 +1,6 @@
 /* auth: what the module registers, in one table.  See README.md for the commands. */
+#include "audit.h"
+#include "bootstrap.h"
 #include "commands.h"
 #include "keyed.h"
 #include "live.h"
@@ -15,7 +17,7 @@
 #include <stdio.h>
 
 #define AUTH_VERSION 1
-#define ARGS_MAX 4
+#define ARGS_MAX 5
 
 /* An argument as documentation: a name; a leading '?' marks it optional, a '*' repeatable, and
  * "TOKEN=name" a value behind a word, "TOKEN" in capitals alone the word itself. */
@@ -36,6 +38,14 @@ static const struct command {
      3,
      {"user", "password"},
      "Registers a user with the role `user`.",
+     "O(1), and a password hash on a thread of its own"},
+    {"auth.bootstrap",
+     cmd_bootstrap,
+     "write deny-oom no-monitor no-slowlog blocking",
+     0,
+     4,
+     {"token", "user", "password"},
+     "Makes the first administrator, once, with the token in the file auth.bootstrap-file.",
      "O(1), and a password hash on a thread of its own"},
     {"auth.login",
      cmd_login,
@@ -109,6 +119,30 @@ static const struct command {
      {"?AFTER=name", "?COUNT=count"},
      "Lists users in the order of their names.",
      "O(N*log(M)) with N users, M of them returned"},
+    {"auth.user",
+     cmd_user,
+     "readonly admin",
+     0,
+     2,
+     {"user"},
+     "Describes a user, by name or id.",
+     "O(1) by name, O(N) by id"},
+    {"auth.deluser",
+     cmd_deluser,
+     "write admin",
+     0,
+     2,
+     {"user"},
+     "Deletes a user with all sessions and API keys.",
+     "O(S+K) with S sessions of the user and K API keys of all"},
+    {"auth.audit",
+     cmd_audit,
+     "readonly admin",
+     0,
+     -1,
+     {"?AFTER=index", "?COUNT=count", "?USER=user", "?ACTION=action", "?VERIFY"},
+     "Lists who did what, oldest first, or verifies the chain.",
+     "O(N) with N entries looked at"},
     {"auth.disable",
      cmd_disable,
      "write admin",
@@ -215,7 +249,8 @@ static RedisModuleCommandArg describe_arg(const char *word, int key_spec, char n
     }
     cut(names[1], 32, is_token ? rest : word, '=');
     arg.name = names[1];
-    if (strcmp(arg.name, "count") == 0 || strcmp(arg.name, "deadline") == 0) {
+    if (strcmp(arg.name, "count") == 0 || strcmp(arg.name, "index") == 0 ||
+        strcmp(arg.name, "deadline") == 0) {
         arg.type = REDISMODULE_ARG_TYPE_INTEGER;
     } else if (key_spec >= 0 && strcmp(arg.name, "key") == 0) {
         arg.type = REDISMODULE_ARG_TYPE_KEY;
@@ -313,6 +348,7 @@ static const struct helios_needed needed[] = {
     HELIOS_NEEDED(Alloc),
     HELIOS_NEEDED(BlockClient),
     HELIOS_NEEDED(Call),
+    HELIOS_NEEDED(CallReplyType),
     HELIOS_NEEDED(CloseKey),
     HELIOS_NEEDED(CreateCommand),
     HELIOS_NEEDED(CreateDataType),
@@ -372,7 +408,10 @@ int RedisModule_OnLoad(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
     }
     /* The threads come last, so that nothing can fail once they run. */
     if (!HELIOS_HAS_ALL(ctx, needed) || !settings_load(ctx, argv, argc) || !store_register(ctx) ||
-        !register_commands(ctx) || !password_commands_load(ctx)) {
+        !register_commands(ctx) || !policy_load(ctx) || !bootstrap_load(ctx) ||
+        !password_commands_load(ctx)) {
+        policy_unload();
+        bootstrap_unload();
         settings_unload(ctx);
         return REDISMODULE_ERR;
     }
@@ -391,6 +430,8 @@ int RedisModule_OnUnload(RedisModuleCtx *ctx)
     keyed_unload();
     password_commands_unload();
     live_unload();
+    bootstrap_unload();
+    policy_unload();
     access_unload();
     settings_unload(ctx);
     return REDISMODULE_OK;

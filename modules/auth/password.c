@@ -7,6 +7,10 @@
 #include "kit/assert.h"
 
 #include <crypt.h>
+#include <strings.h>
+
+#define DERIVED_WORD_MIN 3 /* a shorter name is in many passwords by chance */
+#define DERIVED_LEFT_MIN 4
 
 static const char hash_alphabet[] =
     "./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -33,6 +37,35 @@ const char *password_objection(struct hl_slice password)
         objection = "a password must have at least 8 bytes";
     }
     return objection;
+}
+
+/* Take every `word` out of `text`, ignoring case. */
+static void take_out(char *text, size_t *len, const char *word)
+{
+    size_t word_len = strlen(word);
+    if (word_len < DERIVED_WORD_MIN) {
+        return;
+    }
+    for (size_t at = 0; at + word_len <= *len;) {
+        if (strncasecmp(text + at, word, word_len) != 0) {
+            at++;
+            continue;
+        }
+        memmove(text + at, text + at + word_len, *len - at - word_len);
+        *len -= word_len;
+    }
+}
+
+bool password_is_derived(struct hl_slice password, const char *name)
+{
+    char left[PASSWORD_LEN_MAX];
+    size_t len = password.len < sizeof left ? password.len : sizeof left;
+    memcpy(left, password.ptr, len);
+    take_out(left, &len, name);
+    take_out(left, &len, "helios");
+    bool changed = len != password.len;
+    seal_wipe(left, sizeof left);
+    return changed && len < DERIVED_LEFT_MIN;
 }
 
 const char *user_name_objection(struct hl_slice name)

@@ -19,6 +19,9 @@
 /* NULL when `password` may be set, else what is wrong with it, as a sentence without a name. */
 const char *password_objection(struct hl_slice password);
 
+/* Whether little is left of `password` without the user's name and the product's, ignoring case. */
+bool password_is_derived(struct hl_slice password, const char *name);
+
 /* NULL when `name` may be registered, else what is wrong.  Letters, digits and "._-@+" only, so
  * that a name can be part of a key, a log line and a URL without quoting. */
 const char *user_name_objection(struct hl_slice name);

@@ -24,6 +24,16 @@ const char *read_name(RedisModuleString *arg, char out[USER_NAME_MAX + 1])
     return NULL;
 }
 
+RedisModuleString *current_user(RedisModuleCtx *ctx)
+{
+    /* Redis follows the pointer to the user of clients that are none. */
+    bool client =
+        RedisModule_GetClientInfoById != NULL &&
+        RedisModule_GetClientInfoById(NULL, RedisModule_GetClientId(ctx)) == REDISMODULE_OK;
+    return client && RedisModule_GetCurrentUserName != NULL ? RedisModule_GetCurrentUserName(ctx)
+                                                            : NULL;
+}
+
 void client_address(RedisModuleCtx *ctx, char out[RECORD_ADDRESS_MAX + 1])
 {
     RedisModuleClientInfo info = REDISMODULE_CLIENTINFO_INITIALIZER_V1;

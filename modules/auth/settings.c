@@ -11,7 +11,7 @@
 #define DAY_S 86400LL
 
 static struct settings current;
-static RedisModuleString *shown[3]; /* what the text getters lend to the server */
+static RedisModuleString *shown[6]; /* what the text getters lend to the server */
 
 static const struct number {
     const char *name;
@@ -28,6 +28,10 @@ static const struct number {
     {"max-api-keys", &current.max_api_keys, 1000, 1, 100000, 0},
     {"key-publish", &current.key_publish_s, 300, 0, 30 * DAY_S, 0},
     {"key-lifetime", &current.key_lifetime_s, 0, 0, 3660 * DAY_S, 0},
+    {"audit-max", &current.audit_max, 10000, 0, 1000000, 0},
+    {"password-min", &current.password_min, PASSWORD_LEN_MIN, PASSWORD_LEN_MIN, PASSWORD_LEN_MAX,
+     0},
+    {"password-history", &current.password_history, 3, 0, RECORD_HISTORY_MAX, 0},
     {"threads", &current.threads, 2, 1, POOL_THREADS_MAX, REDISMODULE_CONFIG_IMMUTABLE},
     {"queue-max", &current.queue_max, 64, 1, POOL_QUEUE_MAX, 0},
     {"hash-timeout", &current.hash_timeout_s, 10, 1, 300, 0},
@@ -47,6 +51,12 @@ static const struct text {
     {"issuer", current.issuer, sizeof current.issuer, "helios", 0},
     {"audience", current.audience, sizeof current.audience, "helios", 0},
     {"kek-file", current.kek_file, sizeof current.kek_file, "auth.kek",
+     REDISMODULE_CONFIG_IMMUTABLE},
+    {"bootstrap-file", current.bootstrap_file, sizeof current.bootstrap_file, "auth.bootstrap",
+     REDISMODULE_CONFIG_IMMUTABLE},
+    {"admin-password-file", current.admin_password_file, sizeof current.admin_password_file, "",
+     REDISMODULE_CONFIG_IMMUTABLE},
+    {"password-deny-file", current.password_deny_file, sizeof current.password_deny_file, "",
      REDISMODULE_CONFIG_IMMUTABLE},
 };
 HL_STATIC(HL_ARRAY_LEN(texts) == HL_ARRAY_LEN(shown));
@@ -98,12 +108,13 @@ static RedisModuleString *get_text(const char *name, void *data)
     return *slot;
 }
 
-/* Take a text of 1 to cap - 1 printable ASCII characters. */
+/* Take a text of at most cap - 1 printable ASCII characters; none only where none is the default.
+ */
 static bool take_text(const struct text *text, RedisModuleString *value)
 {
     size_t len = 0;
     const char *bytes = RedisModule_StringPtrLen(value, &len);
-    if (len == 0 || len >= text->cap) {
+    if ((len == 0 && *text->initial != '\0') || len >= text->cap) {
         return false;
     }
     for (size_t i = 0; i < len; i++) {

@@ -17,8 +17,11 @@ struct settings {
     long long bcrypt_cost;
     long long max_sessions;
     long long max_api_keys;
-    long long key_publish_s;  /* how long a key is published before it signs */
-    long long key_lifetime_s; /* after which a key makes room for a new one; 0: never */
+    long long key_publish_s;    /* how long a key is published before it signs */
+    long long key_lifetime_s;   /* after which a key makes room for a new one; 0: never */
+    long long audit_max;        /* entries of the audit trail that are kept; 0: there is none */
+    long long password_min;     /* bytes */
+    long long password_history; /* former passwords that may not come again */
     long long threads;
     long long queue_max;
     long long hash_timeout_s;
@@ -31,6 +34,9 @@ struct settings {
     char issuer[TOKEN_ISSUER_MAX + 1]; /* printable ASCII, as the audience */
     char audience[TOKEN_ISSUER_MAX + 1];
     char kek_file[SETTINGS_PATH_MAX + 1];
+    char bootstrap_file[SETTINGS_PATH_MAX + 1];
+    char admin_password_file[SETTINGS_PATH_MAX + 1]; /* "": none, as below */
+    char password_deny_file[SETTINGS_PATH_MAX + 1];
 };
 
 /* The settings in force; the fields change only on the server's thread. */

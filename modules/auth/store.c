@@ -341,6 +341,13 @@ static const char *list_key(enum store_list list)
     return list == STORE_USERS ? "auth:users" : "auth:apikeys";
 }
 
+void store_drop_user(RedisModuleCtx *ctx, const char *name)
+{
+    char key[STORE_KEY_MAX];
+    user_key(key, name);
+    drop(ctx, key);
+}
+
 /* True when the list's key is empty or a hash: one that somebody else filled is refused. */
 static bool is_list(const struct place *place)
 {

@@ -44,6 +44,10 @@ HL_MUST_USE hl_err store_get_user(RedisModuleCtx *ctx, const char *name, struct 
 /* Write a user's record, and close the connections that it no longer allows. */
 HL_MUST_USE hl_err store_put_user(RedisModuleCtx *ctx, const struct user_record *user);
 
+/* Delete a user's record; nothing happens when there is none.  Whoever deletes a user writes the
+ * record once more before, disabled, which closes the user's connections. */
+void store_drop_user(RedisModuleCtx *ctx, const char *name);
+
 /* What is listed. */
 enum store_list {
     STORE_USERS,   /* names */

@@ -3,6 +3,7 @@
 #include "tick.h"
 
 #include "access.h"
+#include "bootstrap.h"
 #include "keyed.h"
 #include "live.h"
 
@@ -31,6 +32,9 @@ static void act(RedisModuleCtx *ctx, void *data)
     if (keyed_pending()) {
         keyed_flush(ctx);
     }
+    if (bootstrap_due(ctx, leads(ctx))) {
+        bootstrap_act(ctx);
+    }
     if (leads(ctx) && access_due(ctx)) {
         access_advance(ctx);
     }
@@ -47,7 +51,8 @@ static void on_cron(RedisModuleCtx *ctx, RedisModuleEvent event, uint64_t sub, v
     }
     looked_ms = now_ms;
     live_expire(ctx, now_ms);
-    if (timer == 0 && (keyed_pending() || (leads(ctx) && access_due(ctx)))) {
+    bool due = keyed_pending() || bootstrap_due(ctx, leads(ctx)) || (leads(ctx) && access_due(ctx));
+    if (timer == 0 && due) {
         timer = RedisModule_CreateTimer(ctx, 0, act, NULL);
     }
 }

@@ -1,6 +1,7 @@
 """What the tests of the auth module share: a server with the module, and words for its replies."""
 import os
 import sys
+import time
 
 from resp_client import Server, on_server, run_tests
 
@@ -52,6 +53,14 @@ def registered(server, name="ada"):
     c = server.client()
     c("AUTH.REGISTER", name, PASSWORD)
     return c
+
+
+def await_that(what, seconds=5):
+    """Until what() is true."""
+    until = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < until, "it never came"
+        time.sleep(0.02)
 
 
 def closed(client):

@@ -240,7 +240,7 @@ def test_documentation(server):
     for line in ("AUTH.USERS [AFTER name] [COUNT count]: Lists users in the order of their names.",
                  "AUTH.ROLES user [role ...]: Replaces the roles of a user."):
         assert line in help_lines, line
-    expect(len(help_lines), 18)
+    expect(len(help_lines), 22)
     assert "wrong number of arguments" in c.error("AUTH.LOGIN", "ada")
     assert "wrong number of arguments" in c.error("AUTH.VERIFY")
 

@@ -11,20 +11,12 @@ import re
 import threading
 import time
 
-from auth_support import (MODULES, PASSWORD, STOCK, closed, expect, login, main, pairs, registered,
-                          settings, starts)
+from auth_support import (MODULES, PASSWORD, STOCK, await_that, closed, expect, login, main, pairs,
+                          registered, settings, starts)
 
 
 def sessions(c, *user):
     return [pairs(s) for s in c("AUTH.SESSIONS", *user)]
-
-
-def await_that(what, seconds=5):
-    """Until what() is true."""
-    until = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < until, "it never came"
-        time.sleep(0.02)
 
 
 def test_sessions_are_listed(server):
