@@ -75,6 +75,9 @@ hl_err net_listen_parse(struct hl_slice text, bool tls, struct net_address out[N
             return hl_fail(msg, HL_EINVAL, "more than %d addresses", NET_LISTENERS_MAX);
         }
         struct net_address *address = &out[*count];
+        address->optional = word.ptr[0] == '-';
+        word.ptr += address->optional;
+        word.len -= address->optional;
         if (!read_word(word, &address->address)) {
             return hl_fail(msg, HL_EINVAL,
                            "'%.*s' is no address: write 127.0.0.1:8443, [::1]:8443 or :8443",

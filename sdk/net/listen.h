@@ -12,11 +12,13 @@
 struct net_address {
     struct sockaddr_storage address;
     bool tls;
+    bool optional; /* somebody else may have it: then there is a warning and no listener */
 };
 
 /*
  * Read a list, separated by blanks or commas: "127.0.0.1:8443", "[::1]:80", ":8080" and "*:8080"
- * (every address, IPv4 and IPv6), "8080" (the same).  Port 0 lets the system choose.
+ * (every address, IPv4 and IPv6), "8080" (the same).  Port 0 lets the system choose.  A '-' before
+ * one makes it optional.
  *
  * Appends to out[0..*count), at most NET_LISTENERS_MAX.  HL_EINVAL with the reason in `msg`.
  */

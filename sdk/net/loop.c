@@ -85,6 +85,13 @@ hl_err net_loop_listen(struct net_loop *loop, const struct net_address *address,
         rc = uv_listen((uv_stream_t *)&listener->tcp, BACKLOG, on_connection);
     }
     uint16_t port = ntohs(((const struct sockaddr_in *)&address->address)->sin_port);
+    if (rc != 0 && address->optional) {
+        snprintf(listener->name, sizeof listener->name, "port %u", port);
+        failed(listener, uv_strerror(rc));
+        listener->open = false;
+        uv_close((uv_handle_t *)&listener->tcp, NULL);
+        return HL_OK;
+    }
     if (rc != 0) {
         return hl_fail(msg, HL_EIO, "cannot listen on port %u: %s", port, uv_strerror(rc));
     }

@@ -54,7 +54,8 @@ struct net_loop {
 HL_MUST_USE hl_err net_loop_init(struct net_loop *loop, struct hl_errmsg *msg);
 
 /* Listen there.  `accept` is called on the thread for each connection that waits to be taken with
- * net_stream_accept(), `failed` when the system has none to give.  HL_EIO with the reason. */
+ * net_stream_accept(), `failed` when the system has none to give, and at once when an
+ * optional address is in use.  HL_EIO with the reason. */
 HL_MUST_USE hl_err net_loop_listen(struct net_loop *loop, const struct net_address *address,
                                    void (*accept)(struct net_listener *listener),
                                    void (*failed)(struct net_listener *listener, const char *why),

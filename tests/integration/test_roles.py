@@ -221,6 +221,15 @@ class Sections(Roles):
                      "module-path"):
             self.assertIn(part, said)
 
+    def test_an_optional_address_that_is_taken_is_a_warning(self):
+        port, web = free_port(), free_port()
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            used = taken.getsockname()[1]
+            self.start("http", program(), "--port", str(port), "--dir", self.dir, "--loadmodule",
+                       "http", "--http.listen", f"-127.0.0.1:{used} 127.0.0.1:{web}")
+            self.await_(lambda: healthy(web), "the other address")
+            self.await_(lambda: f"port {used}" in self.processes.logs(), "a warning")
+
     def test_an_address_that_is_taken_is_said(self):
         with socket.create_server(("127.0.0.1", 0)) as taken:
             said = self.refused("--gateway-listen", f"127.0.0.1:{taken.getsockname()[1]}")

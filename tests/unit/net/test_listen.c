@@ -34,6 +34,17 @@ Test(listen, addresses_are_read)
     }
 }
 
+Test(listen, an_address_may_be_optional)
+{
+    cr_assert_eq(parse("-:9090 -[::1]:80 127.0.0.1:1"), HL_OK);
+    cr_assert_eq(count, 3);
+    cr_assert(out[0].optional && out[1].optional);
+    cr_assert_not(out[2].optional);
+    cr_assert_eq(ntohs(((struct sockaddr_in *)&out[0].address)->sin_port), 9090);
+    cr_assert_eq(parse("-"), HL_EINVAL);
+    cr_assert_eq(parse("--:1"), HL_EINVAL);
+}
+
 Test(listen, lists_are_bounded)
 {
     cr_assert_eq(parse(" :1, :2 :3,"), HL_OK);
