@@ -1,5 +1,6 @@
 #include "call.h"
 
+#include "once.h"
 #include "services.h"
 
 #include "kit/alloc.h"
@@ -65,6 +66,12 @@ static bool read_body(struct gw_call *call)
 static void run_handler(struct gw_work *work)
 {
     struct gw_call *call = (struct gw_call *)work;
+    struct hl_slice key = gw_header(call, "Idempotency-Key");
+    if ((call->route->flags & GW_ONCE) != 0 && key.ptr != NULL && !gw_once_key_valid(key)) {
+        gw_fail(call, 400, "invalid", "an Idempotency-Key has 1 to %d printable characters",
+                GW_ONCE_KEY_MAX);
+        return;
+    }
     if ((call->route->flags & (GW_BODY | GW_BODY_MAYBE)) != 0 && !read_body(call)) {
         return;
     }

@@ -29,6 +29,7 @@ struct gw_call {
     int outcome;
     RedisModuleCallReply *reply;
     bool several;
+    bool once; /* it runs by GATEWAY.ONCE */
 
     /* A question under way. */
     gw_go_on go_on;

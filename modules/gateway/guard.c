@@ -6,6 +6,7 @@
 #include "credential.h"
 #include "routes.h"
 #include "settings.h"
+#include "throttle.h"
 
 #include "kit/alloc.h"
 #include "kit/assert.h"
@@ -57,6 +58,9 @@ static void refuse_stranger(struct helios_http_request *request, const struct gw
     struct gw_problem problem =
         gw_problem_of(GW_RAN, (struct hl_slice){.ptr = text, .len = (size_t)len});
     problem.status = 401; /* whatever it is called */
+    if (!access->local) {
+        gw_throttle_stranger(request);
+    }
     gw_fail_request(request, &problem);
 }
 

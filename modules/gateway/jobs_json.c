@@ -22,7 +22,7 @@ bool gw_queue_valid(struct hl_slice name)
 
 struct hl_slice gw_queue_of_id(struct hl_slice id)
 {
-    const char *colon = id.len == 0 || id.len > GW_JOB_ID_MAX ? NULL : memchr(id.ptr, ':', id.len);
+    const char *colon = id.len == 0 || id.len > GW_JOB_ID_MAX ? NULL : memrchr(id.ptr, ':', id.len);
     struct hl_slice queue = {.ptr = id.ptr, .len = colon == NULL ? 0 : (size_t)(colon - id.ptr)};
     return gw_queue_valid(queue) ? queue : (struct hl_slice){0};
 }

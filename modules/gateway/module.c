@@ -3,10 +3,12 @@
  * Glue only: what the module registers, and the order in which it comes and goes.
  */
 #include "access.h"
+#include "cmd_once.h"
 #include "door.h"
 #include "routes.h"
 #include "services.h"
 #include "settings.h"
+#include "throttle.h"
 
 #include "helios/extensions.h"
 #include "helios/module.h"
@@ -30,11 +32,13 @@ static int cmd_status(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
     }
     const struct gw_services *services = gw_services();
     HeliosModuleExecuteStats stats = gw_execute_stats();
-    RedisModule_ReplyWithMap(ctx, 9);
+    RedisModule_ReplyWithMap(ctx, 11);
     reply_number(ctx, "routes", services->http != NULL ? (long long)gw_routes_count() : 0);
     reply_number(ctx, "http", services->http != NULL);
     reply_number(ctx, "auth", services->auth != NULL);
     reply_number(ctx, "rbac", services->rbac != NULL);
+    reply_number(ctx, "ratelimit", services->ratelimit != NULL);
+    reply_number(ctx, "rate_limited", (long long)gw_throttle_refused());
     reply_number(ctx, "calls_under_way", (long long)stats.under_way);
     reply_number(ctx, "calls_answered", (long long)stats.answered);
     reply_number(ctx, "calls_not_executed", (long long)stats.not_executed);
@@ -49,14 +53,15 @@ static const struct command {
     const char *name;
     RedisModuleCmdFunc run;
     const char *flags;
-    int arity;
+    int arity, key;
     const char *help; /* NULL: not for people */
 } commands[] = {
-    {"gateway.status", cmd_status, "readonly allow-loading allow-stale", 1,
+    {"gateway.status", cmd_status, "readonly allow-loading allow-stale", 1, 0,
      "GATEWAY.STATUS: which modules it found, and its calls."},
-    {"gateway.help", cmd_help, "readonly fast allow-loading allow-stale", 1,
+    {"gateway.help", cmd_help, "readonly fast allow-loading allow-stale", 1, 0,
      "GATEWAY.HELP: this text."},
-    {"gateway._access", gw_cmd_access, "readonly admin no-monitor no-slowlog", 2, NULL},
+    {"gateway._access", gw_cmd_access, "readonly admin no-monitor no-slowlog", 2, 0, NULL},
+    {"gateway.once", gw_cmd_once, "write deny-oom admin deny-script", -6, 1, NULL},
 };
 
 static int cmd_help(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
@@ -81,7 +86,8 @@ static bool register_commands(RedisModuleCtx *ctx)
 {
     for (size_t i = 0; i < HL_ARRAY_LEN(commands); i++) {
         const struct command *c = &commands[i];
-        if (RedisModule_CreateCommand(ctx, c->name, c->run, c->flags, 0, 0, 0) != REDISMODULE_OK) {
+        if (RedisModule_CreateCommand(ctx, c->name, c->run, c->flags, c->key, c->key, c->key) !=
+            REDISMODULE_OK) {
             RedisModule_Log(ctx, "warning", "cannot register %s: is the name taken?", c->name);
             return false;
         }
@@ -123,11 +129,20 @@ static void add_info(RedisModuleInfoCtx *info, int for_crash_report)
     RedisModule_InfoAddFieldULongLong(info, "calls_not_executed", stats.not_executed);
     RedisModule_InfoAddFieldULongLong(info, "calls_unknown", stats.unknown);
     RedisModule_InfoAddFieldULongLong(info, "calls_refused", stats.refused);
+    RedisModule_InfoAddFieldULongLong(info, "rate_limited", gw_throttle_refused());
+}
+
+static void end(void)
+{
+    gw_door_close();   /* what is under way is answered */
+    gw_routes_leave(); /* what came meanwhile was told to go */
+    gw_throttle_end();
+    gw_services_forget();
+    gw_settings_unload();
 }
 
 int RedisModule_OnLoad(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
 {
-    (void)argv;
     if (RedisModule_Init(ctx, "gateway", GATEWAY_VERSION, REDISMODULE_APIVER_1) != REDISMODULE_OK) {
         return REDISMODULE_ERR; /* nothing can be logged yet */
     }
@@ -137,21 +152,16 @@ int RedisModule_OnLoad(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
                         "the server has no HeliosModule_Execute: load it in Helios");
         return REDISMODULE_ERR;
     }
-    if (argc != 0) {
-        RedisModule_Log(ctx, "warning", "takes no arguments, got %d: see CONFIG SET gateway.*",
-                        argc);
-        return REDISMODULE_ERR;
-    }
-    if (!register_commands(ctx) || !gw_settings_load(ctx) ||
+    if (!register_commands(ctx) || !gw_settings_load(ctx, argv, argc) ||
         RedisModule_SubscribeToServerEvent(ctx, RedisModuleEvent_ModuleChange, on_module) !=
             REDISMODULE_OK ||
         !gw_door_open(ctx)) {
+        gw_settings_unload();
         return REDISMODULE_ERR;
     }
     gw_services_look(ctx);
     if (!gw_routes_join(ctx)) {
-        gw_door_close();
-        gw_services_forget();
+        end();
         return REDISMODULE_ERR;
     }
     if (gw_services()->http == NULL) {
@@ -164,8 +174,6 @@ int RedisModule_OnLoad(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
 int RedisModule_OnUnload(RedisModuleCtx *ctx)
 {
     (void)ctx;
-    gw_door_close();   /* what is under way is answered */
-    gw_routes_leave(); /* what came meanwhile was told to go */
-    gw_services_forget();
+    end();
     return REDISMODULE_OK;
 }

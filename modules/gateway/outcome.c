@@ -39,6 +39,8 @@ static const struct row {
     {"OOM", 507, 0, "out_of_memory", NULL},
     {"MODULEMISSING", 503, 0, "module_missing", NULL},
     {"AUTHKEYS", 503, 0, "no_signing_key", NULL},
+    {"ONCEDIFFERS", 422, 0, "idempotency_key_reused", NULL},
+    {"ONCEFULL", 429, LOCKED_S, "too_many_idempotency_keys", NULL},
     {"DRAINING", 503, RETRY_S, "draining", NULL},
     {"BUSY", 503, RETRY_S, "busy", NULL},
     {"LOADING", 503, RETRY_S, "loading", NULL},

@@ -3,6 +3,7 @@
 #include "call.h"
 #include "guard.h"
 #include "services.h"
+#include "throttle.h"
 
 #include "kit/assert.h"
 
@@ -66,13 +67,20 @@ static bool add_route(RedisModuleCtx *ctx, const struct gw_route *route)
     return true;
 }
 
+static bool add_filter(int order, helios_http_handler filter)
+{
+    return gw_http()->filter(me, order, filter, NULL, 0) == HELIOS_HTTP_OK;
+}
+
 bool gw_routes_join(RedisModuleCtx *ctx)
 {
     if (me != NULL || gw_http() == NULL) {
         return true;
     }
     me = gw_http()->join("gateway");
-    bool good = gw_http()->filter(me, GW_GUARD_ORDER, gw_guard, NULL, 0) == HELIOS_HTTP_OK;
+    bool good = add_filter(GW_THROTTLE_ORDER, gw_throttle) &&
+                add_filter(GW_GUARD_ORDER, gw_guard) &&
+                add_filter(GW_THROTTLE_USER_ORDER, gw_throttle_user);
     for (size_t i = 0; i < HL_ARRAY_LEN(tables); i++) {
         for (size_t j = 0; good && j < *tables[i].count; j++) {
             good = add_route(ctx, &tables[i].routes[j]);

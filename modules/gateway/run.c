@@ -1,10 +1,12 @@
 /* Running commands and asking for permission, on behalf of a call. */
 #include "call.h"
 
+#include "once.h"
 #include "settings.h"
 
 #include "kit/alloc.h"
 #include "kit/assert.h"
+#include "kit/base64.h"
 #include "kit/num.h"
 
 #include <errno.h>
@@ -12,6 +14,14 @@
 #include <string.h>
 
 #define LIST_MAX (1u << 16)
+#define ONCE_HEADER "Idempotency-Key"
+#define ONCE_ARGS 5 /* GATEWAY.ONCE key field digest ttl */
+
+/* The words in front of a command that runs once. */
+struct once {
+    char key[64], digest[2 * HL_SHA256_BYTES + 1], ttl_ms[HL_I64_TEXT_MAX];
+    HeliosModuleText *argv;
+};
 
 /* --- commands --------------------------------------------------------------------------------- */
 
@@ -62,7 +72,14 @@ static void go_on(struct gw_work *work)
     struct gw_call *call = (struct gw_call *)work;
     RedisModuleCallReply *reply = call->reply;
     RedisModuleCallReply *error = error_in(reply, call->several);
+    RedisModuleCallReply *answer = reply;
     call->reply = NULL;
+    if (call->once && gw_reply_count(reply) == 2) {
+        if (gw_reply_number(gw_reply_at(reply, 0)) != 0) {
+            gw_add_header(call, "Idempotency-Replayed", "true");
+        }
+        answer = gw_reply_at(reply, 1);
+    }
     if (call->outcome != HELIOSMODULE_EXECUTE_ANSWERED ||
         (error != NULL && !call->how.own_errors)) {
         struct gw_problem problem =
@@ -70,9 +87,43 @@ static void go_on(struct gw_work *work)
         gw_fail_request(call->request, &problem);
         gw_done(call);
     } else {
-        call->then(call, reply);
+        call->then(call, answer);
     }
     RedisModule_FreeCallReply(reply);
+}
+
+/* Whether what a client wants changed is to happen once. */
+static bool wants_once(const struct gw_call *call)
+{
+    return (call->route->flags & GW_ONCE) != 0 && gw_header(call, ONCE_HEADER).ptr != NULL;
+}
+
+/* Put GATEWAY.ONCE and its arguments in front of a command; what they point to is in *once. */
+static void put_once(const struct gw_call *call, const HeliosModuleExecuteCommand *command,
+                     struct once *once)
+{
+    unsigned char digest[HL_SHA256_BYTES];
+    const struct helios_http_service *http = gw_http();
+    struct helios_http_text body = http->body(call->request);
+    struct helios_http_text method = http->method(call->request);
+    struct helios_http_text path = http->path(call->request);
+    struct helios_http_text query = http->query(call->request);
+    gw_once_digest((struct hl_slice){.ptr = method.ptr, .len = method.len},
+                   (struct hl_slice){.ptr = path.ptr, .len = path.len},
+                   (struct hl_slice){.ptr = query.ptr, .len = query.len},
+                   (struct hl_slice){.ptr = body.ptr, .len = body.len}, digest);
+    hl_hex_format(once->digest, digest, sizeof digest);
+    snprintf(once->key, sizeof once->key, "gateway:once:%s",
+             call->who != NULL ? call->who->user_id : "local");
+    (void)hl_format_i64(once->ttl_ms, gw_setting(GW_SETTING_ONCE_TTL) * 1000);
+    struct hl_slice field = gw_header(call, ONCE_HEADER);
+    once->argv = hl_calloc(command->argc + ONCE_ARGS, sizeof *once->argv);
+    once->argv[0] = HELIOSMODULE_TEXT("GATEWAY.ONCE");
+    once->argv[1] = (HeliosModuleText){once->key, strlen(once->key)};
+    once->argv[2] = (HeliosModuleText){field.ptr, field.len};
+    once->argv[3] = (HeliosModuleText){once->digest, strlen(once->digest)};
+    once->argv[4] = (HeliosModuleText){once->ttl_ms, strlen(once->ttl_ms)};
+    memcpy(once->argv + ONCE_ARGS, command->argv, command->argc * sizeof *command->argv);
 }
 
 /* On the server's thread, which waits: no more than to hand it over. */
@@ -90,7 +141,16 @@ static void execute(struct gw_call *call, const HeliosModuleExecuteCommand *list
                     const struct gw_how *how, gw_then then)
 {
     char client[80];
+    struct once once = {0};
+    HeliosModuleExecuteCommand wrapped;
     HL_ASSERT(call->checked); /* G3 */
+    call->once = wants_once(call);
+    if (call->once) {
+        HL_ASSERT(count == 1); /* gateway.h: one command changes things */
+        put_once(call, &list[0], &once);
+        wrapped = (HeliosModuleExecuteCommand){list[0].argc + ONCE_ARGS, once.argv};
+        list = &wrapped;
+    }
     struct hl_slice remote = gw_remote(call);
     int len = snprintf(client, sizeof client, "http:%.*s", (int)remote.len, remote.ptr);
     call->how = *how;
@@ -110,9 +170,12 @@ static void execute(struct gw_call *call, const HeliosModuleExecuteCommand *list
     if (call->local) {
         request.user = HELIOSMODULE_TEXT("default");
     }
-    if (gw_execute(&request) == 0) {
-        gw_fail(call, 503, errno == EAGAIN ? "busy" : "unavailable",
-                errno == EAGAIN ? "too much is under way" : "the gateway is leaving");
+    bool taken = gw_execute(&request) != 0;
+    int error = errno;
+    hl_free(once.argv);
+    if (!taken) {
+        gw_fail(call, 503, error == EAGAIN ? "busy" : "unavailable",
+                error == EAGAIN ? "too much is under way" : "the gateway is leaving");
     }
 }
 

@@ -26,6 +26,9 @@ void gw_services_look(RedisModuleCtx *ctx)
     if (services.rbac == NULL) {
         services.rbac = sized(ctx, HELIOS_RBAC_SERVICE, sizeof *services.rbac);
     }
+    if (services.ratelimit == NULL) {
+        services.ratelimit = sized(ctx, HELIOS_RATELIMIT_SERVICE, sizeof *services.ratelimit);
+    }
 }
 
 void gw_services_forget(void)

@@ -5,14 +5,16 @@
 #include "helios/auth_service.h"
 #include "helios/http_service.h"
 #include "helios/module.h"
+#include "helios/ratelimit_service.h"
 #include "helios/rbac_service.h"
 
-/* NULL while the module is not loaded.  auth and rbac are for the server's thread; http, once it is
- * there, stays as long as the gateway and serves any thread. */
+/* NULL while the module is not loaded.  auth and rbac are for the server's thread; http and
+ * ratelimit, once they are there, stay as long as the gateway and serve any thread. */
 struct gw_services {
     const struct helios_http_service *http;
     const HeliosAuthService *auth;
     const HeliosRbacService *rbac;
+    const HeliosRatelimitService *ratelimit;
 };
 
 /* Those that were found so far. */

@@ -1,52 +1,57 @@
 #include "settings.h"
 
-#include <stdatomic.h>
+#include "kit/assert.h"
+#include "net/settings.h"
 
-static atomic_llong values[GW_SETTING_COUNT];
+#include <string.h>
 
-static const struct number {
-    const char *name;
-    long long initial, min, max;
-} numbers[GW_SETTING_COUNT] = {
-#define X(id, name, initial, min, max) [GW_SETTING_##id] = {name, initial, min, max},
+#define LIMITS                                                                                     \
+    "POST /api/v1/auth/login 10 1 6 replicated closed; "                                           \
+    "POST /api/v1/auth/register 10 1 6 replicated closed; "                                        \
+    "POST /api/v1/auth/refresh 30 1 2 local open"
+
+static struct net_number numbers[GW_SETTING_COUNT] = {
+#define X(id, shown, least_at_first, least, most)                                                  \
+    [GW_SETTING_##id] = {.name = shown, .initial = least_at_first, .min = least, .max = most},
     GW_SETTINGS(X)
 #undef X
 };
+static struct net_text texts[] = {{.name = "endpoint-limits", .initial = LIMITS}};
+static const struct net_settings all = {numbers, GW_SETTING_COUNT, texts, HL_ARRAY_LEN(texts)};
+
+static struct gw_limit limits[GW_LIMITS_MAX];
+static size_t limit_count;
 
 int64_t gw_setting(enum gw_setting which)
 {
-    return atomic_load_explicit(&values[which], memory_order_relaxed);
+    return net_number(&numbers[which]);
 }
 
-static long long get_number(const char *name, void *data)
+const struct gw_limit *gw_setting_limit(const char *method, const char *pattern)
 {
-    (void)name;
-    const struct number *number = data;
-    return atomic_load(&values[number - numbers]);
-}
-
-static int set_number(const char *name, long long value, void *data, RedisModuleString **err)
-{
-    (void)name;
-    (void)err; /* the server checked the range */
-    const struct number *number = data;
-    atomic_store(&values[number - numbers], value);
-    return REDISMODULE_OK;
-}
-
-bool gw_settings_load(RedisModuleCtx *ctx)
-{
-    bool good = true;
-    for (size_t i = 0; i < GW_SETTING_COUNT; i++) {
-        const struct number *n = &numbers[i];
-        atomic_store(&values[i], n->initial);
-        good = good && RedisModule_RegisterNumericConfig(
-                           ctx, n->name, n->initial, REDISMODULE_CONFIG_DEFAULT, n->min, n->max,
-                           get_number, set_number, NULL, (void *)n) == REDISMODULE_OK;
+    for (size_t i = 0; i < limit_count; i++) {
+        if (strcmp(limits[i].method, method) == 0 && strcmp(limits[i].path, pattern) == 0) {
+            return &limits[i];
+        }
     }
-    if (!good || RedisModule_LoadConfigs(ctx) != REDISMODULE_OK) {
-        RedisModule_Log(ctx, "warning", "a setting was refused");
+    return NULL;
+}
+
+bool gw_settings_load(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
+{
+    struct hl_errmsg msg = {0};
+    limit_count = 0;
+    if (!net_settings_load(ctx, &all, argv, argc)) {
+        return false;
+    }
+    if (gw_limits_parse(hl_slice_of(texts[0].value), limits, &limit_count, &msg) != HL_OK) {
+        RedisModule_Log(ctx, "warning", "endpoint-limits: %s", msg.text);
         return false;
     }
     return true;
+}
+
+void gw_settings_unload(void)
+{
+    net_settings_unload(&all);
 }

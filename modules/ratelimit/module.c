@@ -4,6 +4,7 @@
  * the algorithms below it, state in store.c.
  */
 #include "commands.h"
+#include "service.h"
 #include "settings.h"
 
 #include "helios/extensions.h"
@@ -127,6 +128,7 @@ int RedisModule_OnLoad(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
         settings_register(ctx) != REDISMODULE_OK) {
         return REDISMODULE_ERR;
     }
+    service_load(ctx);
     if (RedisModule_RegisterInfoFunc != NULL && RedisModule_InfoAddSection != NULL &&
         RedisModule_InfoAddFieldULongLong != NULL) {
         RedisModule_RegisterInfoFunc(ctx, add_info);

@@ -25,6 +25,7 @@ def flags(*more, modules=MODULES):
     for name in modules:
         out += ["--loadmodule", os.path.join(BUILD, "bin/modules", name + ".so")]
     known = {"http": ["--http.listen", "127.0.0.1:0"],
+             "gateway": ["--gateway.limit-capacity", "0", "--gateway.endpoint-limits", ""],
              "auth": ["--auth.bcrypt-cost", "4", "--auth.kek-file",
                       os.path.join(KEKS.name, "auth.kek")]}
     for name in modules:

@@ -1,0 +1,213 @@
+#!/usr/bin/env python3
+"""Goal: signing up, in and out over HTTP lets in whom it should, and nobody else.
+Method: a server with all modules; forged, expired and revoked credentials; many at once.
+"""
+import base64
+import hashlib
+import hmac
+import json
+import os
+import sys
+import threading
+import time
+import unittest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from gateway_support import PASSWORD, ask, error_of, resp, start, user  # noqa: E402
+
+CALLERS = 8
+EXPIRES_S_MAX = 10
+
+
+def segment(value):
+    raw = json.dumps(value).encode() if isinstance(value, dict) else value
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+class Auth(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.server = start("--auth.lockout-threshold", "100")
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.server.close()
+
+    def post(self, what, body=None, token=None, **more):
+        return ask(self.server, "POST", "/api/v1/auth/" + what, body, token, **more)
+
+    def sign_in(self, name):
+        self.post("register", {"username": name, "password": PASSWORD})
+        got = self.post("login", {"username": name, "password": PASSWORD})
+        self.assertEqual(got.status, 200, got.body)
+        return got.json
+
+    def status(self, token):
+        return ask(self.server, "GET", "/api/v1/kv/none", token=token).status
+
+    # registering
+
+    def test_who_registers_is_a_user(self):
+        got = self.post("register", {"username": "rita", "password": PASSWORD})
+        self.assertEqual((got.status, got.json["username"]), (201, "rita"))
+        self.assertEqual(len(got.json["user_id"]), 32)
+        self.assertEqual(got.json["roles"], ["user"])
+
+    def test_what_is_malformed_or_empty_registers_nobody(self):
+        for body in ({}, {"username": "x"}, {"password": PASSWORD},
+                     {"username": "", "password": PASSWORD}, {"username": "x", "password": ""},
+                     {"username": "x", "password": "short"}, {"username": 7, "password": PASSWORD},
+                     {"username": "with space", "password": PASSWORD},
+                     {"username": "x", "password": "p" * 2000}):
+            got = self.post("register", body)
+            self.assertEqual(got.status, 400, body)
+            error_of(got)
+        self.assertEqual(self.post("register", raw=b"{").status, 400)
+        self.assertEqual(self.post("register", raw=b"x" * 20000).status, 413)
+
+    def test_of_many_that_take_one_name_at_once_exactly_one_gets_it(self):
+        for number in range(4):
+            got = []
+            threads = [threading.Thread(target=lambda: got.append(self.post(
+                "register", {"username": f"once{number}", "password": PASSWORD}).status))
+                for _ in range(CALLERS)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            self.assertEqual(sorted(got), [201] + [400] * (CALLERS - 1))
+
+    # signing in
+
+    def test_a_login_gives_a_pair_of_tokens(self):
+        got = self.sign_in("paula")
+        self.assertEqual(set(got) >= {"token", "refresh_token", "user_id", "expires_in"}, True)
+        self.assertEqual((got["token_type"], got["expires_in"]), ("Bearer", 900))
+        me = ask(self.server, "GET", "/api/v1/auth/me", token=got["token"])
+        self.assertEqual((me.status, me.json["username"], me.json["roles"]),
+                         (200, "paula", ["user"]))
+        self.assertEqual(me.json["user_id"], got["user_id"])
+
+    def test_a_wrong_name_and_a_wrong_password_look_the_same(self):
+        self.sign_in("wilma")
+        a = self.post("login", {"username": "wilma", "password": "wrong password"})
+        b = self.post("login", {"username": "nobody", "password": "wrong password"})
+        self.assertEqual((a.status, b.status), (401, 401))
+        self.assertEqual(a.body, b.body)
+        self.assertEqual(self.post("login", {"username": "wilma"}).status, 400)
+
+    def test_answers_with_tokens_are_kept_by_no_cache(self):
+        self.sign_in("carla")
+        got = self.post("login", {"username": "carla", "password": PASSWORD})
+        self.assertEqual(got.header("Cache-Control"), "no-store")
+
+    def test_logging_out_ends_the_token_at_once(self):
+        got = self.sign_in("lola")
+        self.assertEqual(self.status(got["token"]), 404)
+        out = self.post("logout", token=got["token"])
+        self.assertEqual((out.status, out.json), (200, {"ok": True}))
+        self.assertEqual(self.status(got["token"]), 401)
+        self.assertEqual(self.post("logout", token=got["token"]).status, 401)
+        self.assertEqual(self.post("logout").status, 401)
+        again = self.post("refresh", {"refresh_token": got["refresh_token"]})
+        self.assertEqual(again.status, 401)
+
+    def test_logging_out_of_all_sessions(self):
+        first, second = self.sign_in("alma"), self.sign_in("alma")
+        self.assertEqual(self.post("logout", {"all": True}, token=first["token"]).status, 200)
+        self.assertEqual((self.status(first["token"]), self.status(second["token"])), (401, 401))
+
+    def test_a_new_password_ends_all_sessions(self):
+        got = self.sign_in("nina")
+        body = {"old_password": "wrong password", "new_password": "a new password"}
+        self.assertEqual(self.post("password", body, token=got["token"]).status, 401)
+        body["old_password"] = PASSWORD
+        self.assertEqual(self.post("password", body, token=got["token"]).status, 200)
+        self.assertEqual(self.status(got["token"]), 401, "its credential version is old")
+        self.assertEqual(self.post("login", {"username": "nina", "password": PASSWORD}).status, 401)
+        body = {"username": "nina", "password": "a new password"}
+        self.assertEqual(self.post("login", body).status, 200)
+
+    # refreshing
+
+    def test_a_refresh_token_is_used_once_and_its_reuse_ends_the_session(self):
+        resp(self.server, "CONFIG", "SET", "auth.refresh-leeway", "0")
+        self.addCleanup(resp, self.server, "CONFIG", "SET", "auth.refresh-leeway", "10")
+        first = self.sign_in("rosa")
+        got = self.post("refresh", {"refresh_token": first["refresh_token"]})
+        self.assertEqual(got.status, 200, got.body)
+        self.assertNotEqual(got.json["refresh_token"], first["refresh_token"])
+        self.assertEqual(self.status(got.json["token"]), 404)
+        time.sleep(0.002)  # past a leeway of no milliseconds
+        again = self.post("refresh", {"refresh_token": first["refresh_token"]})
+        self.assertEqual((again.status, error_of(again)), (401, "token_reused"))
+        self.assertEqual(self.status(got.json["token"]), 401, "the whole session is over")
+        last = self.post("refresh", {"refresh_token": got.json["refresh_token"]})
+        self.assertEqual(last.status, 401)
+        for text in ("nonsense", "", 7, None):
+            self.assertIn(self.post("refresh", {"refresh_token": text}).status, (400, 401))
+
+    # tokens of others
+
+    def test_forged_tokens_are_refused(self):
+        good = self.sign_in("gina")["token"]
+        head, claims, signature = good.split(".")
+        public = json.dumps(ask(self.server, "GET", "/.well-known/jwks.json").json or {}).encode()
+        none = segment({"alg": "none", "typ": "at+jwt"})
+        known = json.loads(base64.urlsafe_b64decode(head + "=="))
+        hs = segment({**known, "alg": "HS256"})
+        mac = segment(hmac.new(public, f"{hs}.{claims}".encode(), hashlib.sha256).digest())
+        other = json.loads(base64.urlsafe_b64decode(claims + "=="))
+        forged = segment({**other, "name": "admin", "roles": ["admin"]})
+        for token in (f"{none}.{claims}.", f"{none}.{claims}.{signature}", f"{hs}.{claims}.{mac}",
+                      f"{head}.{forged}.{signature}", f"{head}.{claims}.{signature[:-4]}AAAA",
+                      f"{head}.{claims}", f"{head}.{claims}.", good + "x", good + ".x",
+                      segment({**known, "kid": "../../etc/passwd"}) + f".{claims}.{signature}"):
+            got = ask(self.server, "GET", "/api/v1/kv/none", token=token)
+            self.assertEqual(got.status, 401, token)
+            error_of(got)
+        self.assertEqual(self.status(good), 404)
+
+    def test_a_token_ends_by_itself(self):
+        resp(self.server, "CONFIG", "SET", "auth.token-ttl", "1")
+        resp(self.server, "CONFIG", "SET", "auth.clock-skew", "0")
+        self.addCleanup(resp, self.server, "CONFIG", "SET", "auth.token-ttl", "900")
+        self.addCleanup(resp, self.server, "CONFIG", "SET", "auth.clock-skew", "30")
+        token = self.sign_in("ella")["token"]
+        until = time.monotonic() + EXPIRES_S_MAX
+        while self.status(token) != 401:
+            self.assertLess(time.monotonic(), until)
+            time.sleep(0.05)
+        got = ask(self.server, "GET", "/api/v1/kv/none", token=token)
+        self.assertEqual(error_of(got), "token_expired")
+
+    def test_a_disabled_user_is_out_at_once(self):
+        got = self.sign_in("dora")
+        resp(self.server, "AUTH.DISABLE", "dora")
+        self.assertEqual(self.status(got["token"]), 401)
+        self.assertIn(self.post("login", {"username": "dora", "password": PASSWORD}).status,
+                      (401, 403))
+
+    def test_the_public_keys_are_shown_and_nothing_else(self):
+        self.sign_in("judy")
+        got = ask(self.server, "GET", "/.well-known/jwks.json")
+        self.assertEqual(got.status, 200, got.body)
+        self.assertGreaterEqual(len(got.json["keys"]), 1)
+        for key in got.json["keys"]:
+            self.assertNotIn("d", key)
+            self.assertNotIn("k", key)
+
+
+class Admins(unittest.TestCase):
+    def test_a_user_may_not_do_what_only_admins_may(self):
+        with start() as server:
+            token = user(server, "ada")
+            got = ask(server, "POST", "/api/v1/jobs/dequeue", {}, token=token)
+            self.assertEqual((got.status, error_of(got)), (403, "forbidden"))
+            boss = user(server, "boss", "admin")
+            got = ask(server, "POST", "/api/v1/jobs/dequeue", {}, token=boss)
+            self.assertEqual(got.status, 204)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
