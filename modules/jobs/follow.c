@@ -37,12 +37,14 @@ int64_t follow_waiters(void)
     return waiters;
 }
 
-/* Whether there is something to answer.  A queue or job that is gone is an answer, too. */
-static bool is_due(const struct wish *wish, const struct jobs_queue *queue)
+/* Whether there is something to answer.  A queue or job that is gone is an answer, too; so is an
+ * event that was never there, of another queue of that name: but not on a replica, which may only
+ * be behind. */
+static bool is_due(RedisModuleCtx *ctx, const struct wish *wish, const struct jobs_queue *queue)
 {
     if (wish->events) {
-        return queue != NULL &&
-               (wish->after >= queue->feed.next || wish->after + 1 < queue->feed.next);
+        return queue != NULL && (wish->after + 1 < queue->feed.next ||
+                                 (wish->after >= queue->feed.next && world_may_decide(ctx)));
     }
     if (queue == NULL || queue->epoch != wish->epoch) {
         return true;
@@ -60,7 +62,7 @@ void follow_changed(RedisModuleCtx *ctx, RedisModuleString *name, const struct j
     int db = RedisModule_GetSelectedDb(ctx);
     for (const struct wish *wish = waiting; wish != NULL; wish = wish->next) {
         struct hl_slice wanted = {wish->name, wish->name_len};
-        if (wish->db == db && hl_slice_equal(wanted, text) && is_due(wish, queue)) {
+        if (wish->db == db && hl_slice_equal(wanted, text) && is_due(ctx, wish, queue)) {
             world_signal(ctx, name); /* wakes all of them */
             return;
         }
@@ -141,7 +143,7 @@ static bool answer(RedisModuleCtx *ctx, struct wish *wish, RedisModuleString *na
     if (wish->events && wish->after == UINT64_MAX) {
         wish->after = queue == NULL ? 0 : queue->feed.next - 1; /* only what comes from now on */
     }
-    bool due = is_due(wish, queue);
+    bool due = is_due(ctx, wish, queue);
     if (due || always) {
         if (wish->events) {
             reply_events(ctx, wish, world_slice(name), queue);

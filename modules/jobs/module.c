@@ -9,6 +9,7 @@
 #include "helios/extensions.h"
 #include "helios/needed.h"
 #include "kit/assert.h"
+#include "metrics.h"
 #include "roster.h"
 #include "settings.h"
 #include "type.h"
@@ -158,6 +159,7 @@ int RedisModule_OnLoad(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
     if (RedisModule_Init(ctx, "jobs", JOBS_VERSION, REDISMODULE_APIVER_1) != REDISMODULE_OK) {
         return REDISMODULE_ERR; /* nothing can be logged yet */
     }
+    HeliosModule_LookUp(ctx);
     if (argc != 0) {
         RedisModule_Log(ctx, "warning", "takes no arguments, got %d: see CONFIG SET jobs.*", argc);
         return REDISMODULE_ERR;
@@ -175,6 +177,7 @@ int RedisModule_OnLoad(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
     if (RedisModule_RegisterInfoFunc != NULL) {
         RedisModule_RegisterInfoFunc(ctx, add_info);
     }
+    metrics_register(ctx);
     bound_register(ctx);
     return roster_register(ctx);
 }

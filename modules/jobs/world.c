@@ -3,6 +3,7 @@
 #include "follow.h"
 #include "id.h"
 #include "kit/assert.h"
+#include "metrics.h"
 #include "roster.h"
 #include "settings.h"
 #include "type.h"
@@ -112,7 +113,10 @@ bool work_begin(struct work *work, RedisModuleCtx *ctx, RedisModuleString *name,
             jobs_begin(work->queue, &work->env);
         }
     }
-    work->ready_before = work->queue == NULL ? 0 : work->queue->count[JOBS_READY];
+    if (work->queue != NULL) {
+        work->ready_before = work->queue->count[JOBS_READY];
+        memcpy(work->counters_before, work->queue->counters, sizeof work->counters_before);
+    }
     return true;
 }
 
@@ -121,6 +125,7 @@ void work_end(struct work *work)
     if (work->queue != NULL && work->effects.len != 0) {
         RedisModule_Replicate(work->ctx, "JOB._APPLY", "sb", work->name, work->effects.ptr,
                               work->effects.len);
+        metrics_count(work->counters_before, work->queue->counters);
         roster_note(work->ctx, work->name, work->queue);
         if (work->queue->count[JOBS_READY] > work->ready_before && !work->queue->paused) {
             world_signal(work->ctx, work->name);

@@ -14,6 +14,7 @@ struct work {
     struct jobs_env env;
     struct hl_buf effects;
     uint64_t ready_before;
+    uint64_t counters_before[JOBS_COUNTERS];
 };
 
 enum work_mode {

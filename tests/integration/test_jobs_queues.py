@@ -452,6 +452,25 @@ def test_formats(server):
     expect(stats(c, "v1")["ready"], 1)
 
 
+@base.needs("module|reload")
+def test_reload(server):
+    """MODULE RELOAD keeps all of a queue; a bound lease is bound again when its holder speaks."""
+    c, worker = server.client(), server.client()
+    push(c, "q", "x", "UNIQUE", "k", "VIS", 600)
+    push(c, "q", "y", "VIS", 600)
+    first, second = pull(worker, "q", "COUNT", 2, "BOUND")
+    c("JOB.PROGRESS", first["id"], first["token"], 10, "some")
+    c("JOB.DRAIN q")
+    before = (base.listing(c, "q"), events(c, "q"), {**stats(c, "q"), "bytes": 0})
+    expect(c("MODULE RELOAD jobs"), "OK")
+    expect((base.listing(c, "q"), events(c, "q"), {**stats(c, "q"), "bytes": 0}), before)
+    worker("JOB.EXTEND", second["id"], second["token"], 600000)
+    worker.close()
+    wait_for(lambda: get(c, second["id"])["status"] == "ready")
+    expect(get(c, first["id"])["status"], "leased")  # by its time, like any other
+    expect(c("JOB.ACK", first["id"], first["token"]), "OK")
+
+
 def run(test):
     base.run(test)
 
