@@ -15,6 +15,7 @@
  */
 #include "queue.h"
 
+#include "cron.h"
 #include "kit/alloc.h"
 #include "kit/assert.h"
 
@@ -627,6 +628,7 @@ static hl_err apply_to_job(struct jobs_queue *queue, struct jobs_job *job,
     case JOBS_EV_USED:
     case JOBS_EV_SET:
     case JOBS_EV_FACT:
+    case JOBS_EV_CRON:
     case JOBS_EV_KINDS:
         break;
     }
@@ -659,6 +661,9 @@ hl_err jobs_apply(struct jobs_queue *queue, const struct jobs_event *event)
     }
     if (event->kind == JOBS_EV_FACT) {
         return apply_fact(queue, event);
+    }
+    if (event->kind == JOBS_EV_CRON) {
+        return jobs_cron_apply(queue, event->text[T_CRON]);
     }
     if (event->kind == JOBS_EV_CLOCK) {
         queue->clock_ms = event->num[N_AT];

@@ -1,4 +1,5 @@
 /* Every invariant of queue.c, recomputed the slow way. */
+#include "cron.h"
 #include "queue.h"
 
 static bool heap_is_sound(const struct jobs_heap *heap)
@@ -150,5 +151,6 @@ const char *jobs_check(const struct jobs_queue *queue)
     }
     const char *broken = check_lanes(queue);
     broken = broken != NULL ? broken : check_unique(queue);
+    broken = broken != NULL ? broken : jobs_cron_check(queue);
     return broken != NULL ? broken : check_dedup(queue);
 }

@@ -138,6 +138,9 @@ unsigned command_state(const RedisModuleString *name);
 void command_reply_id(RedisModuleCtx *ctx, struct hl_slice name, const struct jobs_queue *queue,
                       uint64_t seq);
 
+/* JOB.SCHEDULE: cron_commands.c. */
+int cmd_schedule(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);
+
 /* Tell the server what the commands mean (COMMAND DOCS): docs.c. */
 void docs_register(RedisModuleCtx *ctx);
 

@@ -7,6 +7,7 @@
  */
 #include "decide.h"
 
+#include "cron.h"
 #include "kit/assert.h"
 #include "kit/glob.h"
 
@@ -51,6 +52,11 @@ static hl_err happen(struct jobs_queue *queue, struct jobs_env *env, const struc
         env->turned(env->turned_ctx, (uint64_t)event->num[N_SEQ]);
     }
     return err;
+}
+
+hl_err jobs_happen(struct jobs_queue *queue, struct jobs_env *env, const struct jobs_event *event)
+{
+    return happen(queue, env, event);
 }
 
 /* For events that allocate nothing a client chose the size of. */
@@ -221,6 +227,10 @@ size_t jobs_tick(struct jobs_queue *queue, struct jobs_env *env, size_t budget)
     }
     while (done < budget && is_overdue(jobs_heap_first(&queue->due), env->now_ms)) {
         come_due(queue, env, (const struct jobs_job *)jobs_heap_first(&queue->due));
+        done++;
+    }
+    while (done < budget && jobs_cron_is_due(queue, env)) {
+        jobs_cron_fire(queue, env);
         done++;
     }
     while (done < budget && forget_one(queue, env)) {

@@ -29,6 +29,10 @@ struct jobs_env {
      * may be NULL.  Must not look at the queue. */
     void (*turned)(void *ctx, uint64_t seq);
     void *turned_ctx;
+    /* The first time after `after_ms` that a cron expression names by the clocks of a zone, in ms;
+     * 0 for none.  For schedules only. */
+    int64_t (*cron_next)(void *ctx, struct hl_slice cron, struct hl_slice zone, int64_t after_ms);
+    void *cron_ctx;
 };
 
 /* How a job is to be run.  Ranges in event.h; the caller has checked them. */
@@ -62,9 +66,14 @@ enum jobs_verdict {
 /* Let a new queue begin: must be its first event.  Draws the queue's epoch. */
 void jobs_begin(struct jobs_queue *queue, struct jobs_env *env);
 
-/* Let at most `budget` overdue things happen: delayed jobs become ready, leases run out, TTLs
- * end, finished jobs and dedup ids are forgotten.  Returns how many did; fewer than `budget`
- * means that nothing overdue is left. */
+/* Apply an event and write it down, after the time if that is news: for decisions made elsewhere.
+ * Errors as jobs_apply(), and nothing is written down then; the impossible is a bug. */
+HL_MUST_USE hl_err jobs_happen(struct jobs_queue *queue, struct jobs_env *env,
+                               const struct jobs_event *event);
+
+/* Let at most `budget` overdue things happen: delayed jobs become ready, schedules run, leases run
+ * out, TTLs end, finished jobs and dedup ids are forgotten.  Returns how many did; fewer than
+ * `budget` means that nothing overdue is left. */
 size_t jobs_tick(struct jobs_queue *queue, struct jobs_env *env, size_t budget);
 
 /* Add a job.  With a dedup id (`dedup.len` != 0) that was used within its window, or a unique key

@@ -100,6 +100,14 @@ static RedisModuleCommandArg redrive_args[] = {QUEUE,
 static RedisModuleCommandArg queue_args[] = {QUEUE, END};
 static RedisModuleCommandArg config_args[] = {
     QUEUE, {.name = "keep-s", .type = REDISMODULE_ARG_TYPE_INTEGER, .token = "KEEP"}, END};
+static RedisModuleCommandArg schedule_args[] = {STRING("set|get|del|list|pause|resume|run"),
+                                                QUEUE,
+                                                OPTIONAL("name", NULL, STRING),
+                                                OPTIONAL("cron", NULL, STRING),
+                                                OPTIONAL("payload", NULL, STRING),
+                                                OPTIONAL("zone", "TZ", STRING),
+                                                OPTIONAL("one|skip|all", "MISFIRE", STRING),
+                                                END};
 static RedisModuleCommandArg ack_args[] = {JOB_ID, STRING("token"),
                                            OPTIONAL("result", NULL, STRING), END};
 static RedisModuleCommandArg nack_args[] = {JOB_ID,
@@ -172,6 +180,8 @@ static const struct doc {
      REDISMODULE_CMD_KEY_RW | REDISMODULE_CMD_KEY_UPDATE, queue_args},
     {"job.config", "Sets how long a queue keeps results.", "O(1)", 4,
      REDISMODULE_CMD_KEY_RW | REDISMODULE_CMD_KEY_UPDATE, config_args},
+    {"job.schedule", "Pushes jobs at the times of a cron expression.", "O(log n)", -3, 0,
+     schedule_args},
     {"job.queues", "Names the queues of the database.", "O(count)", -1, 0, queues_args},
     {"job.help", "Explains the commands.", "O(1)", 1, 0, NULL},
 };
@@ -200,6 +210,9 @@ static const char *const help[] = {
     "moved]",
     "JOB.PAUSE queue | JOB.DRAIN queue | JOB.RESUME queue   -> OK",
     "JOB.CONFIG queue KEEP s   -> OK",
+    "JOB.SCHEDULE SET queue name cron payload [TZ zone] [MISFIRE one|skip|all] [option of PUSH]...",
+    "    -> time of the next run",
+    "JOB.SCHEDULE GET|DEL|PAUSE|RESUME|RUN queue name, LIST queue [AFTER name] [COUNT n]",
     "JOB.QUEUES [AFTER name] [COUNT n]   -> names",
     "A status is scheduled, ready, leased, done, dead, failed or cancelled.",
     NULL,

@@ -55,7 +55,7 @@ static const struct range num_ranges[N_COUNT] = {
 static const struct range text_ranges[T_COUNT] = {
     [T_TOKEN] = {0, JOBS_TOKEN_LEN},     [T_DEDUP] = {0, JOBS_DEDUP_MAX},
     [T_WORKER] = {0, JOBS_WORKER_MAX},   [T_NOTE] = {0, JOBS_NOTE_MAX},
-    [T_PAYLOAD] = {0, JOBS_PAYLOAD_MAX},
+    [T_PAYLOAD] = {0, JOBS_PAYLOAD_MAX}, [T_CRON] = {0, JOBS_PAYLOAD_MAX},
 };
 
 /* Which fields a kind has, as bits of enum jobs_num and enum jobs_text, written in that order. */
@@ -94,6 +94,7 @@ static const struct shape shapes[JOBS_EV_KINDS] = {
     [JOBS_EV_BIND] = {N(SEQ), 0},
     [JOBS_EV_RELEASE] = {N(SEQ), 0},
     [JOBS_EV_FACT] = {N(AT) | N(WHICH) | N(SEQ) | N(STATE) | N(ATTEMPTS), 0},
+    [JOBS_EV_CRON] = {0, T(CRON)},
 };
 
 /* Numbers between the kinds may be unused. */

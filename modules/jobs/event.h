@@ -50,7 +50,8 @@ enum jobs_kind {
     JOBS_EV_BIND = 20,     /* after LEASE or JOB: the lease ends with its connection */
     JOBS_EV_RELEASE = 21,  /* leased -> ready, as if the lease had not been */
     JOBS_EV_FACT = 22,     /* one fact of a snapshot's feed */
-    JOBS_EV_KINDS = 23,    /* one more than the last */
+    JOBS_EV_CRON = 40,     /* a schedule is made, changed or run: a record of cron.h */
+    JOBS_EV_KINDS = 41,    /* one more than the last */
 };
 
 /* Why a lease or a job ended. */
@@ -104,7 +105,7 @@ enum jobs_num {
     N_COUNT
 };
 
-enum jobs_text { T_TOKEN, T_DEDUP, T_WORKER, T_NOTE, T_PAYLOAD, T_COUNT };
+enum jobs_text { T_TOKEN, T_DEDUP, T_WORKER, T_NOTE, T_PAYLOAD, T_CRON, T_COUNT };
 
 /* One event.  Fields that its kind does not have are 0 and are ignored. */
 struct jobs_event {

@@ -5,6 +5,7 @@
  */
 #include "bound.h"
 #include "command.h"
+#include "cron_clock.h"
 #include "follow.h"
 #include "helios/extensions.h"
 #include "helios/needed.h"
@@ -45,6 +46,7 @@ static const struct command {
     {"job.resume", cmd_resume, "write fast", 1},
     {"job.drain", cmd_drain, "write deny-oom fast", 1},
     {"job.config", cmd_config, "write deny-oom fast", 1},
+    {"job.schedule", cmd_schedule, "write deny-oom", 2},
     {"job.queues", cmd_queues, "readonly", 0},
     {"job.help", cmd_help, "readonly fast", 0},
     {"job._apply", cmd_apply, "write", 1},
@@ -186,5 +188,6 @@ int RedisModule_OnUnload(RedisModuleCtx *ctx)
 {
     bound_fini(ctx);
     roster_fini(ctx);
+    cron_clock_fini();
     return REDISMODULE_OK;
 }

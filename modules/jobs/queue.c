@@ -1,6 +1,7 @@
 /* A queue's life and what can be read of it.  How it changes is in apply.c. */
 #include "queue.h"
 
+#include "cron.h"
 #include "kit/alloc.h"
 #include "kit/assert.h"
 
@@ -33,6 +34,7 @@ void jobs_destroy(struct jobs_queue *queue)
     jobs_dedup_fini(&queue->dedup);
     jobs_dedup_fini(&queue->unique);
     jobs_feed_fini(&queue->feed);
+    jobs_cron_destroy(queue->cron);
     hl_free(queue->lanes);
     hl_free(queue);
 }
@@ -60,7 +62,7 @@ const struct jobs_job *jobs_front(const struct jobs_queue *queue)
 int64_t jobs_deadline(const struct jobs_queue *queue)
 {
     const struct jobs_heap *heaps[] = {&queue->due, &queue->kept, &queue->dedup.ends};
-    int64_t earliest = 0;
+    int64_t earliest = jobs_cron_deadline(queue);
     for (size_t i = 0; i < HL_ARRAY_LEN(heaps); i++) {
         const struct jobs_timed *first = jobs_heap_first(heaps[i]);
         if (first != NULL && (earliest == 0 || first->due_ms < earliest)) {
@@ -84,7 +86,7 @@ size_t jobs_bytes(const struct jobs_queue *queue)
     size_t slots = (size_t)queue->due.cap + queue->kept.cap + queue->dedup.ends.cap;
     return sizeof *queue + queue->job_bytes + jobs_index_bytes(&queue->index) +
            queue->lane_count * sizeof *queue->lanes + slots * sizeof(void *) + queue->dedup.bytes +
-           queue->unique.bytes + jobs_feed_bytes(&queue->feed);
+           queue->unique.bytes + jobs_feed_bytes(&queue->feed) + jobs_cron_bytes(queue);
 }
 
 uint64_t jobs_unique_holder(const struct jobs_queue *queue, struct hl_slice key)

@@ -69,6 +69,8 @@ struct jobs_lane {
     struct jobs_job *last;
 };
 
+struct jobs_cron;
+
 /* One queue.  Read only outside queue.c. */
 struct jobs_queue {
     bool begun;     /* META was applied */
@@ -85,6 +87,7 @@ struct jobs_queue {
     struct jobs_dedup dedup;
     struct jobs_dedup unique; /* the unique keys that jobs hold */
     struct jobs_feed feed;
+    struct jobs_cron *cron; /* schedules; NULL when there is none: cron.h */
     int64_t keep_ms; /* how long results stay, or JOBS_KEEP_* */
     bool paused;     /* no leases */
     bool draining;   /* no new jobs */

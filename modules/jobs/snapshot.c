@@ -2,9 +2,10 @@
  *
  * The order is canonical: META, attributes, counters, the ready jobs lane by lane in their turn,
  * the other jobs by number, each with what is extra about it, the used dedup ids by number, the
- * facts of the feed.  So equal queues give equal bytes, and a digest
+ * facts of the feed, the schedules.  So equal queues give equal bytes, and a digest
  * of the bytes is a digest of the state.
  */
+#include "cron.h"
 #include "queue.h"
 
 #define PIECE_LEN (64u * 1024)
@@ -22,6 +23,11 @@ static void put(struct writer *writer, const struct jobs_event *event)
         writer->write(writer->ctx, hl_buf_view(&writer->buf));
         hl_buf_clear(&writer->buf);
     }
+}
+
+static void put_schedule(void *ctx, const struct jobs_event *event)
+{
+    put(ctx, event);
 }
 
 static void put_meta(struct writer *writer, const struct jobs_queue *queue)
@@ -159,6 +165,7 @@ void jobs_snapshot(const struct jobs_queue *queue, void (*write)(void *ctx, stru
         put(&writer, &event);
     }
     put_feed(&writer, &queue->feed);
+    jobs_cron_snapshot(queue, put_schedule, &writer);
     if (writer.buf.len != 0) {
         write(ctx, hl_buf_view(&writer.buf));
     }

@@ -2,6 +2,7 @@
 
 #include "follow.h"
 #include "id.h"
+#include "cron_clock.h"
 #include "kit/assert.h"
 #include "metrics.h"
 #include "roster.h"
@@ -106,6 +107,8 @@ bool work_begin(struct work *work, RedisModuleCtx *ctx, RedisModuleString *name,
         .frozen = world_is_frozen(ctx),
         .turned = RedisModule_SignalModifiedKey != NULL ? turned : NULL,
         .turned_ctx = work,
+        .cron_next = cron_clock_next,
+        .cron_ctx = ctx,
     };
     if (work->queue == NULL && mode == WORK_MAKE) {
         work->queue = type_make_queue(work->key);

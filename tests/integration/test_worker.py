@@ -488,6 +488,7 @@ def test_what_does_not_end_in_the_grace_is_given_back(s):
         assert w.wait() == 1, w.log()
         assert not runs(pid)
         assert job(c, name)["status"] == "ready", job(c, name)
+        assert job(c, name)["attempts"] == 0, "it cost an attempt"
 
 
 def test_a_second_signal_ends_at_once(s):

@@ -1,6 +1,7 @@
 /* Bytes of a hostile dump, or of a log that was made for another history: whatever they say, the
  * queue stays sound, what it accepted survives a snapshot, and deciding on it trips nothing. */
-#include "jobs/decide.h"
+#include "jobs/cron.h"
+#include "jobs/cron_expr.h"
 #include "kit/alloc.h"
 #include "kit/assert.h"
 
@@ -15,6 +16,15 @@ static void same_bytes(void *ctx, void *out, size_t len)
 {
     (void)ctx;
     memset(out, 7, len);
+}
+
+static int64_t next_time(void *ctx, struct hl_slice cron, struct hl_slice zone, int64_t after_ms)
+{
+    (void)ctx;
+    (void)zone;
+    struct cron_expr expr;
+    bool good = after_ms / 1000 <= CRON_TIME_MAX && cron_parse(cron, &expr, NULL) == HL_OK;
+    return good ? cron_next(&expr, NULL, after_ms / 1000) * 1000 : 0;
 }
 
 static void check(const struct jobs_queue *queue)
@@ -76,7 +86,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                .random = same_bytes,
                                .done_keep_ms = 0,
                                .dead_keep_ms = -1,
-                               .effects = &effects};
+                               .effects = &effects,
+                               .cron_next = next_time};
         uint64_t seqs[4];
         (void)jobs_tick(queue, &env, 100);
         size_t count = jobs_pull(queue, &env, hl_slice_of("w"), seqs, 4);
@@ -88,6 +99,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         uint64_t cursor = 0;
         size_t moved = 0;
         (void)jobs_redrive(queue, &env, NULL, NULL, &which, &cursor, &moved);
+        const struct jobs_schedule *schedule = jobs_cron_after(queue, (struct hl_slice){0});
+        if (schedule != NULL) {
+            bool duplicate = false;
+            (void)jobs_cron_run(queue, &env, schedule->def.name, &cursor, &duplicate);
+            (void)jobs_cron_pause(queue, &env, schedule->def.name, !schedule->paused);
+        }
         env.now_ms *= 2;
         (void)jobs_tick(queue, &env, 100);
         (void)jobs_purge(queue, &env, JOBS_ANY, 3);
