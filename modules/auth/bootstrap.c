@@ -22,6 +22,7 @@ static size_t password_len;               /* 0: none was given */
 static char password[PASSWORD_LEN_MAX];
 static char token[TOKEN_TEXT + 1]; /* F3; "" when there is none */
 static int64_t retry_ms;           /* something failed: not again before then */
+static bool cleared;               /* one was made, and what is void here is removed */
 
 bool bootstrap_open(RedisModuleCtx *ctx)
 {
@@ -95,6 +96,7 @@ void bootstrap_unload(void)
     seal_wipe(token, sizeof token);
     password_len = 0;
     retry_ms = 0;
+    cleared = false;
 }
 
 /* Give `name` the role admin in the module rbac, too, where that is loaded. */
@@ -170,12 +172,36 @@ static hl_err create_token(const char *path, struct hl_errmsg *msg)
     return err;
 }
 
+/* Where the token's file is: in the server's directory, unless the setting says where.  Redis works
+ * in that directory, Helios where it was started. */
+static void find_file(RedisModuleCtx *ctx, struct hl_buf *path)
+{
+    RedisModuleCallReply *reply = RedisModule_Call(ctx, "CONFIG", "cc", "GET", "dir");
+    bool two = settings()->bootstrap_file[0] != '/' && reply != NULL &&
+               RedisModule_CallReplyType(reply) == REDISMODULE_REPLY_ARRAY &&
+               RedisModule_CallReplyLength(reply) == 2;
+    if (two) {
+        size_t len = 0;
+        const char *dir =
+            RedisModule_CallReplyStringPtr(RedisModule_CallReplyArrayElement(reply, 1), &len);
+        hl_buf_append(path, dir, dir == NULL ? 0 : len);
+        hl_buf_append_text(path, "/");
+    }
+    hl_buf_append_text(path, settings()->bootstrap_file);
+    hl_buf_append_u8(path, '\0');
+    if (reply != NULL) {
+        RedisModule_FreeCallReply(reply);
+    }
+}
+
 /* F3: the token of the file, or a new one. */
 static void make_token(RedisModuleCtx *ctx)
 {
-    const char *path = settings()->bootstrap_file;
+    struct hl_buf file = {0};
     struct hl_errmsg msg = {0};
     struct hl_buf line = {0};
+    find_file(ctx, &file);
+    const char *path = file.ptr;
     hl_err err = secret_file_read(&line, path, &msg);
     if (err == HL_OK && line.len == TOKEN_TEXT) {
         memcpy(token, line.ptr, line.len);
@@ -195,23 +221,39 @@ static void make_token(RedisModuleCtx *ctx)
         RedisModule_Log(ctx, "warning", "no token for a first administrator: %s", msg.text);
         retry_ms = RedisModule_Milliseconds() + RETRY_MS;
     }
+    hl_buf_fini(&file);
 }
 
 bool bootstrap_due(RedisModuleCtx *ctx, bool leads)
 {
     if (bootstrap_open(ctx)) {
+        cleared = false;
         return leads && token[0] == '\0' && RedisModule_Milliseconds() >= retry_ms;
     }
-    return token[0] != '\0' || password_len != 0;
+    return !cleared;
+}
+
+/* Remove the file of a token, which is void, and nothing else that may have its name. */
+static void remove_token(RedisModuleCtx *ctx)
+{
+    struct hl_buf path = {0};
+    struct hl_errmsg msg = {0};
+    struct hl_buf line = {0};
+    find_file(ctx, &path);
+    if (secret_file_read(&line, path.ptr, &msg) == HL_OK && line.len == TOKEN_TEXT) {
+        unlink(path.ptr);
+    }
+    hl_buf_fini(&path);
+    seal_wipe(line.ptr, line.len);
+    hl_buf_fini(&line);
 }
 
 void bootstrap_act(RedisModuleCtx *ctx)
 {
     if (!bootstrap_open(ctx)) {
-        if (token[0] != '\0') {
-            unlink(settings()->bootstrap_file);
-        }
+        remove_token(ctx);
         bootstrap_unload();
+        cleared = true;
     } else if (password_len != 0) {
         make_user(ctx);
     } else {

@@ -1,4 +1,4 @@
-/* What INFO tells about the module: counts since it was loaded, on this node. */
+/* What INFO and the metrics tell about the module: counts since it was loaded, on this node. */
 #ifndef AUTH_STATS_H
 #define AUTH_STATS_H
 
@@ -13,7 +13,7 @@ struct stats {
 /* The counters, for whoever has something to count. */
 struct stats *stats(void);
 
-/* Register the section for INFO, where the server has it.  In OnLoad only. */
+/* Register the section for INFO and the metrics, where the server has them.  In OnLoad only. */
 void stats_load(RedisModuleCtx *ctx);
 
 #endif

@@ -21,6 +21,7 @@ struct blob {
 };
 
 static RedisModuleType *type;
+static _Atomic uint64_t session_count;
 static _Atomic uint64_t epoch = 1; /* values are freed on the server's threads, too */
 
 /* ---- The data type ----------------------------------------------------------------------------
@@ -39,11 +40,25 @@ uint64_t store_epoch(void)
     return epoch;
 }
 
+/* A record was made (1) or freed (-1). */
+static void count(const struct blob *blob, int change)
+{
+    if (blob->len != 0 && blob->bytes[0] == RECORD_SESSION) {
+        session_count += (uint64_t)(int64_t)change;
+    }
+}
+
+size_t store_session_count(void)
+{
+    return session_count;
+}
+
 static struct blob *blob_create(const char *bytes, size_t len)
 {
     struct blob *blob = RedisModule_Alloc(sizeof *blob + len);
     blob->len = len;
     memcpy(blob->bytes, bytes, len);
+    count(blob, 1);
     return blob;
 }
 
@@ -106,6 +121,7 @@ static void *type_copy(RedisModuleString *from, RedisModuleString *to, const voi
 static void type_free(void *value)
 {
     note_change(value);
+    count(value, -1);
     RedisModule_Free(value);
 }
 

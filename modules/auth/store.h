@@ -38,6 +38,9 @@ bool store_register(RedisModuleCtx *ctx);
  * thread. */
 uint64_t store_epoch(void);
 
+/* How many sessions' records this node holds.  Any thread. */
+size_t store_session_count(void);
+
 /* Read a user's record. */
 HL_MUST_USE hl_err store_get_user(RedisModuleCtx *ctx, const char *name, struct user_record *out);
 

@@ -8,6 +8,8 @@ function gets a fresh server with the module and the cheapest bcrypt cost; its d
 must hold.
 """
 import base64
+import hashlib
+import hmac
 import json
 import threading
 import time
@@ -340,6 +342,40 @@ def test_hostile_tokens(server):
         for command in ("AUTH.VERIFY", "AUTH.WHOAMI", "AUTH.LOGOUT", "AUTH.REFRESH"):
             starts(c.error(command, token), "TOKENINVALID")
     c("AUTH.VERIFY", access)
+
+
+def unsigned(header, claims):
+    return ".".join(base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=")
+                    for part in (header, claims))
+
+
+def test_bad_tokens_are_refused(server):
+    """No algorithm, another algorithm, an expired, a revoked and an outdated one: each says why."""
+    c = registered(server)
+    got = login(c)
+    claims = pairs(c("AUTH.VERIFY", got["access"]))
+    key = pairs(c("AUTH.KEYS")[0])
+    for alg in ("none", "None", "NONE", "HS256", "ES384", "RS256", "EdDSA", ""):
+        text = unsigned({"alg": alg, "kid": key["kid"], "typ": "at+jwt"}, claims)
+        mac = hmac.new(key["jwk"].encode(), text.encode(), hashlib.sha256).digest()
+        for signature in (b"", mac, b"\0" * 64):
+            tail = base64.urlsafe_b64encode(signature).decode().rstrip("=")
+            starts(c.error("AUTH.VERIFY", f"{text}.{tail}"), "TOKENINVALID")
+    c("CONFIG", "SET", "auth.token-ttl", 1)
+    c("CONFIG", "SET", "auth.clock-skew", 0)
+    short = login(c)["access"]
+    until = time.monotonic() + 5
+    while c.error("AUTH.VERIFY", short) is None:
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    starts(c.error("AUTH.VERIFY", short), "TOKENEXPIRED")
+    c("CONFIG", "SET", "auth.token-ttl", 900)
+    revoked = login(c)
+    c("AUTH.LOGOUT", revoked["session"])
+    starts(c.error("AUTH.VERIFY", revoked["access"]), "TOKENREVOKED")
+    c("AUTH.VERIFY", got["access"])
+    c("AUTH.PASSWD", "ada", PASSWORD, "another password")
+    starts(c.error("AUTH.VERIFY", got["access"]), "TOKENREVOKED")
 
 
 def test_listing_pages(server):

@@ -144,7 +144,8 @@ def test_password_rules(server):
                                  ("ada", "x" * 73, "at most 72"), ("ada", "Password123", "tries"),
                                  ("ada", "adaADAadaAda", "name"), ("ada", "Helios-helios!", "name"),
                                  ("longname", "LongName42..", None),
-                                 ("ada", "aaaa aaaa aaaa", None), ("bob", "x" * 72, None)):
+                                 ("ada", "aaaa aaaa aaaa", None), ("bob", "x" * 72, None),
+                                 ("alice", "secret1234", None)):
         error = c.error("AUTH.REGISTER", name, password)
         if rule is None:
             expect(error, None)

@@ -159,6 +159,53 @@ def test_secrets_stay_secret(server):
     assert b"PING" in monitor.buf.upper(), "MONITOR was listening"
 
 
+# DUMPs by the first release of the module, whose records had version 1; its key file; and
+# a token that it signed.
+FIRST_RELEASE = {
+    "auth:user:ada": (
+        "B4GF6Vq62HTUAQVAiwEBA2FkYaXc6dl3hr1XZVX1VuxXN6Q8JDJiJDA0JGh2ckYvbGtCNTNQdTUuWUZ0"
+        "VElreGU4M1lDcFZ3T2Q1ZmUuN2FFM2I3M3J3UHVGS2p5OC9tAQAAAAAAAADX4bEAogEAAAABBHVzZXIC"
+        "tty4LfjNZVKhVJefjxKPKok/vFAwK/56XXm2zU9CdHsACgBkIkNEuY1etQ=="),
+    "auth:keys": (
+        "B4GF6Vq62HTUAQXDQU5BXR8EAfD4v9hEiWX8AgEQMTk4MTc0MjVjOGVlZTc2Md7hsQUAogEAAOSgBwK0"
+        "EsBgDx9BBG6FXX6qP27pX4RbYILZ92CfgVwrTkZFHsR+Vk7kOx/j4pv2nGKgCEtB2IzVa1pVbmQlIcqw"
+        "Y5Ybj4mJq2Reyx9wYjxVGwMMeeCirVykCCsBbLpuEFz+eAVAaZN6gbc8Zh+WyOKs+lfBjONUMR/4jbJu"
+        "X+lUywfcFS7KFdZFQTXrARAQOGZjOTM0NGI3MjQ4YTU4NMCg4AcAH0EE0vOKK2VYZ/hOgvT4EAENNNpf"
+        "gDURwYM5Pv8lih7JH47EFgTwNZ7Mt/V4uJhRuH7cVIlezCm7DwZ9ootO34/1H+bWPEPREeMxgLN3lmyD"
+        "KCv7zXPQIsDSm4jhQpH5Qw/4Hr0MiJpCaSQycEeSn8QzWqnzNdNDmkEsWyPgUYzqUNQACgCGZYErEXjT"
+        "lQ=="),
+    "auth:session:893fbc50302bfe7a5d79b6cd4f42747b": (
+        "B4GF6Vq62HTUAQVAeQIBiT+8UDAr/npdebbNT0J0ewNhZGGl3OnZd4a9V2VV9VbsVzekAQAAAAAAAADq"
+        "4bEAogEAAOplviSiAQAAALWsS1E62N0/S2cuaBj+3sNMWX8h6qy8xoYphM4/UgUvAZTOgRDEVI4+KOIC"
+        "fxCsngAAAAAAAAAAAAAACgDuEBgJb43KEA=="),
+}
+FIRST_KEK = "e4142a57842c0f72ced1d6f2ef5ff959bd59ea862a05b791f432238166282cba"
+FIRST_TOKEN = (
+        "eyJhbGciOiJFUzI1NiIsImtpZCI6IjhmYzkzNDRiNzI0OGE1ODQiLCJ0eXAiOiJhdCtqd3QifQ.eyJpc"
+        "3MiOiJoZWxpb3MiLCJhdWQiOiJoZWxpb3MiLCJzdWIiOiJhNWRjZTlkOTc3ODZiZDU3NjU1NWY1NTZlY"
+        "zU3MzdhNCIsIm5hbWUiOiJhZGEiLCJqdGkiOiIwNGJkYTJjZGZlZDhhZmUxNWQwZDU5ZTI4ZDEwZWRlM"
+        "CIsInNpZCI6Ijg5M2ZiYzUwMzAyYmZlN2E1ZDc5YjZjZDRmNDI3NDdiIiwicm9sZXMiOlsidXNlciJdL"
+        "CJpYXQiOjE3OTUzMDc5ODcsIm5iZiI6MTc5NTMwNzk4NywiZXhwIjoxNzk1MzA4ODg3LCJjdiI6MX0.q"
+        "odtZ7acnGVQVH7LG0qnfYuT6P0h7tkaXhCjn-dug21zTw4wYGgxwJtBTQgkn0yI5Y1v0hyCz9J33eLat"
+        "RRNTA")
+
+
+def test_records_of_the_first_release(server):
+    """A snapshot of the first release loads: the user logs in, and its keys know their tokens."""
+    with open(os.path.join(server.dir, "auth.kek"), "w") as f:
+        os.fchmod(f.fileno(), 0o600)
+        f.write(FIRST_KEK + "\n")
+    c = server.client()
+    for key, dump in FIRST_RELEASE.items():
+        expect(c("RESTORE", key, "0", base64.b64decode(dump)), "OK")
+    assert (c.error("AUTH.VERIFY", FIRST_TOKEN) or "TOKENEXPIRED ").startswith("TOKENEXPIRED ")
+    expect([pairs(k)["state"] for k in c("AUTH.KEYS")][-1], "active")
+    c("AUTH.VERIFY", login(c)["access"])
+    expect(len(c("AUTH.SESSIONS", "ada")) >= 1, True)
+    expect(c("AUTH.PASSWD", "ada", PASSWORD, "another password"), "OK")
+    starts(c.error("AUTH.PASSWD", "ada", "another password", PASSWORD), "PASSWORDPOLICY")
+
+
 def test_hostile_keys(server):
     """Values that clients put under our keys are refused, never believed and never overwritten."""
     c = registered(server)
@@ -270,7 +317,8 @@ def test_every_counter_moves(server):
             counts[name[5:]] = int(value)
     expect(counts, {"registrations": 1, "logins": 2, "login_failures": 3, "login_lockouts": 1,
                     "refreshes": 2, "refresh_replays": 1, "refresh_reuses": 1, "logouts": 1,
-                    "verifications": 2, "verification_failures": 1, "busy": 0})
+                    "verifications": 2, "verification_failures": 1, "busy": 0,
+                    "sessions": 1})
 
 
 def test_acl_login(server):

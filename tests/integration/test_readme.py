@@ -89,6 +89,9 @@ class Tour(unittest.TestCase):
     def test_each_line_about_jobs_does_what_it_says(self):
         self.go("modules/jobs/README.md", 20)
 
+    def test_each_line_about_auth_does_what_it_says(self):
+        self.go("modules/auth/README.md", 12)
+
     def go(self, path, least):
         with open(os.path.join(ROOT, path)) as f:
             tour = steps(f.read())
