@@ -2,6 +2,7 @@
 #include "abi/internal.h"
 #include "abi/unit.h"
 #include "keyspace/hash.h"
+#include "keyspace/quicklist.h"
 #include "keyspace/string.h"
 
 #include <errno.h>
@@ -151,6 +152,7 @@ size_t hl_rm_ValueLength(RedisModuleKey *kp)
     case HL_TYPE_HASH:
         return hl_hash_len(entry);
     case HL_TYPE_LIST:
+        return hl_ql_len(entry);
     case HL_TYPE_SET:
     case HL_TYPE_ZSET:
     case HL_TYPE_STREAM:

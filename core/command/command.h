@@ -278,7 +278,7 @@ void hl_call_effect_none(struct hl_call *call);
 /* --- families of core/command ------------------------------------------------------------------
  */
 
-/* Register the families of this folder: strings, hashes, keys, COMMAND. */
+/* Register the families of this folder: strings, hashes, lists, keys, COMMAND. */
 HL_MUST_USE hl_err hl_command_register_all(struct hl_command_table *table);
 
 extern const struct hl_command_row hl_commands_string[];
@@ -287,6 +287,8 @@ extern const struct hl_command_row hl_commands_number[];
 extern const size_t hl_commands_number_count;
 extern const struct hl_command_row hl_commands_hash[];
 extern const size_t hl_commands_hash_count;
+extern const struct hl_command_row hl_commands_list[];
+extern const size_t hl_commands_list_count;
 extern const struct hl_command_row hl_commands_keys[];
 extern const size_t hl_commands_keys_count;
 extern const struct hl_command_row hl_commands_expire[];

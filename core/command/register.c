@@ -10,6 +10,7 @@ hl_err hl_command_register_all(struct hl_command_table *table)
         {hl_commands_string, hl_commands_string_count},
         {hl_commands_number, hl_commands_number_count},
         {hl_commands_hash, hl_commands_hash_count},
+        {hl_commands_list, hl_commands_list_count},
         {hl_commands_keys, hl_commands_keys_count},
         {hl_commands_expire, hl_commands_expire_count},
         {hl_commands_dump, hl_commands_dump_count},

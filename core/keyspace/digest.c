@@ -3,6 +3,7 @@
 #include "keyspace/dump.h"
 #include "keyspace/entry.h"
 #include "keyspace/hash.h"
+#include "keyspace/quicklist.h"
 #include "keyspace/string.h"
 
 #define LANES 3
@@ -39,6 +40,19 @@ static void digest_hash(const struct hl_entry *entry, struct hl_buf *scratch, st
     }
 }
 
+static void digest_list(const struct hl_entry *entry, struct hl_buf *scratch, struct digest *sum)
+{
+    struct hl_ql_cursor cursor;
+    uint64_t index = 0;
+    for (bool more = hl_ql_seek(entry, 0, &cursor); more; more = hl_ql_step(&cursor, true)) {
+        char text[HL_QL_SCRATCH];
+        hl_buf_clear(scratch);
+        hl_buf_append_le64(scratch, index++); /* order counts */
+        hl_buf_append_slice(scratch, hl_ql_value(&cursor, text));
+        add_bytes(sum, hl_buf_view(scratch));
+    }
+}
+
 static void digest_value(const struct hl_entry *entry, int db,
                          const struct hl_dump_modules *modules, struct hl_buf *scratch,
                          struct digest *sum)
@@ -53,6 +67,9 @@ static void digest_value(const struct hl_entry *entry, int db,
     case HL_KIND_HASH_LISTPACK:
     case HL_KIND_HASH_TABLE:
         digest_hash(entry, scratch, sum);
+        return;
+    case HL_KIND_LIST:
+        digest_list(entry, scratch, sum);
         return;
     case HL_KIND_MODULE:
         hl_buf_clear(scratch);
@@ -117,6 +134,9 @@ static bool is_large(const struct hl_entry *entry, uint64_t *size)
     case HL_KIND_HASH_LISTPACK:
     case HL_KIND_HASH_TABLE:
         *size = hl_hash_len(entry);
+        return *size > HL_DIGEST_FIELDS_MAX;
+    case HL_KIND_LIST:
+        *size = hl_ql_len(entry);
         return *size > HL_DIGEST_FIELDS_MAX;
     case HL_KIND_MODULE:
         break;

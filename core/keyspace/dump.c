@@ -4,19 +4,31 @@
 #include "keyspace/entry.h"
 #include "keyspace/hash.h"
 #include "keyspace/listpack.h"
+#include "keyspace/quicklist.h"
 #include "keyspace/rdb.h"
 #include "keyspace/string.h"
 #include "keyspace/ziplist.h"
 
-#define FOOTER_SIZE 10          /* u16 version, u64 checksum */
-#define PAIRS_QUADRATIC_MAX 512 /* fields whose uniqueness is checked pair by pair */
+#define FOOTER_SIZE 10              /* u16 version, u64 checksum */
+#define ELEMENT_MAX (HL_LP_MAX / 2) /* bytes of a list's: compression may make more of a payload   \
+                                     */
+#define PAIRS_QUADRATIC_MAX 512     /* fields whose uniqueness is checked pair by pair */
 
 enum rdb_type { /* type bytes we read or write */
                 RDB_STRING = 0,
+                RDB_LIST = 1,
                 RDB_HASH = 4,
                 RDB_MODULE_2 = 7,
+                RDB_LIST_ZIPLIST = 10,
                 RDB_HASH_ZIPLIST = 13,
+                RDB_LIST_QUICKLIST = 14,
                 RDB_HASH_LISTPACK = 16,
+                RDB_LIST_QUICKLIST_2 = 18,
+};
+
+enum block {                  /* what a block of a list is, in RDB_LIST_QUICKLIST_2 */
+             BLOCK_PLAIN = 1, /* one element */
+             BLOCK_PACKED = 2,
 };
 
 /* --- writing ---------------------------------------------------------------------------------- */
@@ -53,6 +65,19 @@ static void put_hash_value(const struct hl_entry *entry, struct hl_buf *out)
     }
 }
 
+static void put_list_value(const struct hl_entry *entry, struct hl_buf *out)
+{
+    const struct hl_ql_block *position = NULL;
+    const unsigned char *lp;
+    hl_buf_append_u8(out, RDB_LIST_QUICKLIST_2);
+    hl_rdb_put_len(out, hl_ql_blocks(entry));
+    while ((lp = hl_ql_next_block(entry, &position)) != NULL) {
+        struct hl_slice bytes = {.ptr = (const char *)lp, .len = hl_lp_bytes(lp)};
+        hl_rdb_put_len(out, BLOCK_PACKED);
+        hl_rdb_put_string(out, bytes);
+    }
+}
+
 hl_err hl_dump_value(const struct hl_entry *entry, int db, const struct hl_dump_modules *modules,
                      struct hl_buf *out)
 {
@@ -66,6 +91,9 @@ hl_err hl_dump_value(const struct hl_entry *entry, int db, const struct hl_dump_
     case HL_KIND_HASH_LISTPACK:
     case HL_KIND_HASH_TABLE:
         put_hash_value(entry, out);
+        return HL_OK;
+    case HL_KIND_LIST:
+        put_list_value(entry, out);
         return HL_OK;
     case HL_KIND_MODULE:
         hl_buf_append_u8(out, RDB_MODULE_2);
@@ -212,6 +240,57 @@ static hl_err load_packed_hash(struct load *load, bool ziplist)
     return err;
 }
 
+/* --- lists ---------------------------------------------------------------------------------- */
+
+static bool add_element(void *ctx, struct hl_slice element)
+{
+    struct load *load = ctx;
+    if (element.len > ELEMENT_MAX) {
+        return false;
+    }
+    hl_ql_push(load->ks, load->entry, element, false);
+    return true;
+}
+
+static hl_err add_block(struct load *load, int type, uint64_t kind, struct hl_slice bytes)
+{
+    if (type == RDB_LIST || kind == BLOCK_PLAIN) {
+        return add_element(load, bytes) ? HL_OK : HL_ECORRUPT;
+    }
+    if (type == RDB_LIST_QUICKLIST_2) {
+        if (kind != BLOCK_PACKED || !hl_lp_validate(bytes, NULL)) {
+            return HL_ECORRUPT;
+        }
+        hl_ql_adopt(load->entry, hl_lp_adopt(bytes));
+        return HL_OK;
+    }
+    return hl_ziplist_each(bytes, add_element, load) ? HL_OK : HL_ECORRUPT;
+}
+
+/* A list in any of its forms: so many elements, or blocks of them. */
+static hl_err load_list(struct load *load, int type)
+{
+    uint64_t count = 1;
+    if (type != RDB_LIST_ZIPLIST && !hl_rdb_get_len(&load->reader, &count)) {
+        return HL_ECORRUPT;
+    }
+    load->entry = hl_ql_create(load->key, load->key_hash, false);
+    for (uint64_t i = 0; i < count; i++) {
+        struct hl_rdb_text bytes;
+        uint64_t kind = 0;
+        if ((type == RDB_LIST_QUICKLIST_2 && !hl_rdb_get_len(&load->reader, &kind)) ||
+            !hl_rdb_get_string(&load->reader, &bytes)) {
+            return HL_ECORRUPT;
+        }
+        hl_err err = add_block(load, type, kind, bytes.text);
+        hl_rdb_text_fini(&bytes);
+        if (err != HL_OK) {
+            return err;
+        }
+    }
+    return hl_ql_len(load->entry) != 0 ? HL_OK : HL_ECORRUPT;
+}
+
 static hl_err load_module(struct load *load, int db, const struct hl_dump_modules *modules,
                           struct hl_errmsg *msg)
 {
@@ -247,6 +326,11 @@ static hl_err load_type(struct load *load, int type, int db, const struct hl_dum
     case RDB_HASH_ZIPLIST:
     case RDB_HASH_LISTPACK:
         return load_packed_hash(load, type == RDB_HASH_ZIPLIST);
+    case RDB_LIST:
+    case RDB_LIST_ZIPLIST:
+    case RDB_LIST_QUICKLIST:
+    case RDB_LIST_QUICKLIST_2:
+        return load_list(load, type);
     case RDB_MODULE_2:
         return load_module(load, db, modules, msg);
     case -1:

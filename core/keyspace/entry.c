@@ -64,6 +64,9 @@ void hl_entry_end_value(struct hl_keyspace *ks, struct hl_entry *entry)
     case HL_KIND_HASH_TABLE:
         hl_hash_table_destroy(hl_entry_pointer(entry));
         return;
+    case HL_KIND_LIST:
+        hl_ql_destroy(hl_entry_pointer(entry));
+        return;
     case HL_KIND_MODULE:
         HL_ASSERT(ks->hooks.module_free != NULL);
         ks->hooks.module_free(ks->hooks.ctx, hl_entry_module_type(entry),
@@ -89,6 +92,8 @@ enum hl_type hl_entry_type(const struct hl_entry *entry)
     case HL_KIND_HASH_LISTPACK:
     case HL_KIND_HASH_TABLE:
         return HL_TYPE_HASH;
+    case HL_KIND_LIST:
+        return HL_TYPE_LIST;
     case HL_KIND_MODULE:
         return HL_TYPE_MODULE;
     }
@@ -109,6 +114,8 @@ enum hl_encoding hl_entry_encoding(const struct hl_entry *entry)
         return HL_ENC_LISTPACK;
     case HL_KIND_HASH_TABLE:
         return HL_ENC_HASHTABLE;
+    case HL_KIND_LIST:
+        return HL_ENC_QUICKLIST;
     case HL_KIND_MODULE:
         return HL_ENC_MODULE;
     }
@@ -141,6 +148,8 @@ size_t hl_entry_memory(const struct hl_entry *entry, size_t samples)
     case HL_KIND_HASH_LISTPACK:
     case HL_KIND_HASH_TABLE:
         return size + hl_hash_memory(entry, samples);
+    case HL_KIND_LIST:
+        return size + hl_ql_memory(entry, samples);
     case HL_KIND_MODULE:
         return size; /* the owner adds what the type's mem_usage says */
     }

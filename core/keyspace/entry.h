@@ -37,6 +37,7 @@ enum hl_kind {
     HL_KIND_INT,
     HL_KIND_HASH_LISTPACK,
     HL_KIND_HASH_TABLE,
+    HL_KIND_LIST,
     HL_KIND_MODULE,
 };
 
@@ -377,5 +378,34 @@ struct hl_entry *hl_hash_dup(const struct hl_entry *entry, struct hl_slice key, 
 
 /* Bytes of a hash beside its entry. */
 size_t hl_hash_memory(const struct hl_entry *entry, size_t samples);
+
+/* --- list.c ----------------------------------------------------------------------------------- */
+
+struct hl_quicklist;
+struct hl_ql_block;
+
+/* End a list. */
+void hl_ql_destroy(struct hl_quicklist *list);
+
+/* A new entry, in no table yet, with an empty list. */
+struct hl_entry *hl_ql_create(struct hl_slice key, uint32_t key_hash, bool timed);
+
+/* Add the elements of a listpack behind those of a list; an empty one adds nothing. */
+void hl_ql_adopt(struct hl_entry *entry, unsigned char *given_lp);
+
+/* Number of blocks. */
+size_t hl_ql_blocks(const struct hl_entry *entry);
+
+/* The listpack of the block after *position (NULL: the first), which goes there; NULL at the
+ * end. */
+const unsigned char *hl_ql_next_block(const struct hl_entry *entry,
+                                        const struct hl_ql_block **position);
+
+/* A copy of a list's value as a new entry under `key`, in no table yet. */
+struct hl_entry *hl_ql_dup(const struct hl_entry *entry, struct hl_slice key, uint32_t key_hash,
+                             bool timed);
+
+/* Bytes of a list beside its entry; `samples` of its blocks are looked at, 0: all. */
+size_t hl_ql_memory(const struct hl_entry *entry, size_t samples);
 
 #endif

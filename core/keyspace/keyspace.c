@@ -20,7 +20,9 @@ void hl_ks_init(struct hl_keyspace *ks, int db_count, const uint64_t seed[2], st
         .lfu_log_factor = 10,
         .lfu_decay_minutes = 1,
         .gated = true,
-        .limits = {.hash_max_listpack_entries = 128, .hash_max_listpack_value = 64},
+        .limits = {.hash_max_listpack_entries = 128,
+                   .hash_max_listpack_value = 64,
+                   .list_max_listpack_size = -2},
         .seed = {seed[0], seed[1]},
     };
     ks->dbs = hl_calloc((size_t)db_count, sizeof *ks->dbs);
@@ -278,6 +280,13 @@ struct hl_entry *hl_db_add_hash(struct hl_db *db, struct hl_slice key)
     return hl_db_put(db, hl_hash_create(key, (uint32_t)hash, false));
 }
 
+struct hl_entry *hl_db_add_list(struct hl_db *db, struct hl_slice key)
+{
+    uint64_t hash = hl_db_hash(db, key);
+    HL_ASSERT(hl_db_slot(db, key, hash) == NULL);
+    return hl_db_put(db, hl_ql_create(key, (uint32_t)hash, false));
+}
+
 bool hl_db_delete(struct hl_db *db, struct hl_slice key)
 {
     uint64_t hash = hl_db_hash(db, key);
@@ -335,6 +344,8 @@ static struct hl_entry *copy_entry(const struct hl_entry *entry, struct hl_slice
     case HL_KIND_HASH_LISTPACK:
     case HL_KIND_HASH_TABLE:
         return hl_hash_dup(entry, key, hash, entry->timed);
+    case HL_KIND_LIST:
+        return hl_ql_dup(entry, key, hash, entry->timed);
     case HL_KIND_MODULE:
         return NULL;
     }

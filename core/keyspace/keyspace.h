@@ -69,6 +69,8 @@ struct hl_entry; /* a key and its value in one allocation; opaque outside core/k
 struct hl_encoding_limits {
     uint32_t hash_max_listpack_entries; /* 128 */
     uint32_t hash_max_listpack_value;   /* 64 bytes */
+    /* Of a list's block: so many elements, or -1 to -5 for 4, 8, 16, 32, 64 KiB; -2. */
+    int32_t list_max_listpack_size;
 };
 
 /* What the keyspace tells its owner.  Any may be NULL.  All are called on the loop thread and must
@@ -202,6 +204,9 @@ struct hl_entry *hl_db_set_string(struct hl_db *db, struct hl_slice key, struct 
 
 /* Add an empty hash under `key`, which must be missing (asserted).  Calls hl_db_modified(). */
 struct hl_entry *hl_db_add_hash(struct hl_db *db, struct hl_slice key);
+
+/* The same, an empty list. */
+struct hl_entry *hl_db_add_list(struct hl_db *db, struct hl_slice key);
 
 /* Store a module value, replacing what was there and dropping its deadline; both pointers belong to
  * the keyspace from now on and end through hooks.module_free.  Calls hl_db_modified(). */

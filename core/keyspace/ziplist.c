@@ -86,33 +86,70 @@ static bool read_element(const unsigned char *p, size_t left, struct element *e)
     return data != 0;
 }
 
-bool hl_ziplist_pairs(struct hl_slice bytes,
-                      bool (*pair)(void *ctx, struct hl_slice field, struct hl_slice value),
-                      void *ctx)
+/* Called with the number of the element and the last two, the newer one at `number % 2`. */
+typedef bool (*visit_func)(void *visitor, size_t number, const struct element last[2]);
+
+static bool walk(struct hl_slice bytes, visit_func visit, void *visitor, size_t *count)
 {
     const unsigned char *p = (const unsigned char *)bytes.ptr;
     if (bytes.len <= HEADER || hl_get_le32(p) != bytes.len || p[bytes.len - 1] != END) {
         return false;
     }
     size_t end = bytes.len - 1;
-    size_t count = 0;
     size_t before = 0;
     size_t last = HEADER;
     struct element elements[2];
+    *count = 0;
     for (size_t at = HEADER; at < end;) {
-        struct element *e = &elements[count % 2];
-        if (!read_element(p + at, end - at, e) || e->prev_len != before) {
+        struct element *e = &elements[*count % 2];
+        if (!read_element(p + at, end - at, e) || e->prev_len != before ||
+            !visit(visitor, *count, elements)) {
             return false;
         }
         before = e->size;
         last = at;
         at += e->size;
-        count++;
-        if (count % 2 == 0 && !pair(ctx, elements[0].text, elements[1].text)) {
-            return false;
-        }
+        ++*count;
     }
     size_t said = hl_get_le16(p + 8);
-    return count != 0 && count % 2 == 0 && hl_get_le32(p + 4) == last &&
-           (said == COUNT_UNKNOWN || said == count);
+    return hl_get_le32(p + 4) == last && (said == COUNT_UNKNOWN || said == *count);
+}
+
+struct each {
+    bool (*visit)(void *ctx, struct hl_slice element);
+    void *ctx;
+};
+
+static bool visit_one(void *visitor, size_t number, const struct element last[2])
+{
+    const struct each *each = visitor;
+    return each->visit(each->ctx, last[number % 2].text);
+}
+
+bool hl_ziplist_each(struct hl_slice bytes, bool (*each)(void *ctx, struct hl_slice element),
+                     void *ctx)
+{
+    size_t count = 0;
+    struct each visitor = {each, ctx};
+    return walk(bytes, visit_one, &visitor, &count);
+}
+
+struct pairs {
+    bool (*visit)(void *ctx, struct hl_slice field, struct hl_slice value);
+    void *ctx;
+};
+
+static bool visit_second(void *visitor, size_t number, const struct element last[2])
+{
+    const struct pairs *pairs = visitor;
+    return number % 2 == 0 || pairs->visit(pairs->ctx, last[0].text, last[1].text);
+}
+
+bool hl_ziplist_pairs(struct hl_slice bytes,
+                      bool (*pair)(void *ctx, struct hl_slice field, struct hl_slice value),
+                      void *ctx)
+{
+    size_t count = 0;
+    struct pairs visitor = {pair, ctx};
+    return walk(bytes, visit_second, &visitor, &count) && count != 0 && count % 2 == 0;
 }

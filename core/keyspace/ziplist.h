@@ -1,4 +1,4 @@
-/* Ziplists: what Redis before 7.0 wrote for small hashes.  Read only.
+/* Ziplists: what Redis before 7.0 wrote for small hashes and lists.  Read only.
  *
  *   0  u32  length of everything     4  u32  offset of the last element
  *   8  u16  number of elements; 65535: more      10  elements, then 0xff
@@ -11,6 +11,11 @@
 #define HL_KEYSPACE_ZIPLIST_H
 
 #include "kit/bytes.h"
+
+/* Call `each` for every element.  False when the untrusted bytes are not one whole, consistent
+ * ziplist, or `each` said false; some elements were then reported already. */
+bool hl_ziplist_each(struct hl_slice bytes, bool (*each)(void *ctx, struct hl_slice element),
+                     void *ctx);
 
 /* Call `pair` for elements two by two.  False when the untrusted bytes are not one whole,
  * consistent ziplist of at least one pair, or `pair` said false; some pairs were then reported

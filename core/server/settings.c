@@ -231,6 +231,8 @@ static void apply_keyspace(struct hl_node *node, const struct hl_config *cfg)
         (uint32_t)hl_config_int(cfg, HL_CFG_HASH_MAX_LISTPACK_ENTRIES);
     node->ks.limits.hash_max_listpack_value =
         (uint32_t)hl_config_int(cfg, HL_CFG_HASH_MAX_LISTPACK_VALUE);
+    node->ks.limits.list_max_listpack_size =
+        (int32_t)hl_config_int(cfg, HL_CFG_LIST_MAX_LISTPACK_SIZE);
     node->ks.lfu_log_factor = (uint32_t)hl_config_int(cfg, HL_CFG_LFU_LOG_FACTOR);
     node->ks.lfu_decay_minutes = (uint32_t)hl_config_int(cfg, HL_CFG_LFU_DECAY_TIME);
     enum hl_evict_policy policy = node->config.maxmemory_policy;
@@ -327,6 +329,7 @@ void hl_settings_watch(struct hl_server *server)
         HL_CFG_PROTECTED_MODE,
         HL_CFG_HASH_MAX_LISTPACK_ENTRIES,
         HL_CFG_HASH_MAX_LISTPACK_VALUE,
+        HL_CFG_LIST_MAX_LISTPACK_SIZE,
         HL_CFG_LFU_LOG_FACTOR,
         HL_CFG_LFU_DECAY_TIME,
         HL_CFG_RAFT_SCRUB_INTERVAL,

@@ -69,6 +69,39 @@ static const char *const hashes[] = {
     NULL,
 };
 
+static const char *const lists[] = {
+    "LPUSH %q (%E)",
+    "RPUSH %q (%E)",
+    "RPUSH %q (%v)",
+    "LPUSHX %q (%E)",
+    "RPUSHX %q (%v)",
+    "LINSERT %q <BEFORE|AFTER|NOSUCH> %E %v",
+    "LSET %q %r %v",
+    "LLEN %q",
+    "LINDEX %q %r",
+    "LRANGE %q %r %r",
+    "LRANGE %q 0 -1",
+    "LPOS %q %E [RANK %r] [COUNT %r] [MAXLEN %r]",
+    "LPOS %q %E [RANK %i] [COUNT %i] [MAXLEN %i] [NOSUCH]",
+    "LPOP %q [%r]",
+    "RPOP %q [%r]",
+    "LTRIM %q %r %r",
+    "LREM %q %r %E",
+    "LREM %q %i %E",
+    "LMOVE %q %q <LEFT|RIGHT> <LEFT|RIGHT>",
+    "LMOVE %q %k <LEFT|RIGHT|NOSUCH> <LEFT|RIGHT>",
+    "RPOPLPUSH %q %q",
+    "LMPOP 1 %q <LEFT|RIGHT> [COUNT %r]",
+    "LMPOP 2 %q %q <LEFT|RIGHT> [COUNT 3]",
+    "LMPOP <%r|%i> %q %q <LEFT|RIGHT|NOSUCH> [COUNT %i] [NOSUCH]",
+    "COPY %q %q [REPLACE]",
+    "CONFIG SET list-max-listpack-size <1|2|3|-1|-2>",
+    "DEL %q",
+    "TYPE %q",
+    "OBJECT ENCODING %q",
+    NULL,
+};
+
 static const char *const keys[] = {
     "DEL (%k)",
     "UNLINK (%k)",
@@ -195,6 +228,7 @@ static const char *const commands[] = {
     "!COMMAND GETKEYS MSET (%k %v)",
     "!COMMAND GETKEYS <MGET|DEL|EXISTS|TOUCH> (%k)",
     "!COMMAND GETKEYS <GET|RENAME %k|HSET %h %f|COPY %k|LCS %l|OBJECT ENCODING|HGETALL> %k",
+    "!COMMAND GETKEYS <LMPOP 2|LMPOP %r|LMOVE|RPOPLPUSH|LPUSH> %q %q <LEFT|RIGHT> [LEFT]",
     "!COMMAND GETKEYS <PING|NOSUCH %k|GET|SET|EXEC|CONFIG GET x>",
     "!COMMAND NOSUCH",
     NULL,
@@ -208,13 +242,11 @@ static const char *const transactions[] = {
 static const char *const none[] = {NULL};
 
 const struct family families[] = {
-    {"string", 30, strings},  {"hash", 25, hashes},
-    {"key", 15, keys},        {"expire", 12, expiry},
-    {"lcs", 3, lcs},          {"txn", 8, transactions},
-    {"db", 3, databases},     {"connection", 2, connections},
-    {"config", 2, config},    {"acl", 2, acl},
-    {"command", 1, commands}, {"transfer", 1, none},
-    {"scan", 1, none},        {"random", 1, none},
+    {"string", 30, strings},  {"hash", 25, hashes},   {"list", 25, lists},
+    {"key", 15, keys},        {"expire", 12, expiry}, {"lcs", 3, lcs},
+    {"txn", 8, transactions}, {"db", 3, databases},   {"connection", 2, connections},
+    {"config", 2, config},    {"acl", 2, acl},        {"command", 1, commands},
+    {"transfer", 1, none},    {"scan", 1, none},      {"random", 1, none},
     {"raw", 1, none},
 };
 const size_t family_count = HL_ARRAY_LEN(families);

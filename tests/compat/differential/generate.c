@@ -140,7 +140,8 @@ static void put_key(struct generator *g, struct hl_buf *out, char kind)
         hl_buf_append_slice(out, odd[below(g, HL_ARRAY_LEN(odd))]);
         return;
     }
-    hl_buf_printf(out, "%c%d", kind == 'k' ? 's' : 'h', (int)below(g, kind == 'k' ? 6 : 4));
+    char first = kind == 'k' ? 's' : kind;
+    hl_buf_printf(out, "%c%d", first, (int)below(g, kind == 'k' ? 6 : 4));
 }
 
 static void put_small_word(struct generator *g, struct hl_buf *out)
@@ -208,6 +209,9 @@ static const char *const dbs[] = {"0", "0", "1", "2", "15", "16", "-1", "abc", "
 static const char *const counts[] = {"0", "-1", "abc", ""};
 static const char *const types[] = {"string", "hash", "STRING", "list", "nosuch"};
 static const char *const empty[] = {""};
+static const char *const elements[] = {
+    "a", "a", "b", "c", "1", "1", "-300", "70000", "4294967296", "", "an element with spaces",
+    "01"};
 
 #define POOL(kind, items)                                                                          \
     {                                                                                              \
@@ -218,9 +222,9 @@ static const struct {
     const char *const *items;
     size_t count;
 } pools[] = {
-    POOL('f', fields), POOL('i', integers), POOL('F', floats), POOL('o', offsets),
-    POOL('r', ranges), POOL('p', patterns), POOL('d', dbs),    POOL('c', counts),
-    POOL('y', types),  POOL('e', empty),
+    POOL('f', fields), POOL('i', integers), POOL('F', floats),   POOL('o', offsets),
+    POOL('r', ranges), POOL('p', patterns), POOL('d', dbs),      POOL('c', counts),
+    POOL('y', types),  POOL('e', empty),    POOL('E', elements),
 };
 
 static void put_pooled(struct generator *g, struct hl_buf *out, char kind)
@@ -239,6 +243,7 @@ static void put_argument(struct generator *g, struct hl_buf *out, char kind)
     switch (kind) {
     case 'k':
     case 'h':
+    case 'q':
         put_key(g, out, kind);
         return;
     case 'l':
@@ -464,7 +469,8 @@ static void add_special(struct generator *g, struct stream *s, int conn, const c
         }
         op_add(stream_add(s, OP_RAW, conn), hl_slice_of(raw_requests[below(g, count)]));
     } else if (strcmp(family, "transfer") == 0) {
-        expand(g, stream_add(s, OP_TRANSFER, conn), "%k %k", 0, 5);
+        static const char grammar[] = "<%k|%q> <%k|%q>";
+        expand(g, stream_add(s, OP_TRANSFER, conn), grammar, 0, sizeof grammar - 1);
     } else {
         const char *grammar = chance(g, 50) ? "SCAN 0 [MATCH %p] [COUNT <1|3|10|1000>] [TYPE %y]"
                                             : "HSCAN %h 0 [MATCH %p] [COUNT <1|3|10|1000>]";

@@ -178,7 +178,11 @@ static bool play_transfer(struct side sides[2], const struct op *op, size_t inde
     bool dumped = same && take_payload(&sides[0].wires[op->conn], &payloads[0]) &&
                   take_payload(&sides[1].wires[op->conn], &payloads[1]);
     for (int from = 0; dumped && same && from < 2; from++) {
-        static const char *const looks[] = {"TYPE", "GET", "HGETALL", "PTTL", "OBJECT"};
+        static const struct {
+            const char *before, *after[2];
+        } looks[] = {{"TYPE", {0}},           {"GET", {0}},
+                     {"HGETALL", {0}},        {"PTTL", {0}},
+                     {"LRANGE", {"0", "-1"}}, {"OBJECT ENCODING", {0}}};
         struct op *restore = stream_add(&steps, OP_COMMAND, op->conn);
         op_add(restore, hl_slice_of("RESTORE"));
         op_add(restore, op->argv[1]);
@@ -188,11 +192,15 @@ static bool play_transfer(struct side sides[2], const struct op *op, size_t inde
         same = play_one(sides, restore, index, judge, f);
         for (size_t i = 0; same && i < HL_ARRAY_LEN(looks); i++) {
             struct op *look = stream_add(&steps, OP_COMMAND, op->conn);
-            op_add(look, hl_slice_of(looks[i]));
-            if (strcmp(looks[i], "OBJECT") == 0) {
-                op_add(look, hl_slice_of("ENCODING"));
+            size_t len = strcspn(looks[i].before, " ");
+            op_add(look, (struct hl_slice){looks[i].before, len});
+            if (looks[i].before[len] != '\0') {
+                op_add(look, hl_slice_of(looks[i].before + len + 1));
             }
             op_add(look, op->argv[1]);
+            for (size_t j = 0; j < 2 && looks[i].after[j] != NULL; j++) {
+                op_add(look, hl_slice_of(looks[i].after[j]));
+            }
             same = play_one(sides, look, index, judge, f);
         }
     }

@@ -4,6 +4,7 @@
 #include "keyspace/entry.h"
 #include "keyspace/hash.h"
 #include "keyspace/lzf.h"
+#include "keyspace/quicklist.h"
 #include "keyspace/rdb.h"
 #include "keyspace/string.h"
 #include "kit/alloc.h"
@@ -132,9 +133,7 @@ static hl_err restore_hex(const char *hex, struct hl_entry **entry)
 Test(dump, other_types_are_refused_by_name)
 {
     struct hl_entry *entry = NULL;
-    /* a list, a set, a sorted set and a stream of Redis 7.0 */
-    cr_assert_eq(restore_hex("1201020a0a0000000100816102ff0a0009b9edf594ded995", &entry),
-                 HL_EINVAL);
+    /* a set and a sorted set of Redis 7.0 */
     cr_assert_eq(restore_hex("0b0a020000000100000001000a00056f61290c490534", &entry), HL_EINVAL);
     cr_assert_eq(restore_hex("110c0c0000000200816d020101ff0a0026e3fd9ddd7d6ecb", &entry),
                  HL_EINVAL);
@@ -165,6 +164,80 @@ Test(dump, ziplists_of_older_servers_are_read)
     cr_assert(hl_slice_equal(got, hl_slice_of("1")));
     cr_assert(hl_hash_get(entry, hl_slice_of("bc"), &got, scratch));
     cr_assert(hl_slice_equal(got, hl_slice_of("-70000")));
+}
+
+static struct hl_entry *make_list(const char *const *elements, size_t count)
+{
+    struct hl_entry *entry = hl_db_add_list(db, hl_slice_of("l"));
+    for (size_t i = 0; i < count; i++) {
+        hl_ql_push(&ks, entry, hl_slice_of(elements[i]), false);
+    }
+    return entry;
+}
+
+static const char *const five[] = {"a", "1", "-300", "70000", "hello"};
+
+static void expect_elements(const struct hl_entry *entry, const char *const *want, size_t count)
+{
+    struct hl_ql_cursor cursor;
+    char scratch[HL_QL_SCRATCH];
+    cr_assert_eq(hl_ql_len(entry), count);
+    for (size_t i = 0; i < count; i++) {
+        cr_assert(hl_ql_seek(entry, (int64_t)i, &cursor));
+        cr_assert(hl_slice_equal(hl_ql_value(&cursor, scratch), hl_slice_of(want[i])), "%zu", i);
+    }
+}
+
+/* The payload is what redis-server 7.0.15 answered to DUMP. */
+Test(dump, lists_are_written_and_read_as_redis_does)
+{
+    static const char payload[] =
+        "1201021b1b00000005008161020101ded402f2701101048568656c6c6f06ff0a00df863f96c9a086f3";
+    struct hl_entry *entry = NULL;
+    expect_payload(make_list(five, HL_ARRAY_LEN(five)), payload);
+    cr_assert_eq(restore_hex(payload, &entry), HL_OK);
+    expect_elements(entry, five, HL_ARRAY_LEN(five));
+}
+
+Test(dump, lists_of_older_servers_are_read)
+{
+    static const char *const want[] = {"a", "1", "bc", "-70000"};
+    struct hl_entry *entry = NULL;
+    struct hl_buf bytes = {0};
+    struct hl_slice body = {.ptr = ziplist + 1, .len = sizeof ziplist - 2};
+    hl_buf_append_u8(&bytes, 10); /* a ziplist */
+    hl_buf_append_slice(&bytes, body);
+    cr_assert_eq(load_value(hl_buf_view(&bytes), &entry), HL_OK);
+    expect_elements(entry, want, 4);
+    cr_assert(hl_db_delete(db, hl_slice_of("r")));
+    hl_buf_clear(&bytes);
+    hl_buf_append(&bytes, "\x0e\x01", 2); /* one ziplist of several */
+    hl_buf_append_slice(&bytes, body);
+    cr_assert_eq(load_value(hl_buf_view(&bytes), &entry), HL_OK);
+    expect_elements(entry, want, 4);
+    cr_assert(hl_db_delete(db, hl_slice_of("r")));
+    cr_assert_eq(load_value((struct hl_slice){"\x01\x02\x01x\xc0\x05", 6}, &entry), HL_OK);
+    expect_elements(entry, (const char *const[]){"x", "5"}, 2);
+    hl_buf_fini(&bytes);
+}
+
+Test(dump, a_list_without_elements_is_corrupt)
+{
+    struct hl_entry *entry = NULL;
+    static const char *const rows[] = {
+        "0100",                         /* elements */
+        "0e00",                         /* ziplists */
+        "1200",                         /* listpacks */
+        "12010207070000000000ff",       /* an empty one */
+        "1201030a0a0000000100816102ff", /* neither plain nor packed */
+        "0181ffffffffffffffff0161",     /* more than there are */
+    };
+    for (size_t i = 0; i < HL_ARRAY_LEN(rows); i++) {
+        char bytes[64];
+        size_t len = unhex(rows[i], bytes);
+        cr_assert_eq(load_value((struct hl_slice){.ptr = bytes, .len = len}, &entry), HL_ECORRUPT,
+                     "row %zu", i);
+    }
 }
 
 Test(dump, a_field_twice_is_corrupt)
@@ -248,6 +321,11 @@ Test(dump, hostile_values_are_refused_or_harmless, .timeout = 60)
            "bc\xc1\x10\x20",
            12);
     mutate(ziplist, sizeof ziplist - 1);
+    hl_buf_clear(&out);
+    cr_assert_eq(hl_dump_value(make_list(five, HL_ARRAY_LEN(five)), 0, NULL, &out), HL_OK);
+    mutate(out.ptr, out.len);
+    out.ptr[0] = 10; /* the same bytes as a list of another age */
+    mutate(out.ptr, out.len);
     hl_buf_fini(&out);
 }
 
