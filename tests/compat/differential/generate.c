@@ -385,6 +385,9 @@ static void mutate(struct generator *g, struct op *op)
     static const char kinds[] = "kpehvfiFrd"; /* the first three are never numbers */
     struct hl_buf text = {0};
     put_argument(g, &text, kinds[below(g, takes_time(op) ? 3 : sizeof kinds - 1)]);
+    if (text.len == 0 && hl_slice_is(op->argv[0], "CONFIG")) {
+        hl_buf_append_u8(&text, 'x'); /* README.md: no empty numbers */
+    }
     switch (below(g, 3)) {
     case 0:
         if (op->argc > 1) {
