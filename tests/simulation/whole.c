@@ -439,7 +439,6 @@ static void create_node(struct sim_machine *machine)
                     .follower_writes = forwards(machine->sim),
                     .follower_reads = profile->stale ? HL_READ_STALE : HL_READ_LINEARIZABLE}};
     machine->node = hl_node_create(&machine->world, machine->wal, &config);
-    machine->node->ks.limits = (struct hl_encoding_limits){128, 64};
     sim_state_watch(machine);
     hl_node_load_from(machine->node, &machine->disk, "d");
 }

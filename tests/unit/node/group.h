@@ -173,7 +173,6 @@ static inline void member_open(struct member *m, const struct hl_members *bootst
                                                 .election_us = ELECTION_US,
                                                 .barred = m->barred}};
     m->node = hl_node_create(&m->world, m->wal, &config);
-    m->node->ks.limits = (struct hl_encoding_limits){128, 64};
     hl_node_load_from(m->node, &m->disk, "d");
     if (m->joins) {
         hl_node_join(m->node);

@@ -118,7 +118,6 @@ static inline void rig_open(struct rig *rig)
                                     .speculation_max = 1 << 20,
                                     .multi_queue_max = 1 << 20};
     rig->node = hl_node_create(&rig->world, rig->wal, &config);
-    rig->node->ks.limits = (struct hl_encoding_limits){128, 64};
     hl_node_load_from(rig->node, &rig->disk, "d");
     hl_err err = HL_ENOENT;
     while (err == HL_ENOENT) {
