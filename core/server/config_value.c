@@ -255,9 +255,6 @@ hl_err config_parse(enum hl_cfg id, struct hl_slice text, bool lenient,
     if (text.len > HL_CONFIG_VALUE_MAX) {
         return hl_fail(msg, HL_EINVAL, "argument is longer than %u bytes", HL_CONFIG_VALUE_MAX);
     }
-    if (text.len != 0 && memchr(text.ptr, '\0', text.len) != NULL) {
-        return hl_fail(msg, HL_EINVAL, "argument has a NUL byte");
-    }
     struct config_value value = {.source = old->source};
     hl_err err = HL_OK;
     if (config_is_number(row)) {
@@ -265,6 +262,8 @@ hl_err config_parse(enum hl_cfg id, struct hl_slice text, bool lenient,
         if (id == HL_CFG_HZ && err == HL_OK) {
             value.num = value.num < 1 ? 1 : value.num > 500 ? 500 : value.num;
         }
+    } else if (text.len != 0 && memchr(text.ptr, '\0', text.len) != NULL) {
+        err = hl_fail(msg, HL_EINVAL, "argument has a NUL byte");
     } else {
         err = config_parse_text(row, text, old, &value, msg);
     }
