@@ -267,6 +267,11 @@ bool hl_config_module_value(struct hl_config *cfg, const char *name, struct hl_b
  * stops the start. */
 const struct hl_config_line *hl_config_plugin_setting_left(const struct hl_config *cfg);
 
+/* The next setting that has a value, and that no module obeys yet, with what holds instead: start
+ * with *at 0; false at the end. */
+bool hl_config_unheeded(const struct hl_config *cfg, size_t *at, const char **name,
+                        const char **instead);
+
 /* From now on CONFIG SET of a setting that stands for a module's sets that, too, or is refused. */
 void hl_config_watch_modules(struct hl_config *cfg);
 

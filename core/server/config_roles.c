@@ -13,14 +13,16 @@
 #include <strings.h>
 
 /* Chapters of the settings that are served by modules. */
-enum section { SECTION_GATEWAY = 1, SECTION_WORKER = 2 };
+enum section { SECTION_METRICS = 1, SECTION_GATEWAY = 2, SECTION_PROXY = 4, SECTION_WORKER = 8 };
 
 static const struct {
     enum section section;
     enum config_group group;
-    const char *name; /* in a YAML file */
+    const char *name; /* as people know it */
 } sections[] = {
+    {SECTION_METRICS, CONFIG_GROUP_WATCHING, "metrics"}, /* only its metrics-... */
     {SECTION_GATEWAY, CONFIG_GROUP_GATEWAY, "gateway"},
+    {SECTION_PROXY, CONFIG_GROUP_PROXY, "proxy"},
     {SECTION_WORKER, CONFIG_GROUP_WORKER, "worker"},
 };
 
@@ -40,30 +42,51 @@ static const struct {
 /* How a core setting becomes a module's. */
 enum form {
     FORM_SAME,
-    FORM_SECONDS,    /* from milliseconds, rounded up */
-    FORM_LISTEN,     /* while gateway-tls-enabled is no, else empty */
-    FORM_LISTEN_TLS, /* while it is yes, else empty */
+    FORM_SECONDS,      /* from milliseconds, rounded up */
+    FORM_MILLISECONDS, /* from seconds */
+    FORM_LISTEN,       /* while `also` is no, else empty */
+    FORM_LISTEN_TLS,   /* while it is yes, else empty */
+    FORM_OPTIONAL,     /* an address; one that nobody named may be in use */
+    FORM_EITHER,       /* `also` in seconds, when it is not 0 */
 };
 
+#define NONE HL_CFG_COUNT
+
 static const struct mapping {
-    enum hl_cfg id;
+    enum hl_cfg id, also; /* `also` has a say in it, or NONE */
     enum form form;
     enum section section;
     const char *setting; /* of the module */
 } mappings[] = {
-    {HL_CFG_GATEWAY_LISTEN, FORM_LISTEN, SECTION_GATEWAY, "http.listen"},
-    {HL_CFG_GATEWAY_LISTEN, FORM_LISTEN_TLS, SECTION_GATEWAY, "http.tls-listen"},
-    {HL_CFG_GATEWAY_TLS_CERT, FORM_SAME, SECTION_GATEWAY, "http.tls-cert-file"},
-    {HL_CFG_GATEWAY_TLS_KEY, FORM_SAME, SECTION_GATEWAY, "http.tls-key-file"},
-    {HL_CFG_GATEWAY_JWT_EXPIRY, FORM_SECONDS, SECTION_GATEWAY, "auth.token-ttl"},
-    {HL_CFG_GATEWAY_RATE_LIMIT_DEFAULT_CAPACITY, FORM_SAME, SECTION_GATEWAY,
+    {HL_CFG_METRICS_PORT, NONE, FORM_OPTIONAL, SECTION_METRICS, "metrics.listen"},
+    {HL_CFG_PROXY_LISTEN, NONE, FORM_SAME, SECTION_PROXY, "proxy.listen"},
+    {HL_CFG_PROXY_HEALTH_CHECK_INTERVAL, HL_CFG_PROXY_HEALTH_CHECK_INTERVAL_SEC, FORM_EITHER,
+     SECTION_PROXY, "proxy.health-check-interval"},
+    {HL_CFG_PROXY_CIRCUIT_BREAKER_FAILURE_THRESHOLD, NONE, FORM_SAME, SECTION_PROXY,
+     "proxy.circuit-breaker-failure-threshold"},
+    {HL_CFG_PROXY_CIRCUIT_BREAKER_COOLDOWN_SEC, NONE, FORM_MILLISECONDS, SECTION_PROXY,
+     "proxy.circuit-breaker-cooldown"},
+    {HL_CFG_GATEWAY_LISTEN, HL_CFG_GATEWAY_TLS_ENABLED, FORM_LISTEN, SECTION_GATEWAY,
+     "http.listen"},
+    {HL_CFG_GATEWAY_LISTEN, HL_CFG_GATEWAY_TLS_ENABLED, FORM_LISTEN_TLS, SECTION_GATEWAY,
+     "http.tls-listen"},
+    {HL_CFG_GATEWAY_TLS_CERT, NONE, FORM_SAME, SECTION_GATEWAY, "http.tls-cert-file"},
+    {HL_CFG_GATEWAY_TLS_KEY, NONE, FORM_SAME, SECTION_GATEWAY, "http.tls-key-file"},
+    {HL_CFG_GATEWAY_JWT_EXPIRY, NONE, FORM_SECONDS, SECTION_GATEWAY, "auth.token-ttl"},
+    {HL_CFG_GATEWAY_RATE_LIMIT_DEFAULT_CAPACITY, NONE, FORM_SAME, SECTION_GATEWAY,
      "ratelimit.default-capacity"},
-    {HL_CFG_GATEWAY_RATE_LIMIT_DEFAULT_RATE_NUM, FORM_SAME, SECTION_GATEWAY,
+    {HL_CFG_GATEWAY_RATE_LIMIT_DEFAULT_RATE_NUM, NONE, FORM_SAME, SECTION_GATEWAY,
      "ratelimit.default-rate-num"},
-    {HL_CFG_GATEWAY_RATE_LIMIT_DEFAULT_RATE_DEN, FORM_SAME, SECTION_GATEWAY,
+    {HL_CFG_GATEWAY_RATE_LIMIT_DEFAULT_RATE_DEN, NONE, FORM_SAME, SECTION_GATEWAY,
      "ratelimit.default-rate-den"},
-    {HL_CFG_WORKER_MAX_ATTEMPTS, FORM_SAME, SECTION_WORKER, "jobs.default-max-attempts"},
-    {HL_CFG_WORKER_VISIBILITY_TIMEOUT, FORM_SAME, SECTION_WORKER, "jobs.default-visibility"},
+    {HL_CFG_GATEWAY_RATE_LIMIT_DEFAULT_CAPACITY, NONE, FORM_SAME, SECTION_GATEWAY,
+     "gateway.limit-capacity"},
+    {HL_CFG_GATEWAY_RATE_LIMIT_DEFAULT_RATE_NUM, NONE, FORM_SAME, SECTION_GATEWAY,
+     "gateway.limit-rate-num"},
+    {HL_CFG_GATEWAY_RATE_LIMIT_DEFAULT_RATE_DEN, NONE, FORM_SAME, SECTION_GATEWAY,
+     "gateway.limit-rate-den"},
+    {HL_CFG_WORKER_MAX_ATTEMPTS, NONE, FORM_SAME, SECTION_WORKER, "jobs.default-max-attempts"},
+    {HL_CFG_WORKER_VISIBILITY_TIMEOUT, NONE, FORM_SAME, SECTION_WORKER, "jobs.default-visibility"},
 };
 
 /* --- the role of the program -------------------------------------------------------------------
@@ -121,14 +144,18 @@ void config_apply_role(struct hl_config *cfg)
 /* --- sections ----------------------------------------------------------------------------------
  */
 
-/* Somebody wrote a setting of the chapter into a file or on the command line.  A variable of the
- * environment may be there for other programs. */
+/* Somebody wrote the setting into a file or on the command line.  A variable of the environment may
+ * be there for other programs. */
+static bool is_named(const struct hl_config *cfg, enum hl_cfg id)
+{
+    enum hl_cfg_source source = cfg->values[id].source;
+    return source == HL_CFG_FROM_FILE || source == HL_CFG_FROM_FLAG;
+}
+
 static bool group_is_named(const struct hl_config *cfg, enum config_group group)
 {
     for (int id = 0; id < HL_CFG_COUNT; id++) {
-        enum hl_cfg_source source = cfg->values[id].source;
-        if ((source == HL_CFG_FROM_FILE || source == HL_CFG_FROM_FLAG) &&
-            config_group_of((enum hl_cfg)id) == group) {
+        if (is_named(cfg, (enum hl_cfg)id) && config_group_of((enum hl_cfg)id) == group) {
             return true;
         }
     }
@@ -138,15 +165,24 @@ static bool group_is_named(const struct hl_config *cfg, enum config_group group)
 /* The sections in force: of a program with a role its own, else those that are named. */
 static unsigned sections_asked(const struct hl_config *cfg)
 {
-    if (cfg->role == HL_ROLE_GATEWAY) {
-        return SECTION_GATEWAY;
-    }
-    if (cfg->role != HL_ROLE_SERVER) {
-        return 0;
-    }
+    bool metrics = hl_config_bool(cfg, HL_CFG_METRICS_ENABLED);
     unsigned asked = 0;
+    switch (cfg->role) {
+    case HL_ROLE_GATEWAY:
+        return SECTION_GATEWAY | (metrics ? SECTION_METRICS : 0);
+    case HL_ROLE_PROXY:
+        return SECTION_PROXY | (metrics ? SECTION_METRICS : 0);
+    case HL_ROLE_WORKER:
+        return 0;
+    case HL_ROLE_SERVER:
+        break;
+    }
     for (size_t i = 0; i < HL_ARRAY_LEN(sections); i++) {
-        asked |= group_is_named(cfg, sections[i].group) ? (unsigned)sections[i].section : 0;
+        bool named = sections[i].section == SECTION_METRICS
+                         ? metrics && (is_named(cfg, HL_CFG_METRICS_ENABLED) ||
+                                       is_named(cfg, HL_CFG_METRICS_PORT))
+                         : group_is_named(cfg, sections[i].group);
+        asked |= named ? (unsigned)sections[i].section : 0;
     }
     return asked;
 }
@@ -410,16 +446,28 @@ size_t hl_config_modules(const struct hl_config *cfg,
 static void format_mapping(const struct hl_config *cfg, const struct mapping *mapping,
                            struct hl_buf *out)
 {
-    bool tls = hl_config_bool(cfg, HL_CFG_GATEWAY_TLS_ENABLED);
+    int64_t also = mapping->also == NONE ? 0 : hl_config_int(cfg, mapping->also);
     switch (mapping->form) {
     case FORM_SECONDS:
         hl_buf_printf(out, "%lld", (long long)((hl_config_int(cfg, mapping->id) + 999) / 1000));
         return;
-    case FORM_LISTEN:
-    case FORM_LISTEN_TLS:
-        if (tls != (mapping->form == FORM_LISTEN_TLS)) {
+    case FORM_MILLISECONDS:
+        hl_buf_printf(out, "%lld", (long long)hl_config_int(cfg, mapping->id) * 1000);
+        return;
+    case FORM_EITHER:
+        if (also != 0) {
+            hl_buf_printf(out, "%lld", (long long)also * 1000);
             return;
         }
+        break;
+    case FORM_LISTEN:
+    case FORM_LISTEN_TLS:
+        if ((also != 0) != (mapping->form == FORM_LISTEN_TLS)) {
+            return;
+        }
+        break;
+    case FORM_OPTIONAL:
+        hl_buf_append_text(out, cfg->values[mapping->id].source == HL_CFG_FROM_DEFAULT ? "-" : "");
         break;
     case FORM_SAME:
         break;
@@ -434,7 +482,9 @@ bool hl_config_module_value(struct hl_config *cfg, const char *name, struct hl_b
     }
     for (size_t i = 0; i < HL_ARRAY_LEN(mappings); i++) {
         const struct mapping *mapping = &mappings[i];
-        bool said = cfg->values[mapping->id].source != HL_CFG_FROM_DEFAULT;
+        bool said =
+            cfg->values[mapping->id].source != HL_CFG_FROM_DEFAULT ||
+            (mapping->also != NONE && cfg->values[mapping->also].source != HL_CFG_FROM_DEFAULT);
         if (strcasecmp(mapping->setting, name) == 0 &&
             (said || (sections_asked(cfg) & (unsigned)mapping->section) != 0)) {
             format_mapping(cfg, mapping, value);
@@ -478,22 +528,51 @@ static hl_err on_change(void *ctx, struct hl_config *cfg, enum hl_cfg id, struct
     (void)ctx;
     hl_err err = HL_OK;
     for (size_t i = 0; i < HL_ARRAY_LEN(mappings) && err == HL_OK; i++) {
-        const struct mapping *mapping = &mappings[i];
-        bool by_tls = id == HL_CFG_GATEWAY_TLS_ENABLED &&
-                      (mapping->form == FORM_LISTEN || mapping->form == FORM_LISTEN_TLS);
-        err = mapping->id == id || by_tls ? pass_on(cfg, mapping, msg) : HL_OK;
+        bool concerns = mappings[i].id == id || mappings[i].also == id;
+        err = concerns ? pass_on(cfg, &mappings[i], msg) : HL_OK;
     }
     return err;
 }
 
 void hl_config_watch_modules(struct hl_config *cfg)
 {
-    bool watched[HL_CFG_COUNT] = {false};
-    hl_config_on_change(cfg, HL_CFG_GATEWAY_TLS_ENABLED, on_change, NULL);
+    bool watched[HL_CFG_COUNT + 1] = {[NONE] = true};
     for (size_t i = 0; i < HL_ARRAY_LEN(mappings); i++) {
-        if (!watched[mappings[i].id]) {
-            hl_config_on_change(cfg, mappings[i].id, on_change, NULL);
+        const enum hl_cfg ids[] = {mappings[i].id, mappings[i].also};
+        for (size_t k = 0; k < HL_ARRAY_LEN(ids); k++) {
+            if (!watched[ids[k]]) {
+                hl_config_on_change(cfg, ids[k], on_change, NULL);
+            }
+            watched[ids[k]] = true;
         }
-        watched[mappings[i].id] = true;
     }
+}
+
+/* --- settings that nobody obeys ----------------------------------------------------------------
+ */
+
+static const struct {
+    enum hl_cfg id;
+    const char *instead;
+} unheeded[] = {
+    {HL_CFG_GATEWAY_JWT_SECRET, "tokens are signed with keys that the module auth makes and keeps"},
+    {HL_CFG_GATEWAY_JWT_PUBLIC_KEY, "only tokens of the module auth are good"},
+    {HL_CFG_TRACING_ENABLED, "no spans are sent"},
+    {HL_CFG_SHARDING_ENABLED, "a group of nodes holds all keys"},
+    {HL_CFG_GRAPHQL_ENABLED, "there is no GraphQL"},
+};
+
+bool hl_config_unheeded(const struct hl_config *cfg, size_t *at, const char **name,
+                        const char **instead)
+{
+    for (; *at < HL_ARRAY_LEN(unheeded); (*at)++) {
+        enum hl_cfg id = unheeded[*at].id;
+        const struct config_value *value = &cfg->values[id];
+        if (config_is_number(&config_rows[id]) ? value->num != 0 : value->text[0] != '\0') {
+            *name = config_rows[id].name;
+            *instead = unheeded[(*at)++].instead;
+            return true;
+        }
+    }
+    return false;
 }

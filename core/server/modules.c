@@ -398,6 +398,13 @@ struct hl_modules *hl_modules_create(struct hl_server *server)
 static hl_err load_called_for(struct hl_modules *modules, struct hl_errmsg *msg)
 {
     struct hl_config_module wanted[HL_CONFIG_MODULES_MAX];
+    const char *name = NULL;
+    const char *instead = NULL;
+    for (size_t at = 0; hl_config_unheeded(modules->server->config, &at, &name, &instead);) {
+        char line[160];
+        (void)snprintf(line, sizeof line, "%s has no effect: %s", name, instead);
+        hl_run_log(modules->server, HL_ABI_LOG_WARNING, line);
+    }
     size_t count = hl_config_modules(modules->server->config, wanted);
     for (size_t i = 0; i < count; i++) {
         struct hl_errmsg why = {{0}};

@@ -40,6 +40,26 @@ worker:
 '''
 
 
+# Every command line of the seeds that starts a program, word for word, and its environment.
+SEED_LINES = [
+    ("./bin/helios-atlasd --data-dir=/var/lib/helios --listen=:6379 --sync-mode=every", {}),
+    *((f"./bin/helios-atlasd --data-dir=/var/lib/helios/node{n} --listen=:6379 --raft=true "
+       f"--raft-node-id=node-{n} --raft-addr=10.0.0.{n}:7000 "
+       f"--raft-data-dir=/var/lib/helios/node{n}/raft", {}) for n in (1, 2, 3)),
+    ("./bin/helios-gateway --listen=:8443 --data-dir=/var/lib/helios", {}),
+    ("./bin/helios-proxy --listen=:8080", {}),
+    *((f"./bin/helios-atlasd -data-dir=./data/node{n} -listen=:{6378 + n} -raft=true "
+       f"-raft-node-id=node-{n} -raft-addr=127.0.0.1:{6999 + n} "
+       f"-raft-data-dir=./data/node{n}/raft", {}) for n in (1, 2, 3)),
+    ("./bin/helios-atlasd -data-dir=./data/node1 -listen=:6379 -raft=true -raft-node-id=node-1 "
+     "-raft-addr=127.0.0.1:7000 -raft-data-dir=./data/node1/raft",
+     {"HELIOS_RAFT_PEERS": "node-2:127.0.0.1:7001,node-3:127.0.0.1:7002"}),
+    ("/app/helios-atlasd -data-dir=/data -listen=:6379 -raft=true -raft-node-id=node-2 "
+     "-raft-addr=helios-node2:7000 -raft-data-dir=/data/raft",
+     {"HELIOS_RAFT_PEERS": "node-1:helios-node1:7000,node-3:helios-node3:7000"}),
+]
+
+
 def beside(name):
     """A program of the same build."""
     return os.path.join(os.path.dirname(program()), name)
@@ -132,6 +152,9 @@ class AGateway(Roles):
     def test_settings_by_their_common_names_reach_the_modules(self):
         for name, value, module, seen in (
                 ("gateway-jwt-expiry", "1800000", "auth.token-ttl", "1800"),
+                ("gateway-rate-limit-default-capacity", "6", "gateway.limit-capacity", "6"),
+                ("gateway-rate-limit-default-rate-num", "4", "gateway.limit-rate-num", "4"),
+                ("gateway-rate-limit-default-rate-den", "5", "gateway.limit-rate-den", "5"),
                 ("gateway-rate-limit-default-capacity", "7", "ratelimit.default-capacity", "7"),
                 ("gateway-rate-limit-default-rate-num", "2", "ratelimit.default-rate-num", "2"),
                 ("gateway-rate-limit-default-rate-den", "3", "ratelimit.default-rate-den", "3"),
@@ -161,13 +184,23 @@ class AGateway(Roles):
 
 
 class QuickStart(Roles):
+    def test_every_command_line_of_the_seeds_is_taken_as_it_stands(self):
+        for line, env in SEED_LINES:
+            words = line.split()
+            done = subprocess.run([beside(os.path.basename(words[0])), *words[1:], "--test-config"],
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                  env={**os.environ, **env})
+            self.assertEqual(done.returncode, 0, f"{line}\n{done.stdout}")
+
     def test_its_command_lines_run_side_by_side(self):
         """Word for word but for ports and the directory; a worker has no flag for its server."""
-        port, web = free_port(), free_port()
+        port, web, proxy = free_port(), free_port(), free_port()
         self.start("atlasd", beside("helios-atlasd"), f"--data-dir={self.dir}",
                    f"--listen=:{port}", "--sync-mode=every")
         self.start("gateway", beside("helios-gateway"), f"--listen=:{web}",
                    f"--data-dir={self.dir}")
+        self.start("proxy", beside("helios-proxy"), f"--listen=:{proxy}",
+                   env={"DATA_DIR": self.dir})
         socket_ = f"{self.dir}/gateway/helios.sock"
         gateway = self.await_(lambda: reach(socket_), "the gateway")
         self.start("worker", beside("helios-worker"), "--worker-id=worker-1", "--poll-interval=5s",
@@ -180,6 +213,7 @@ class QuickStart(Roles):
         self.assertEqual(self.await_(result, "the job")["result"], "what a worker sees")
         self.assertEqual(self.await_(lambda: reach(port), "the server")("DBSIZE"), 0)
         self.assertTrue(healthy(web))
+        self.await_(lambda: reach(f"{self.dir}/proxy/helios.sock"), "the proxy")
 
 
 class Sections(Roles):

@@ -64,6 +64,7 @@ Test(config_roles, a_gateway_has_its_modules_its_own_folder_and_no_port_for_comm
                  HL_OK);
     cr_assert_str_eq(called_for(gateway), "http auth rbac ratelimit jobs gateway");
     cr_assert_str_eq(value_of(gateway, "http.listen"), ":8443");
+    cr_assert_str_eq(value_of(gateway, "metrics.listen"), "-:9090", "which may be in use");
     cr_assert_str_eq(value_of(gateway, "http.tls-listen"), "");
     cr_assert_str_eq(value_of(gateway, "ratelimit.default-capacity"), "100");
     cr_assert_str_eq(hl_config_text(gateway, HL_CFG_DIR), "/var/lib/helios/gateway");
@@ -71,6 +72,66 @@ Test(config_roles, a_gateway_has_its_modules_its_own_folder_and_no_port_for_comm
                      "/var/lib/helios/gateway/helios.sock");
     cr_assert_eq(hl_config_int(gateway, HL_CFG_PORT), 0);
     hl_config_destroy(gateway);
+}
+
+Test(config_roles, a_proxy_has_its_module_and_looks_at_no_other_section)
+{
+    struct hl_config *proxy = hl_config_create(HL_ROLE_PROXY);
+    cr_assert_eq(load_text(proxy, "a.yaml",
+                           "gateway: {listen: \":1\"}\nobservability: {metrics_enabled: false}\n"
+                           "proxy: {listen: \":2\", health_check_interval: 7s, circuit_breaker: "
+                           "{failure_threshold: 3, cooldown_sec: 30}}\n",
+                           &msg),
+                 HL_OK, "%s", msg.text);
+    cr_assert_str_eq(called_for(proxy), "");
+    cr_assert_str_eq(value_of(proxy, "proxy.listen"), ":2");
+    cr_assert_str_eq(value_of(proxy, "proxy.health-check-interval"), "7000");
+    cr_assert_str_eq(value_of(proxy, "proxy.circuit-breaker-failure-threshold"), "3");
+    cr_assert_str_eq(value_of(proxy, "proxy.circuit-breaker-cooldown"), "30000");
+    cr_assert_str_eq(hl_config_text(proxy, HL_CFG_DIR), "/var/lib/helios/proxy");
+    hl_config_destroy(proxy);
+}
+
+Test(config_roles, an_older_spelling_of_the_health_checks_interval_counts)
+{
+    cr_assert_eq(load_text(cfg, "a.yaml", "proxy: {health_check_interval_sec: 9}\n", &msg), HL_OK);
+    cr_assert_str_eq(value_of(cfg, "proxy.health-check-interval"), "9000");
+}
+
+Test(config_roles, metrics_come_with_their_settings_and_not_with_the_log_level)
+{
+    cr_assert_eq(load_text(cfg, "a.yaml", "observability: {log_level: info}\n", &msg), HL_OK);
+    cr_assert_str_eq(called_for(cfg), "");
+    struct hl_config *on = hl_config_create(HL_ROLE_SERVER);
+    cr_assert_eq(load_text(on, "a.yaml", "observability: {metrics_port: \":9092\"}\n", &msg),
+                 HL_OK);
+    cr_assert_str_eq(called_for(on), "");
+    cr_assert_str_eq(value_of(on, "metrics.listen"), ":9092");
+    hl_config_destroy(on);
+    struct hl_config *off = hl_config_create(HL_ROLE_SERVER);
+    cr_assert_eq(load_text(off, "a.yaml", "observability: {metrics_enabled: false}\n", &msg),
+                 HL_OK);
+    cr_assert_str_eq(called_for(off), "");
+    hl_config_destroy(off);
+}
+
+Test(config_roles, what_no_module_obeys_is_told)
+{
+    size_t at = 0;
+    const char *name = NULL;
+    const char *instead = NULL;
+    cr_assert_not(hl_config_unheeded(cfg, &at, &name, &instead));
+    cr_assert_eq(load_text(cfg, "a.yaml",
+                           "gateway: {jwt_secret: 0123456789abcdef0123456789abcdef}\n"
+                           "graphql: {enabled: true}\n",
+                           &msg),
+                 HL_OK);
+    at = 0;
+    cr_assert(hl_config_unheeded(cfg, &at, &name, &instead));
+    cr_assert_str_eq(name, "gateway-jwt-secret");
+    cr_assert(hl_config_unheeded(cfg, &at, &name, &instead));
+    cr_assert_str_eq(name, "graphql-enabled");
+    cr_assert_not(hl_config_unheeded(cfg, &at, &name, &instead));
 }
 
 Test(config_roles, what_a_gateway_is_told_about_commands_is_done)
