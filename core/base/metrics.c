@@ -11,6 +11,8 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#define TOTAL "_total" /* the end of all counters' names */
+
 struct hl_metric {
     uint32_t hash; /* first: base/table.h */
     size_t slot;
@@ -168,7 +170,7 @@ static const char *fault_of(const struct hl_metric_info *info)
     if (info->name == NULL || !is_name(info->name)) {
         return "the name is not allowed";
     }
-    if (ends_in(info->name, "_total") != (info->kind == HL_METRIC_COUNTER)) {
+    if (ends_in(info->name, TOTAL) != (info->kind == HL_METRIC_COUNTER)) {
         return "counters, and nothing else, end in _total";
     }
     for (size_t i = 0; i < HL_ARRAY_LEN(kept); i++) {
@@ -240,14 +242,34 @@ static size_t place_of(const struct hl_metrics *metrics, const char *name, bool 
     return low;
 }
 
+/* Is the name taken, or one that readers take for the same?  OpenMetrics calls "a_total" "a". */
+static bool is_taken(const struct hl_metrics *metrics, const char *name)
+{
+    char other[HL_METRIC_NAME_MAX + sizeof TOTAL];
+    size_t len = strlen(name);
+    bool there = false;
+    (void)place_of(metrics, name, &there);
+    if (there) {
+        return true;
+    }
+    memcpy(other, name, len + 1);
+    if (ends_in(name, TOTAL)) {
+        other[len - strlen(TOTAL)] = '\0';
+    } else {
+        memcpy(other + len, TOTAL, sizeof TOTAL);
+    }
+    (void)place_of(metrics, other, &there);
+    return there;
+}
+
 static hl_err insert_family(struct hl_metrics *metrics, struct hl_metric_family *family,
                             struct hl_errmsg *msg)
 {
-    bool taken = false;
+    bool there = false;
     hl_err err = HL_OK;
     pthread_mutex_lock(&metrics->mutex);
-    size_t at = place_of(metrics, family->info.name, &taken);
-    if (taken) {
+    size_t at = place_of(metrics, family->info.name, &there);
+    if (is_taken(metrics, family->info.name)) {
         err = hl_fail(msg, HL_EBUSY, "there is a metric %s", family->info.name);
     } else if (metrics->family_count == HL_METRIC_FAMILIES_MAX) {
         err = hl_fail(msg, HL_EFULL, "there are %d metrics", HL_METRIC_FAMILIES_MAX);

@@ -67,7 +67,8 @@ void hl_metrics_destroy(struct hl_metrics *metrics);
  * out     set on success.
  *
  * HL_OK, or with nothing defined and the reason in `msg` (may be NULL): HL_EINVAL, a field is out
- * of range; HL_EBUSY, the name is taken; HL_EFULL, there are HL_METRIC_FAMILIES_MAX.
+ * of range; HL_EBUSY, the name is taken, or differs from one that is by
+ * "_total" alone; HL_EFULL, there are HL_METRIC_FAMILIES_MAX.
  */
 HL_MUST_USE hl_err hl_metric_define(struct hl_metrics *metrics, const void *owner,
                                     const struct hl_metric_info *info,

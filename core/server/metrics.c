@@ -64,7 +64,7 @@ NODE_NUMBER(log_batches, node->stats.batches)
 NODE_NUMBER(log_last, node->last)
 NODE_NUMBER(log_commit, node->commit)
 NODE_NUMBER(log_durable, node->wal == NULL ? 0 : hl_wal_durable(node->wal))
-NODE_NUMBER(log_size, node->wal == NULL ? 0 : hl_wal_size_on_disk(node->wal))
+NODE_NUMBER(log_size, node->wal == NULL ? 0 : hl_wal_size_used(node->wal))
 NODE_NUMBER(log_broken, node->log_state != HL_LOG_GOOD)
 NODE_NUMBER(loading, node->loading)
 NODE_NUMBER(changes_unsaved, node->stats.changes_since_save)
@@ -144,7 +144,7 @@ static const struct row {
     {"helios_snapshot_failures_total", "Snapshots that failed.", COUNTER, snapshots_failed},
     {"helios_changes_since_snapshot", "Changes since the last snapshot.", GAUGE, changes_unsaved},
     {"helios_log_batches_total", "Batches of entries given to the log.", COUNTER, log_batches},
-    {"helios_log_size_bytes", "Room that the log takes on disk.", GAUGE, log_size},
+    {"helios_log_size_bytes", "Bytes of the log, from its first entry on.", GAUGE, log_size},
     {"helios_log_durable_index", "Newest entry that is durable on this node.", GAUGE, log_durable},
     {"helios_log_refuses_writes", "1 while the log takes no writes: disk full or broken.", GAUGE,
      log_broken},

@@ -1,6 +1,7 @@
 /* http: what the module registers.  See README.md. */
 #include "health.h"
 #include "loop.h"
+#include "metrics.h"
 #include "service.h"
 #include "settings.h"
 #include "stats.h"
@@ -216,6 +217,7 @@ int RedisModule_OnLoad(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
     }
     HeliosModule_LookUp(ctx);
     stats_load(ctx);
+    metrics_load(ctx);
     if (!HELIOS_HAS_ALL(ctx, needed) || !settings_load(ctx, argv, argc) ||
         !register_commands(ctx) ||
         RedisModule_ExportSharedAPI(ctx, HELIOS_HTTP_SERVICE, (void *)(uintptr_t)service_table()) !=

@@ -3,6 +3,7 @@
 
 #include "access_log.h"
 #include "call.h"
+#include "metrics.h"
 #include "native.h"
 #include "settings.h"
 #include "stats.h"
@@ -393,6 +394,7 @@ static void tell(struct helios_http_request *r)
     if (r->status == 0) {
         stats_add(COUNT_requests_abandoned, 1);
     }
+    metrics_exchange(&done);
     access_log_write(r->loop->log, &done, r->trace.parent);
     for (size_t i = 0; i < r->loop->observer_count; i++) {
         r->loop->observers[i].run(&done, r->loop->observers[i].data);

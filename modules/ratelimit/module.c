@@ -89,6 +89,42 @@ static const struct helios_needed needed[] = {
     HELIOS_NEEDED(WrongArity),
 };
 
+/* What INFO shows, as metrics of the server: copied when somebody reads them. */
+static const struct shown {
+    const char *name, *help;
+    size_t field; /* of struct stats */
+} shown[] = {
+    {"rate_limiter_denied_total", "Calls that took no tokens for want of them.",
+     offsetof(struct stats, refused)},
+    {"rate_limiter_allowed_total", "Calls that took tokens.", offsetof(struct stats, allowed)},
+    {"rate_limiter_peeked_total", "Calls that only looked.", offsetof(struct stats, looked)},
+};
+static HeliosModuleMetric *copied[HL_ARRAY_LEN(shown)];
+
+static int collect(void *data, uint64_t *progress)
+{
+    (void)data;
+    (void)progress;
+    for (size_t i = 0; i < HL_ARRAY_LEN(shown); i++) {
+        unsigned long long value;
+        memcpy(&value, (const char *)stats() + shown[i].field, sizeof value);
+        HeliosMetric_Set(copied[i], (double)value);
+    }
+    return 0;
+}
+
+static void metrics_register(RedisModuleCtx *ctx)
+{
+    for (size_t i = 0; i < HL_ARRAY_LEN(shown); i++) {
+        HeliosModuleMetricInfo info = {.version = HELIOSMODULE_METRIC_VERSION,
+                                       .name = shown[i].name,
+                                       .help = shown[i].help,
+                                       .kind = HELIOSMODULE_METRIC_COUNTER};
+        copied[i] = HeliosMetric_Series(HeliosMetric_Define(ctx, &info), NULL);
+    }
+    HeliosMetric_Collector(ctx, collect, NULL);
+}
+
 static bool register_commands(RedisModuleCtx *ctx)
 {
     for (size_t i = 0; i < HL_ARRAY_LEN(commands); i++) {
@@ -133,6 +169,7 @@ int RedisModule_OnLoad(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
         RedisModule_InfoAddFieldULongLong != NULL) {
         RedisModule_RegisterInfoFunc(ctx, add_info);
     }
+    metrics_register(ctx);
     return REDISMODULE_OK;
 }
 

@@ -80,6 +80,9 @@ class Tour(unittest.TestCase):
                 lines.append(line)
         self.fail(f"bash ended in: {command}\n{''.join(lines)}")
 
+    def test_each_line_about_metrics_does_what_it_says(self):
+        self.go("modules/metrics/README.md", 8)
+
     def test_each_line_of_the_tour_does_what_it_says(self):
         self.go("README.md", 15)
 

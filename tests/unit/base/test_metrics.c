@@ -301,6 +301,17 @@ Test(metrics, a_name_is_taken_until_its_family_ends)
     cr_assert_eq(hl_metric_find(metrics, &stranger, hl_slice_of("a")), second);
 }
 
+Test(metrics, a_counter_and_another_metric_do_not_differ_by_total_alone)
+{
+    struct hl_metric_family *family = NULL;
+    (void)define("a_total", HL_METRIC_COUNTER, 0, 0);
+    (void)define("b", HL_METRIC_GAUGE, 0, 0);
+    struct hl_metric_info info = info_of("a", HL_METRIC_GAUGE, 0);
+    cr_assert_eq(hl_metric_define(metrics, &owner, &info, &family, NULL), HL_EBUSY);
+    info = info_of("b_total", HL_METRIC_COUNTER, 0);
+    cr_assert_eq(hl_metric_define(metrics, &owner, &info, &family, NULL), HL_EBUSY);
+}
+
 Test(metrics, there_are_so_many_families_and_no_more)
 {
     struct hl_metric_family *family = NULL;
