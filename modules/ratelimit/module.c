@@ -89,15 +89,30 @@ static const struct helios_needed needed[] = {
     HELIOS_NEEDED(WrongArity),
 };
 
-/* What INFO shows, as metrics of the server: copied when somebody reads them. */
+/* What INFO shows, and what other modules limit by this one, as metrics of the server: copied when
+ * somebody reads them. */
+static unsigned long long denied(void)
+{
+    return stats()->refused + service_count(false);
+}
+
+static unsigned long long allowed(void)
+{
+    return stats()->allowed + service_count(true);
+}
+
+static unsigned long long peeked(void)
+{
+    return stats()->looked;
+}
+
 static const struct shown {
     const char *name, *help;
-    size_t field; /* of struct stats */
+    unsigned long long (*value)(void);
 } shown[] = {
-    {"rate_limiter_denied_total", "Calls that took no tokens for want of them.",
-     offsetof(struct stats, refused)},
-    {"rate_limiter_allowed_total", "Calls that took tokens.", offsetof(struct stats, allowed)},
-    {"rate_limiter_peeked_total", "Calls that only looked.", offsetof(struct stats, looked)},
+    {"rate_limiter_denied_total", "Calls that took no tokens for want of them.", denied},
+    {"rate_limiter_allowed_total", "Calls that took tokens.", allowed},
+    {"rate_limiter_peeked_total", "Commands that only looked.", peeked},
 };
 static HeliosModuleMetric *copied[HL_ARRAY_LEN(shown)];
 
@@ -106,9 +121,7 @@ static int collect(void *data, uint64_t *progress)
     (void)data;
     (void)progress;
     for (size_t i = 0; i < HL_ARRAY_LEN(shown); i++) {
-        unsigned long long value;
-        memcpy(&value, (const char *)stats() + shown[i].field, sizeof value);
-        HeliosMetric_Set(copied[i], (double)value);
+        HeliosMetric_Set(copied[i], (double)shown[i].value());
     }
     return 0;
 }

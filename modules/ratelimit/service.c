@@ -8,12 +8,20 @@
 #include "kit/alloc.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <sys/random.h>
 
 struct HeliosRatelimitSet {
     pthread_mutex_t mutex;
     struct local *local;
 };
+
+static atomic_ullong counted[2]; /* calls of all sets that were denied, and allowed */
+
+unsigned long long service_count(bool allowed)
+{
+    return atomic_load_explicit(&counted[allowed ? 1 : 0], memory_order_relaxed);
+}
 
 static HeliosRatelimitSet *open_set(size_t keys_max)
 {
@@ -54,6 +62,9 @@ static int take(HeliosRatelimitSet *set, const char *key, size_t key_len,
     struct limit_result result =
         local_take(set->local, (struct hl_slice){.ptr = key, .len = key_len}, &limit, want, now_ms);
     pthread_mutex_unlock(&set->mutex);
+    if (want != 0) {
+        atomic_fetch_add_explicit(&counted[result.allowed ? 1 : 0], 1, memory_order_relaxed);
+    }
     *out = (HeliosRatelimitAnswer){.allowed = result.allowed,
                                    .remaining = result.remaining,
                                    .retry_ms = result.retry_ms,

@@ -31,7 +31,8 @@ def module(name):
 
 
 def load(c, name):
-    assert c("MODULE", "LOAD", module(name)) == "OK"
+    arguments = ["listen", "127.0.0.1:0"] if name == "metrics" else []
+    assert c("MODULE", "LOAD", module(name), *arguments) == "OK"
     if name == "auth":
         c("CONFIG", "SET", "auth.bcrypt-cost", "4")
 
@@ -78,6 +79,9 @@ class Storm:
         "ratelimit": [("RATELIMIT.TAKE", "k", 5, 100, 1), ("RATELIMIT.TOP",), ("RATELIMIT.HELP",),
                       ("CL.THROTTLE", "c", 1, 100, 1), ("RATELIMIT.POLICY", "SET", "p", 1, 1, 1),
                       ("RATELIMIT.TAKE", "a", "p", "AND", "b", "WINDOW", 5, 10)],
+        "metrics": [("METRICS.RENDER",), ("METRICS.GET", "raft_term"), ("METRICS.LIST",),
+                    ("METRICS.DEFINE", "m", "GAUGE"), ("METRICS.SET", "m", 1), ("METRICS.HELP",),
+                    ("METRICS.DEL", "m"), ("METRICS.RENDER", "OPENMETRICS")],
         "rbac": [("RBAC.CAN", "ada", "kv:get", "k"), ("RBAC.ROLE", "LIST"), ("RBAC.HELP",),
                  ("RBAC.EXPLAIN", "ada", "COMMAND", "GET", "k"), ("RBAC.GRANT", "ada", "user"),
                  ("RBAC.ROLE", "SET", "r", "+get", "~a*"), ("RBAC.REVOKE", "ada")],
@@ -157,6 +161,14 @@ def test_rbac_comes_and_goes(server):
     """A module with users of the server's, an interface for others and the cron."""
     if unloads_types(server.client()):
         come_and_go(server, "rbac")
+
+
+def test_metrics_comes_and_goes(server):
+    """A module with a thread that reads what the others and the server count."""
+    if STOCK:
+        print("     (redis-server keeps no metrics for modules: skipped)")
+        return
+    come_and_go(server, "metrics")
 
 
 def test_with_values(server):
