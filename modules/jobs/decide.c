@@ -22,12 +22,13 @@ static struct jobs_event about(enum jobs_kind kind, const struct jobs_job *job)
     return event;
 }
 
-/* Whether an event may change who holds a job: what WATCH of the job's id is told. */
+/* Whether an event may take a job from its holder: what WATCH of the job's id is told.  A lease
+ * begins only when none is held. */
 static bool turns(const struct jobs_event *event)
 {
-    const uint32_t kinds = 1u << JOBS_EV_LEASE | 1u << JOBS_EV_DONE | 1u << JOBS_EV_RETRY |
-                           1u << JOBS_EV_BURY | 1u << JOBS_EV_CANCEL | 1u << JOBS_EV_RELEASE |
-                           1u << JOBS_EV_REVIVE | 1u << JOBS_EV_REMOVE;
+    const uint32_t kinds = 1u << JOBS_EV_DONE | 1u << JOBS_EV_RETRY | 1u << JOBS_EV_BURY |
+                           1u << JOBS_EV_CANCEL | 1u << JOBS_EV_RELEASE | 1u << JOBS_EV_REVIVE |
+                           1u << JOBS_EV_REMOVE;
     return event->kind < 32 && (kinds >> event->kind & 1) != 0;
 }
 

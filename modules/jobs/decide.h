@@ -25,8 +25,7 @@ struct jobs_env {
     /* In a transaction or script: what is overdue waits, and a lease counts until its end was
      * recorded.  So what was looked at before is still so: only events change it. */
     bool frozen;
-    /* Called when a lease began or ended by an event, or a job left the state it was in for good;
-     * may be NULL.  Must not look at the queue. */
+    /* Called when a lease may have ended by an event; may be NULL.  Must not look at the queue. */
     void (*turned)(void *ctx, uint64_t seq);
     void *turned_ctx;
     /* The first time after `after_ms` that a cron expression names by the clocks of a zone, in ms;

@@ -344,6 +344,21 @@ def test_effects_happen_once(server):
     expect(stats(c, "next")["ready"], 2)
 
 
+def test_one_token_has_one_effect(server):
+    """Two who hold the same good token, as after an answer that was lost, have one effect too."""
+    both = [server.client(), server.client()]
+    push(both[0], "q", "x")
+    job = pull_one(both[0], "q")
+    for c in both:
+        c("WATCH", job["id"])
+        expect(c("JOB.HOLDS", job["id"], job["token"]), 1)
+        c("MULTI")
+        c("INCR", "effects")
+        c("JOB.ACK", job["id"], job["token"])
+    expect([c("EXEC") for c in both], [[1, "OK"], None])
+    expect(both[1]("GET", "effects"), "1")
+
+
 def test_only_the_lease_disturbs_a_transaction(server):
     """What else happens to the queue, and what its holder does to the job, disturbs nothing."""
     c, other = server.client(), server.client()
