@@ -467,6 +467,42 @@ def test_formats(server):
     expect(stats(c, "v1")["ready"], 1)
 
 
+def test_hostile_restore(server):
+    """Nor does one with all that a job and a queue may have beside."""
+    c = server.client()
+    push(c, "q", "x", "UNIQUE", "k", "UNTIL", "DONE", "KEEP", 7)
+    push(c, "q", "y", "UNIQUE", "l")
+    job = pull_one(c, "q", "BOUND")
+    c("JOB.PROGRESS", job["id"], job["token"], 50, "half")
+    c("JOB.PAUSE q")
+    c("JOB.CONFIG q KEEP 5")
+    base.try_damaged_dumps(c, "q")
+    for name in c("JOB.QUEUES COUNT 10000"):  # what was accepted is lived with
+        c("JOB.RESUME", name)
+        c("JOB.PULL", name)
+        c("JOB.EVENTS", name)
+        c("JOB.REDRIVE", name)
+        c("JOB.PURGE", name)
+
+
+def test_waiting_is_bounded(server):
+    """Clients that wait for news are counted, and forgotten when they leave."""
+    c, waiting = server.client(), server.client()
+    c("CONFIG SET jobs.max-waiters 1")
+    job_id = push(c, "q", "x")
+    waiting.send("JOB.RESULT", job_id, "BLOCK", 0)
+    followers(server, 1)
+    full = "ERR Too many clients wait for jobs"
+    expect(c.error("JOB.RESULT", job_id, "BLOCK", 0), full)
+    expect(c.error("JOB.EVENTS", "q", "AFTER", "$", "BLOCK", 0), full)
+    waiting.close()
+    followers(server, 0)
+    c.send("JOB.EVENTS", "q", "AFTER", "$", "BLOCK", 0)
+    followers(server, 1)
+    push(server.client(), "q", "y")
+    expect(pairs(c.read())["last"], 2)
+
+
 @base.needs("module|reload")
 def test_reload(server):
     """MODULE RELOAD keeps all of a queue; a bound lease is bound again when its holder speaks."""
