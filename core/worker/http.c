@@ -257,6 +257,9 @@ static struct handler *start(uv_loop_t *loop, const struct worker_options *optio
     (void)curl_easy_setopt(easy, CURLOPT_PRIVATE, (char *)h);
     (void)curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     (void)curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_MS);
+    if (options->http_cacert != NULL) {
+        (void)curl_easy_setopt(easy, CURLOPT_CAINFO, options->http_cacert);
+    }
     CURLMcode code = curl_multi_add_handle(shared.multi, easy);
     HL_ASSERT(code == CURLM_OK);
     return h;

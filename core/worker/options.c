@@ -57,6 +57,8 @@ static const struct flag {
     {"exec", "COMMAND", TEXT, FIELD(exec), 0, 0, 0, NULL, "run this by /bin/sh for each job"},
     {"http", "URL", TEXT, FIELD(http), 0, 0, 0, NULL, "POST each job to this address"},
     {"http-header", "'NAME: TEXT'", HEADER, 0, 0, 0, 0, NULL, "send this along; may be repeated"},
+    {"http-cacert", "FILE", TEXT, FIELD(http_cacert), 0, 0, 0, "the system's",
+     "who must have signed the certificate of an https address"},
     {"job-timeout", "TIME", DURATION, FIELD(job_timeout_ms), 3600000, 0, 28 * DAY_MS, "1h",
      "a handler that takes longer is stopped; 0: never"},
     {"kill-after", "TIME", DURATION, FIELD(kill_after_ms), 5000, 0, DAY_MS, "5s",
@@ -460,6 +462,9 @@ static hl_err check_together(struct worker_options *out, struct hl_errmsg *msg)
     if (out->http != NULL && strncmp(out->http, "http://", 7) != 0 &&
         strncmp(out->http, "https://", 8) != 0) {
         return hl_fail(msg, HL_EINVAL, "--http: the address begins with http:// or https://");
+    }
+    if (out->http_cacert != NULL && out->http == NULL) {
+        return hl_fail(msg, HL_EINVAL, "--http-cacert goes with --http");
     }
     if (out->exec != NULL && (out->exec[0] == '\0' || out->header_count != 0)) {
         return hl_fail(msg, HL_EINVAL,

@@ -47,11 +47,12 @@ struct worker_options {
     const char *http;    /* a URL; NULL: none.  With neither the worker only watches */
     const char *headers[WORKER_HEADERS_MAX];
     size_t header_count;
-    int64_t job_timeout_ms; /* 0: none */
-    int64_t kill_after_ms;  /* between the polite signal and the other */
-    int64_t grace_ms;       /* for jobs that run when the worker is told to stop */
-    int64_t result_max;     /* bytes of a result that are kept */
-    int64_t permanent_exit; /* exit status of a handler that means: never again */
+    const char *http_cacert; /* NULL: whom the system trusts */
+    int64_t job_timeout_ms;  /* 0: none */
+    int64_t kill_after_ms;   /* between the polite signal and the other */
+    int64_t grace_ms;        /* for jobs that run when the worker is told to stop */
+    int64_t result_max;      /* bytes of a result that are kept */
+    int64_t permanent_exit;  /* exit status of a handler that means: never again */
     bool once, drain;
 };
 

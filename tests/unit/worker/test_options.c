@@ -197,6 +197,7 @@ Test(options, what_is_wrong_is_named)
                 {"--server|h:99999", "host:port"},
                 {"--http-header|X: y|--exec|a", "--http"},
                 {"--http-header|no colon", "Name: text"},
+                {"--http-cacert|f|--exec|a", "--http"},
                 {"--user|ada", "password"},
                 {"--tls", "cacert"},
                 {"--cert|a|--key|b", "--tls"},
@@ -234,13 +235,35 @@ Test(options, the_help_names_every_flag_that_is_read)
     FILE *out = open_memstream(&text, &len);
     worker_options_print_help(out);
     (void)fclose(out);
-    static const char *const names[] = {
-        "--server",    "--user",          "--password-file",  "--tls",         "--cacert",
-        "--cert",      "--key",           "--insecure",       "--queue",       "--concurrency",
-        "--exec",      "--http",          "--http-header",    "--job-timeout", "--kill-after",
-        "--grace",     "--result-max",    "--permanent-exit", "--once",        "--drain",
-        "--worker-id", "--poll-interval", "--config",         "--log-level",   "--log-format",
-        "JOB_ID",      "Retry-After",     "SIGTERM"};
+    static const char *const names[] = {"--server",
+                                        "--user",
+                                        "--password-file",
+                                        "--tls",
+                                        "--cacert",
+                                        "--cert",
+                                        "--key",
+                                        "--insecure",
+                                        "--queue",
+                                        "--concurrency",
+                                        "--exec",
+                                        "--http",
+                                        "--http-header",
+                                        "--job-timeout",
+                                        "--kill-after",
+                                        "--http-cacert",
+                                        "--grace",
+                                        "--result-max",
+                                        "--permanent-exit",
+                                        "--once",
+                                        "--drain",
+                                        "--worker-id",
+                                        "--poll-interval",
+                                        "--config",
+                                        "--log-level",
+                                        "--log-format",
+                                        "JOB_ID",
+                                        "Retry-After",
+                                        "SIGTERM"};
     for (size_t i = 0; i < HL_ARRAY_LEN(names); i++) {
         cr_assert_not_null(strstr(text, names[i]), "%s", names[i]);
     }
