@@ -1,5 +1,6 @@
 """A RESP2 and RESP3 client of the standard library only, and a server process to talk to."""
 import os
+import random
 import re
 import socket
 import subprocess
@@ -122,6 +123,25 @@ def lacks(client, *commands):
     if missing:
         print(f"     (this server has no {', '.join(missing)}: skipped)")
     return ", ".join(missing)
+
+
+def ask_any(nodes, *words, seconds=20):
+    """What the first running node answers that does not refuse; asks in any order, and again."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        for node in random.sample(nodes, len(nodes)):
+            if not node.runs:
+                continue
+            try:
+                client = Client(node.port, 3)
+                try:
+                    return client(*words)
+                finally:
+                    client.close()
+            except (OSError, Error):
+                pass
+        time.sleep(0.02)  # a step of a bounded wait
+    raise AssertionError(f"no node answers {words[0]} within {seconds} s")
 
 
 def free_port():

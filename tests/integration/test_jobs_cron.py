@@ -15,7 +15,7 @@ import zoneinfo
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "../support"))
-from resp_client import Client, Error, Server, on_server, run_tests  # noqa: E402
+from resp_client import Server, ask_any, on_server, run_tests  # noqa: E402
 from server import wait_for  # noqa: E402
 
 SERVER = sys.argv[1] if len(sys.argv) > 1 else os.environ["HELIOS_SERVER"]
@@ -234,27 +234,13 @@ def test_failovers_repeat_and_lose_no_run(s):
     del s
     from cluster import Cluster  # noqa: E402
 
-    def ask(cluster, *words):
-        def attempt():
-            for node in random.sample(cluster.nodes, len(cluster.nodes)):
-                if node.runs:
-                    try:
-                        client = Client(node.port, 3)
-                        try:
-                            return (client(*words),)
-                        finally:
-                            client.close()
-                    except (OSError, Error):
-                        pass
-            return None
-        return wait_for(attempt, WAIT_S_MAX, f"an answer to {words[0]}")[0]
-
     with Cluster(3, "--loadmodule", JOBS) as cluster:
         cluster.await_leader()
-        ask(cluster, "JOB.SCHEDULE", "SET", "q", "tick", EVERY_SECOND, "x", "MISFIRE", "skip")
+        ask_any(cluster.nodes, "JOB.SCHEDULE", "SET", "q", "tick", EVERY_SECOND, "x", "MISFIRE",
+                "skip")
 
         def times():
-            return times_of(lambda *words: ask(cluster, *words), "tick")
+            return times_of(lambda *words: ask_any(cluster.nodes, *words), "tick")
         for _ in range(2):
             have = len(times())
             wait_for(lambda n=have: len(times()) >= n + 3, WAIT_S_MAX, "three more runs")
@@ -264,10 +250,10 @@ def test_failovers_repeat_and_lose_no_run(s):
             leader.start()
         have = len(times())
         wait_for(lambda: len(times()) >= have + 3, WAIT_S_MAX, "three more runs")
-        ask(cluster, "JOB.SCHEDULE", "PAUSE", "q", "tick")
+        ask_any(cluster.nodes, "JOB.SCHEDULE", "PAUSE", "q", "tick")
         seen = times()
         assert seen == list(range(seen[0], seen[0] + len(seen))), seen
-        about = pairs(ask(cluster, "JOB.SCHEDULE", "GET", "q", "tick"))
+        about = pairs(ask_any(cluster.nodes, "JOB.SCHEDULE", "GET", "q", "tick"))
         assert about["skipped"] == 0 and about["runs"] == len(seen), about
         cluster.await_equal()
 

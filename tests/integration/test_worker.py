@@ -8,9 +8,9 @@ Usage: test_worker.py [SERVER MODULES_DIR [TEST ...]]
 import http.server
 import json
 import os
-import random
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -20,7 +20,8 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "../support"))
 from cluster import Cluster  # noqa: E402
-from resp_client import Client, Error, Server, free_port, on_server, run_tests  # noqa: E402
+from resp_client import Server, ask_any, free_port, on_server, run_tests  # noqa: E402
+from server import wait_for  # noqa: E402
 from test_tls import Certificates  # noqa: E402
 
 SERVER = sys.argv[1] if len(sys.argv) > 1 else os.environ["HELIOS_SERVER"]
@@ -29,17 +30,6 @@ MODULES = os.path.abspath(sys.argv[2] if len(sys.argv) > 2 else
 WORKER = os.path.join(os.environ["HELIOS_BUILD"], "bin/helios-worker")
 JOBS = os.path.join(MODULES, "jobs.so")
 WAIT_S_MAX = 20
-
-
-def wait_until(condition, what, seconds=WAIT_S_MAX):
-    """The first true value of condition(); fails when there is none in time."""
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        value = condition()
-        if value:
-            return value
-        time.sleep(0.02)
-    raise AssertionError(f"waited {seconds} s in vain: {what}")
 
 
 class Worker:
@@ -64,7 +54,7 @@ class Worker:
         return [line for line in found if message in (None, line["message"])]
 
     def says(self, message):
-        return wait_until(lambda: self.lines(message), f"{message}\n{self.log()}")
+        return wait_for(lambda: self.lines(message), WAIT_S_MAX, f"'{message}'")
 
     def wait(self, seconds=WAIT_S_MAX):
         try:
@@ -111,8 +101,8 @@ def job(c, name):
 
 def ends_as(c, name, status, seconds=WAIT_S_MAX):
     """The job, once it has that status."""
-    wait_until(lambda: job(c, name).get("status") == status, f"{name} {status}: {job(c, name)}",
-               seconds)
+    wait_for(lambda: job(c, name).get("status") == status, seconds,
+             f"{status} of {name}")
     return job(c, name)
 
 
@@ -178,7 +168,7 @@ def test_children_end_with_their_job(s):
         assert ends_as(c, name, "done")["result"] == "ok\n"
         assert time.monotonic() - started < 10, "it waited for a child that holds the pipe"
         child = int(w.read("child"))
-        wait_until(lambda: not runs(child), "the child outlives its job")
+        wait_for(lambda: not runs(child), WAIT_S_MAX, "the end of the child")
 
 
 def test_a_hung_command_is_stopped_with_all_its_children(s):
@@ -188,7 +178,7 @@ def test_a_hung_command_is_stopped_with_all_its_children(s):
                 "trap '' TERM; sh -c 'trap \"\" TERM; while :; do sleep 1; done' & echo $! > child;"
                 " while :; do sleep 1; done") as w:
         assert "took longer than 300 ms" in ends_as(c, name, "dead")["error"]
-        wait_until(lambda: not runs(int(w.read("child"))), "a child of a hung command lives on")
+        wait_for(lambda: not runs(int(w.read("child"))), WAIT_S_MAX, "the end of the child")
 
 
 def test_a_polite_command_may_end_by_itself_when_its_time_is_up(s):
@@ -224,10 +214,10 @@ def test_a_lost_lease_stops_the_command_and_nothing_is_acknowledged(s):
     c = s.client()
     name = push(c, "x", "VIS", "1")
     with Worker([s.port], "--exec", "echo $$ > pid; sleep 1000; echo wrong") as w:
-        pid = int(wait_until(lambda: w.read("pid").strip(), "it does not begin"))
+        pid = int(wait_for(lambda: w.read("pid").strip(), WAIT_S_MAX, "the job's begin"))
         assert c("JOB.CANCEL", name) == 1
         w.says("lease lost")
-        wait_until(lambda: not runs(pid), "the command goes on without a lease")
+        wait_for(lambda: not runs(pid), WAIT_S_MAX, "the end of the command")
         assert job(c, name)["status"] == "cancelled"
         assert ends_as(c, push(c), "leased")["attempts"] == 1, "the slot is free again"
 
@@ -274,12 +264,19 @@ class Web(http.server.BaseHTTPRequestHandler):
 class Site:
     """A small web server on a thread."""
 
+    def __init__(self, certs=None):
+        self.certs = certs  # to speak TLS
+
     def __enter__(self):
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Web)
+        if self.certs:
+            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            context.load_cert_chain(self.certs("server.crt"), self.certs("server.key"))
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
         self.server.daemon_threads = True
         self.server.seen, self.server.hung = [], threading.Event()
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        self.url = f"http://127.0.0.1:{self.server.server_port}/hook"
+        self.url = f"http{'s' if self.certs else ''}://127.0.0.1:{self.server.server_port}/hook"
         return self
 
     def __exit__(self, *_):
@@ -328,6 +325,19 @@ def test_a_web_server_that_hangs_or_is_not_there_costs_an_attempt(s):
             assert "no answer" in ends_as(c, name, "dead")["error"]
 
 
+def test_an_address_must_show_the_right_certificate(s):
+    c = s.client()
+    with tempfile.TemporaryDirectory() as folder:
+        certs = Certificates(folder)
+        with Site(certs) as site:
+            for flags, status in (((), "dead"), (("--http-cacert", certs("other-ca.crt")), "dead"),
+                                  (("--http-cacert", certs("ca.crt")), "done")):
+                name = push(c, "200", "MAXTRY", "1")
+                with Worker([s.port], "--http", site.url, *flags):
+                    found = ends_as(c, name, status)
+                    assert status == "done" or "certificate" in found["error"], found
+
+
 # --- queues, ends and refusals ------------------------------------------------------------------
 
 def test_queues_are_served_in_the_order_they_are_named(s):
@@ -365,7 +375,7 @@ def test_without_a_handler_jobs_are_only_watched(s):
     c = s.client()
     name = push(c)
     with Worker([s.port], "--poll-interval", "50ms", "--log-level", "verbose") as w:
-        wait_until(lambda: "ready 1" in w.log(), "it sees no queue")
+        wait_for(lambda: "ready 1" in w.log(), WAIT_S_MAX, "a look at the queue")
         assert job(c, name)["status"] == "ready"
         w.tell()
         assert w.wait() == 0
@@ -459,7 +469,7 @@ def test_told_to_stop_it_ends_what_runs_and_takes_nothing_more(s):
     first = push(c)
     with Worker([s.port], "--exec", "touch begun; while [ ! -e go ]; do sleep 0.02; done; echo ok"
                 ) as w:
-        wait_until(lambda: os.path.exists(w.path("begun")), "it does not begin")
+        wait_for(lambda: os.path.exists(w.path("begun")), WAIT_S_MAX, "the job's begin")
         w.tell()
         w.says("stopping")
         second = push(c)
@@ -471,7 +481,7 @@ def test_told_to_stop_it_ends_what_runs_and_takes_nothing_more(s):
 def test_told_to_stop_while_it_waits_it_ends_at_once(s):
     with Worker([s.port], "--poll-interval", "1h", "--exec", "true") as w:
         w.says("connected")
-        wait_until(lambda: "cmd=job.pull" in s.client()("CLIENT LIST"), "it does not wait")
+        wait_for(lambda: "cmd=job.pull" in s.client()("CLIENT LIST"), WAIT_S_MAX, "JOB.PULL")
         w.tell(signal.SIGINT)
         assert w.wait(5) == 0
     name = push(s.client())
@@ -483,7 +493,7 @@ def test_what_does_not_end_in_the_grace_is_given_back(s):
     name = push(c, "x", "VIS", "600")
     with Worker([s.port], "--grace", "200ms", "--kill-after", "200ms", "--exec",
                 "trap '' TERM; echo $$ > pid; while :; do sleep 1; done") as w:
-        pid = int(wait_until(lambda: w.read("pid").strip(), "it does not begin"))
+        pid = int(wait_for(lambda: w.read("pid").strip(), WAIT_S_MAX, "the job's begin"))
         w.tell()
         assert w.wait() == 1, w.log()
         assert not runs(pid)
@@ -496,12 +506,12 @@ def test_a_second_signal_ends_at_once(s):
     push(c)
     with Worker([s.port], "--grace", "1h", "--exec",
                 "trap '' TERM; echo $$ > pid; while :; do sleep 1; done") as w:
-        pid = int(wait_until(lambda: w.read("pid").strip(), "it does not begin"))
+        pid = int(wait_for(lambda: w.read("pid").strip(), WAIT_S_MAX, "the job's begin"))
         w.tell()
         w.says("stopping")
         w.tell()
         assert w.wait(5) == 1
-        wait_until(lambda: not runs(pid), "the command outlives the worker")
+        wait_for(lambda: not runs(pid), WAIT_S_MAX, "the end of the command")
 
 
 # --- deaths -------------------------------------------------------------------------------------
@@ -510,7 +520,7 @@ def test_the_job_of_a_dead_worker_goes_to_another(s):
     c = s.client()
     name = push(c, "x", "VIS", "1", "BACKOFF", "fixed", "0", "0", "0")
     with Worker([s.port], "--worker-id", "w1", "--exec", "touch begun; sleep 1000") as first:
-        wait_until(lambda: os.path.exists(first.path("begun")), "it does not begin")
+        wait_for(lambda: os.path.exists(first.path("begun")), WAIT_S_MAX, "the job's begin")
         first.tell(signal.SIGKILL)
         with Worker([s.port], "--worker-id", "w2", "--exec", "echo $WORKER_ID $JOB_ATTEMPT"):
             assert ends_as(c, name, "done")["result"] == "w2 2\n"
@@ -521,7 +531,7 @@ def test_the_worker_outlives_its_server(s):
     name = push(c, "x", "VIS", "600")
     with Worker([s.port], "--exec", "touch begun; while [ ! -e go ]; do sleep 0.02; done; echo ok"
                 ) as w:
-        wait_until(lambda: os.path.exists(w.path("begun")), "it does not begin")
+        wait_for(lambda: os.path.exists(w.path("begun")), WAIT_S_MAX, "the job's begin")
         s.process.kill()
         s.process.wait()
         w.says("lost the server")
@@ -551,29 +561,12 @@ def test_a_server_of_garbage_does_no_harm(s):
                 served[0] += 1
         threading.Thread(target=serve, daemon=True).start()
         with Worker([bad.getsockname()[1]], "--exec", "true") as w:
-            wait_until(lambda: served[0] > 3 * len(noises), "it does not come back", 60)
+            wait_for(lambda: served[0] > 3 * len(noises), 60, "its return")
             w.tell()
             assert w.wait() == 0, w.log()
         with Worker([bad.getsockname()[1], s.port], "--exec", "echo ok") as w:
             assert ends_as(c, push(c), "done")["result"] == "ok\n"
         bad.shutdown(socket.SHUT_RDWR)
-
-
-def ask_somebody(cluster, *words):
-    """The answer of the first node that gives one."""
-    def attempt():
-        for node in random.sample(cluster.nodes, len(cluster.nodes)):
-            if node.runs:
-                try:
-                    client = Client(node.port, 3)
-                    try:
-                        return (client(*words),)
-                    finally:
-                        client.close()
-                except (OSError, Error):
-                    pass
-        return None
-    return wait_until(attempt, f"no node answers {words[0]}")[0]
 
 
 def test_no_job_is_lost_or_acknowledged_twice_when_leaders_are_killed(s):
@@ -584,25 +577,25 @@ def test_no_job_is_lost_or_acknowledged_twice_when_leaders_are_killed(s):
     with Cluster(3, "--loadmodule", JOBS) as cluster:
         ports = [node.port for node in cluster.nodes]
         cluster.await_leader()
-        names = [ask_somebody(cluster, "JOB.PUSH", "default", str(n), "ID", f"job{n}", "VIS", "2",
+        names = [ask_any(cluster.nodes, "JOB.PUSH", "default", str(n), "ID", f"job{n}", "VIS", "2",
                               "BACKOFF", "fixed", "0", "0", "0", "MAXTRY", "20")[0]
                  for n in range(count)]
         line = "echo $JOB_ID $JOB_ATTEMPT >> runs; sleep 0.2; echo by $WORKER_ID"
         with Worker(ports, "--worker-id", "a", "--concurrency", "4", "--exec", line) as a, \
                 Worker(ports[::-1], "--worker-id", "b", "--concurrency", "4", "--exec", line) as b:
             for _ in range(2):
-                wait_until(lambda: a.read("runs") and b.read("runs"), "a worker has no job")
+                wait_for(lambda: a.read("runs") and b.read("runs"), WAIT_S_MAX, "both have jobs")
                 leader = cluster.await_leader()
                 leader.kill()
                 cluster.await_leader()
                 leader.start()
             for name in names:
-                wait_until(lambda n=name: pairs(ask_somebody(cluster, "JOB.GET", n))["status"]
-                           == "done", f"{name} is not done", 60)
+                wait_for(lambda n=name: pairs(ask_any(cluster.nodes, "JOB.GET", n))["status"]
+                           == "done", 60, f"the end of {name}")
             a.tell()
             b.tell()
             assert (a.wait(), b.wait()) == (0, 0)
-            stats = pairs(ask_somebody(cluster, "JOB.STATS", "default"))
+            stats = pairs(ask_any(cluster.nodes, "JOB.STATS", "default"))
             assert stats["done"] == count and stats["acked"] == count, stats
             acked = [line["extra"]["job"] for w in (a, b) for line in w.lines("job done")]
             assert sorted(acked) == sorted(set(acked)), "two workers say they did the same job"

@@ -34,18 +34,6 @@ def free_port():
         return s.getsockname()[1]
 
 
-def wait_for(condition, seconds, what="it"):
-    """What the condition answers once that is true; an AssertionError when it takes longer."""
-    until = time.monotonic() + seconds
-    while True:
-        value = condition()
-        if value:
-            return value
-        if time.monotonic() > until:
-            raise AssertionError(f"{what} did not come in {seconds} s")
-        time.sleep(STEP_S)  # a step of a bounded wait, not a wait for a time
-
-
 def answers_ping(port, host="127.0.0.1"):
     try:
         with socket.create_connection((host, port), timeout=5) as s:
