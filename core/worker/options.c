@@ -568,7 +568,8 @@ void worker_options_print_help(FILE *out)
         "An HTTP answer 2xx: done, the body is the result; 408, 425, 429, 5xx and no answer: "
         "tried\n"
         "again, after Retry-After when it says so; other 4xx: failed for good.\n\n"
-        "SIGTERM or SIGINT: takes no more jobs, lets those that run end within --grace, gives the\n"
+        "SIGTERM, SIGINT, SIGHUP: takes no more jobs, lets those that run end within --grace, "
+        "gives the\n"
         "others back.  A second one: ends at once.\n"
         "Status: 0 ended in order, 1 ended with jobs unfinished, 2 wrong use, 3 the server "
         "refused.\n",

@@ -54,7 +54,7 @@ struct worker {
     struct hl_tls_context *tls;
     struct session *session;
     const struct handler_kind *kind; /* NULL: only watch */
-    uv_signal_t term, interrupt;
+    uv_signal_t term, interrupt, hangup;
     uv_timer_t grace, look;
     struct slot *slots;
     size_t busy;
@@ -108,6 +108,7 @@ static void close_down(struct worker *worker)
     worker->session = NULL;
     uv_close((uv_handle_t *)&worker->term, NULL);
     uv_close((uv_handle_t *)&worker->interrupt, NULL);
+    uv_close((uv_handle_t *)&worker->hangup, NULL);
     uv_close((uv_handle_t *)&worker->grace, NULL);
     uv_close((uv_handle_t *)&worker->look, NULL);
     for (int64_t i = 0; i < worker->options->concurrency; i++) {
@@ -536,7 +537,9 @@ static void on_signal(uv_signal_t *signal, int number)
         return;
     }
     worker->signals++;
-    const struct hl_slice name = hl_slice_of(number == SIGTERM ? "SIGTERM" : "SIGINT");
+    const struct hl_slice name = hl_slice_of(number == SIGTERM  ? "SIGTERM"
+                                             : number == SIGINT ? "SIGINT"
+                                                                : "SIGHUP");
     const struct hl_log_field fields[] = {{"signal", name}};
     if (worker->signals > 1) {
         hl_log_event(worker->log, HL_LOG_WARNING, "worker", "stopping at once", fields, 1, NULL);
@@ -588,11 +591,12 @@ static void start(struct worker *worker)
     HL_ASSERT(got == (ssize_t)sizeof seed);
     hl_rng_seed(&worker->rng, seed);
     (void)signal(SIGPIPE, SIG_IGN); /* handlers get the default back: libuv sees to it */
-    uv_signal_t *signals[] = {&worker->term, &worker->interrupt};
+    uv_signal_t *signals[] = {&worker->term, &worker->interrupt, &worker->hangup};
+    static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
     for (size_t i = 0; i < HL_ARRAY_LEN(signals); i++) {
         (void)uv_signal_init(&worker->loop, signals[i]);
         signals[i]->data = worker;
-        (void)uv_signal_start(signals[i], on_signal, i == 0 ? SIGTERM : SIGINT);
+        (void)uv_signal_start(signals[i], on_signal, numbers[i]);
     }
     (void)uv_timer_init(&worker->loop, &worker->grace);
     (void)uv_timer_init(&worker->loop, &worker->look);

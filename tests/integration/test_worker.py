@@ -479,11 +479,12 @@ def test_told_to_stop_it_ends_what_runs_and_takes_nothing_more(s):
 
 
 def test_told_to_stop_while_it_waits_it_ends_at_once(s):
-    with Worker([s.port], "--poll-interval", "1h", "--exec", "true") as w:
-        w.says("connected")
-        wait_for(lambda: "cmd=job.pull" in s.client()("CLIENT LIST"), WAIT_S_MAX, "JOB.PULL")
-        w.tell(signal.SIGINT)
-        assert w.wait(5) == 0
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+        with Worker([s.port], "--poll-interval", "1h", "--exec", "true") as w:
+            w.says("connected")
+            wait_for(lambda: "cmd=job.pull" in s.client()("CLIENT LIST"), WAIT_S_MAX, "JOB.PULL")
+            w.tell(number)
+            assert w.wait(5) == 0
     name = push(s.client())
     assert job(s.client(), name)["status"] == "ready", "nobody waits any more"
 
