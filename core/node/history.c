@@ -144,7 +144,7 @@ const struct hl_snap_event *hl_history_snap_event(const struct hl_history *histo
 
 void hl_history_reset_snaps(struct hl_history *history)
 {
-    history->snap_count = 0;
+    history->snap_base = history->snap_count;
     history->figures = (struct hl_snap_figures){0};
 }
 

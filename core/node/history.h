@@ -68,7 +68,7 @@ struct hl_history {
     struct hl_event *events; /* number n at n % HL_EVENTS_MAX */
     uint64_t event_count;    /* number of the newest */
     struct hl_snap_event *snaps;
-    uint64_t snap_count;
+    uint64_t snap_count, snap_base; /* numbers: of the newest; of the newest before a reset */
     struct hl_snap_figures figures;
     struct hl_members members; /* as they were last told */
     hl_peer leader;
@@ -100,7 +100,7 @@ void hl_history_snap(struct hl_history *history, const struct hl_snap_event *eve
 const struct hl_snap_event *hl_history_snap_event(const struct hl_history *history,
                                                   uint64_t number);
 
-/* Sums and list of snapshots to nothing. */
+/* Sums of snapshots to zero; `snap_base` tells which events the reader wants to see no more. */
 void hl_history_reset_snaps(struct hl_history *history);
 
 /* "started", "state_changed" ... */

@@ -231,7 +231,9 @@ static void snapshot_history(struct hl_call *call, int64_t max_events, int64_t m
     hl_write_bulk_text(call->out, "events");
     size_t count = 0;
     struct hl_write_mark mark = hl_write_begin(call->out);
-    for (uint64_t n = newest(history->snap_count, max_events); n <= history->snap_count; n++) {
+    uint64_t first = newest(history->snap_count, max_events);
+    first = first > history->snap_base ? first : history->snap_base + 1;
+    for (uint64_t n = first; n <= history->snap_count; n++) {
         const struct hl_snap_event *event = hl_history_snap_event(history, n);
         if (event != NULL) {
             write_snap_event(event, call->out);
@@ -249,7 +251,7 @@ static void snapshot_history(struct hl_call *call, int64_t max_events, int64_t m
         hl_report_end(&s);
     }
     r.fields += 2;
-    hl_report_int(&r, "total_events", (int64_t)history->snap_count);
+    hl_report_int(&r, "total_events", (int64_t)(history->snap_count - history->snap_base));
     hl_report_int(&r, "total_snapshots", (int64_t)on_disk);
     hl_report_end(&r);
 }

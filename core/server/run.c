@@ -16,6 +16,7 @@
 #include "server/metrics.h"
 #include "server/modules.h"
 #include "server/orders.h"
+#include "server/raft_metrics.h"
 #include "server/report.h"
 #include "server/saver.h"
 #include "server/secure.h"
@@ -482,6 +483,7 @@ static hl_err start(struct hl_server *server, struct hl_errmsg *msg)
     server->started_us = server->node->now_us;
     hl_uptime_file_begin(server);
     hl_measures_create(server);
+    hl_raft_metrics_create(server);
     hl_settings_watch(server);
     server->shared = hl_shared_create(server);
     server->saver = hl_saver_create(server);
@@ -544,6 +546,7 @@ static int serve(struct hl_config *cfg)
     }
     unlock_dir(server);
     hl_secure_unload(server);
+    hl_raft_metrics_destroy(server);
     hl_cluster_destroy(server);
     hl_shared_destroy(server->shared);
     if (hl_modules_destroy(server->modules)) {

@@ -23,6 +23,7 @@ struct hl_log_thread;
 struct hl_measures;
 struct hl_metric;
 struct hl_metrics;
+struct hl_raft_metrics;
 struct hl_tls_context;
 struct hl_saver;
 struct hl_modules;
@@ -72,6 +73,7 @@ struct hl_server {
     struct hl_log_thread *log_thread;
     struct hl_saver *saver;
     struct hl_metrics *metrics; /* of the server and its modules */
+    struct hl_raft_metrics *raft_metrics;
     struct hl_measures *measures;
     struct hl_metric *sync_seconds; /* time that syncs of the log take */
     struct hl_modules *modules;
