@@ -76,9 +76,9 @@ static bool identify(RedisModuleCtx *ctx, struct gw_access *access)
     return result == HELIOS_AUTH_GOOD;
 }
 
-static bool permits(RedisModuleCtx *ctx, const struct gw_access *access)
+static bool permits(RedisModuleCtx *ctx, const HeliosAuthIdentity *who, const char *permission,
+                    struct hl_slice key)
 {
-    const HeliosAuthIdentity *who = &access->who;
     const char *roles[HELIOS_AUTH_ROLES_MAX];
     for (size_t i = 0; i < who->role_count; i++) {
         roles[i] = who->roles[i];
@@ -88,13 +88,18 @@ static bool permits(RedisModuleCtx *ctx, const struct gw_access *access)
         .user_len = strlen(who->name),
         .roles = roles,
         .role_count = who->role_count,
-        .permission = access->permission,
-        .key = access->key.ptr,
-        .key_len = access->key.len,
+        .permission = permission,
+        .key = key.ptr,
+        .key_len = key.len,
     };
     return gw_services()->rbac->can(ctx, &question) == 1 &&
-           gw_services()->auth->scope_allows(who, access->permission, access->key.ptr,
-                                             access->key.len) == 1;
+           gw_services()->auth->scope_allows(who, permission, key.ptr, key.len) == 1;
+}
+
+bool gw_access_permits(RedisModuleCtx *ctx, const HeliosAuthIdentity *who, const char *permission)
+{
+    return gw_services()->auth != NULL && gw_services()->rbac != NULL &&
+           permits(ctx, who, permission, (struct hl_slice){0});
 }
 
 /* A client of this machine that shows nothing is what it would be by RESP: the user default, when
@@ -138,7 +143,8 @@ static void decide(RedisModuleCtx *ctx, struct gw_access *access)
         say_missing(access, gw_services()->rbac == NULL ? "rbac" : "auth");
         return;
     }
-    access->verdict = permits(ctx, access) ? GW_ALLOWED : GW_FORBIDDEN;
+    bool may = permits(ctx, &access->who, access->permission, access->key);
+    access->verdict = may ? GW_ALLOWED : GW_FORBIDDEN;
 }
 
 int gw_cmd_access(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)

@@ -55,6 +55,9 @@ struct gw_access {
  * module is leaving. */
 bool gw_access_ask(struct gw_access *access);
 
+/* Has somebody the permission, as things stand here and now?  On the server's thread. */
+bool gw_access_permits(RedisModuleCtx *ctx, const HeliosAuthIdentity *who, const char *permission);
+
 /* GATEWAY._ACCESS number */
 int gw_cmd_access(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);
 

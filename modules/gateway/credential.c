@@ -24,6 +24,31 @@ struct hl_slice gw_credential(struct hl_slice authorization)
     return rest.len == 0 || memchr(rest.ptr, ' ', rest.len) != NULL ? none : rest;
 }
 
+struct hl_slice gw_protocol_credential(struct hl_slice protocols)
+{
+    static const char prefix[] = "helios.token.";
+    const size_t len = sizeof prefix - 1;
+    struct hl_slice none = {0};
+    size_t at = 0;
+    while (at < protocols.len) {
+        while (at < protocols.len && (protocols.ptr[at] == ' ' || protocols.ptr[at] == '\t')) {
+            at++;
+        }
+        const char *comma = memchr(protocols.ptr + at, ',', protocols.len - at);
+        size_t end = comma == NULL ? protocols.len : (size_t)(comma - protocols.ptr);
+        size_t last = end;
+        while (last > at && (protocols.ptr[last - 1] == ' ' || protocols.ptr[last - 1] == '\t')) {
+            last--;
+        }
+        struct hl_slice word = {.ptr = protocols.ptr + at, .len = last - at};
+        if (word.len > len && memcmp(word.ptr, prefix, len) == 0) {
+            return (struct hl_slice){.ptr = word.ptr + len, .len = word.len - len};
+        }
+        at = end + 1;
+    }
+    return none;
+}
+
 bool gw_is_loopback(struct hl_slice address)
 {
     char text[ADDRESS_MAX + 1];

@@ -8,6 +8,11 @@
  * case) and spaces.  ptr NULL for another scheme, an empty credential, or one with spaces. */
 struct hl_slice gw_credential(struct hl_slice authorization);
 
+/* The credential among the protocols of a Sec-WebSocket-Protocol header,
+ * "helios.token.<credential>": what a browser, which cannot set headers, sends without showing it
+ * in an address.  ptr NULL when there is none. */
+struct hl_slice gw_protocol_credential(struct hl_slice protocols);
+
 /* An address (without port) of this machine alone: 127.0.0.0/8 or ::1, also as ::ffff:127.x. */
 bool gw_is_loopback(struct hl_slice address);
 

@@ -95,6 +95,9 @@ static struct hl_slice credential_of(struct helios_http_request *request, unsign
         credential = header(request, "X-API-Key");
     }
     if (credential.ptr == NULL && (flags & GW_QUERY_TOKEN) != 0) {
+        credential = gw_protocol_credential(header(request, "Sec-WebSocket-Protocol"));
+    }
+    if (credential.ptr == NULL && (flags & GW_QUERY_TOKEN) != 0) {
         struct helios_http_text token = gw_http()->query_value(request, "token");
         credential = (struct hl_slice){.ptr = token.ptr, .len = token.len};
     }

@@ -5,9 +5,11 @@
 #include "access.h"
 #include "cmd_once.h"
 #include "door.h"
+#include "feed.h"
 #include "routes.h"
 #include "services.h"
 #include "settings.h"
+#include "sockets.h"
 #include "throttle.h"
 
 #include "helios/extensions.h"
@@ -61,6 +63,7 @@ static const struct command {
     {"gateway.help", cmd_help, "readonly fast allow-loading allow-stale", 1, 0,
      "GATEWAY.HELP: this text."},
     {"gateway._access", gw_cmd_access, "readonly admin no-monitor no-slowlog", 2, 0, NULL},
+    {"gateway._watch", gw_cmd_watch, "readonly admin no-monitor no-slowlog", 1, 0, NULL},
     {"gateway.once", gw_cmd_once, "write deny-oom admin deny-script", -6, 1, NULL},
 };
 
@@ -134,6 +137,7 @@ static void add_info(RedisModuleInfoCtx *info, int for_crash_report)
 
 static void end(void)
 {
+    gw_feed_stop();
     gw_door_close();   /* what is under way is answered */
     gw_routes_leave(); /* what came meanwhile was told to go */
     gw_throttle_end();
@@ -160,7 +164,7 @@ int RedisModule_OnLoad(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
         return REDISMODULE_ERR;
     }
     gw_services_look(ctx);
-    if (!gw_routes_join(ctx)) {
+    if (!gw_feed_start() || !gw_routes_join(ctx)) {
         end();
         return REDISMODULE_ERR;
     }

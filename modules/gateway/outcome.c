@@ -29,6 +29,7 @@ static const struct row {
     {"NOSUCHUSER", 404, 0, "no_such_user", NULL},
     {"NOROLE", 404, 0, "no_such_role", NULL},
     {"NOJOB", 404, 0, "no_such_job", NULL},
+    {"NOMETRIC", 404, 0, "no_such_metric", NULL},
     {"NOSCHEDULE", 404, 0, "no_such_schedule", NULL},
     {"LEASELOST", 409, 0, "lease_lost", NULL},
     {"CONFLICT", 409, 0, "conflict", NULL},

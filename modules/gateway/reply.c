@@ -15,7 +15,10 @@ bool gw_reply_is_null(RedisModuleCallReply *reply)
 struct hl_slice gw_reply_text(RedisModuleCallReply *reply)
 {
     struct hl_slice text = {0};
-    if (reply != NULL) {
+    if (reply != NULL && RedisModule_CallReplyType(reply) == REDISMODULE_REPLY_VERBATIM_STRING) {
+        const char *format = NULL;
+        text.ptr = RedisModule_CallReplyVerbatim(reply, &text.len, &format);
+    } else if (reply != NULL) {
         text.ptr = RedisModule_CallReplyStringPtr(reply, &text.len);
     }
     return text.ptr != NULL ? text : (struct hl_slice){0};

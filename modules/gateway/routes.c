@@ -15,6 +15,12 @@ static const struct table {
     {gw_auth_routes, &gw_auth_route_count},
     {gw_jobs_routes, &gw_jobs_route_count},
     {gw_axon_routes, &gw_axon_route_count},
+    {gw_admin_cluster_routes, &gw_admin_cluster_route_count},
+    {gw_admin_config_routes, &gw_admin_config_route_count},
+    {gw_admin_metrics_routes, &gw_admin_metrics_route_count},
+    {gw_admin_plugin_routes, &gw_admin_plugin_route_count},
+    {gw_admin_user_routes, &gw_admin_user_route_count},
+    {gw_admin_socket_routes, &gw_admin_socket_route_count},
 };
 
 static struct helios_http_owner *me;

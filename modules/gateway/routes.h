@@ -13,6 +13,18 @@ extern const struct gw_route gw_jobs_routes[];
 extern const size_t gw_jobs_route_count;
 extern const struct gw_route gw_axon_routes[];
 extern const size_t gw_axon_route_count;
+extern const struct gw_route gw_admin_cluster_routes[];
+extern const size_t gw_admin_cluster_route_count;
+extern const struct gw_route gw_admin_config_routes[];
+extern const size_t gw_admin_config_route_count;
+extern const struct gw_route gw_admin_metrics_routes[];
+extern const size_t gw_admin_metrics_route_count;
+extern const struct gw_route gw_admin_plugin_routes[];
+extern const size_t gw_admin_plugin_route_count;
+extern const struct gw_route gw_admin_socket_routes[];
+extern const size_t gw_admin_socket_route_count;
+extern const struct gw_route gw_admin_user_routes[];
+extern const size_t gw_admin_user_route_count;
 
 /* Register everything with http, when http is there and it is not done yet.  On the server's
  * thread.  False, after logging why. */
