@@ -338,6 +338,24 @@ const char *access_alive(RedisModuleCtx *ctx, const char *name, const unsigned c
     return NULL;
 }
 
+bool access_may_have_signed(RedisModuleCtx *ctx, int64_t issued_ms)
+{
+    int64_t now_ms = RedisModule_Milliseconds();
+    int64_t oldest_ms = INT64_MAX;
+    struct keyring_record ring;
+    if (access_ring(ctx, &ring) != HL_OK) {
+        return false;
+    }
+    for (size_t i = 0; i < ring.count; i++) {
+        const struct keyring_entry *key = &ring.keys[i];
+        bool verifies = key->state != KEY_RETIRED || key->verify_until_ms > now_ms;
+        if (verifies && key->created_ms < oldest_ms) {
+            oldest_ms = key->created_ms;
+        }
+    }
+    return oldest_ms != INT64_MAX && issued_ms + 1000 + settings()->clock_skew_s * 1000 > oldest_ms;
+}
+
 const char *access_check(RedisModuleCtx *ctx, struct hl_slice token, struct access *out)
 {
     const char *reason = NULL;

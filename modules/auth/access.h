@@ -57,6 +57,10 @@ const char *access_check(RedisModuleCtx *ctx, struct hl_slice token, struct acce
 const char *access_alive(RedisModuleCtx *ctx, const char *name, const unsigned char *user_id,
                          const unsigned char *sid, uint64_t cv, struct access *out);
 
+/* Whether a key that is still in use may have signed a token at `issued_ms`: not when that was
+ * before the oldest of them was made, clock differences forgiven. */
+bool access_may_have_signed(RedisModuleCtx *ctx, int64_t issued_ms);
+
 /* Read the key ring; an empty one when there is none. */
 HL_MUST_USE hl_err access_ring(RedisModuleCtx *ctx, struct keyring_record *out);
 

@@ -3,10 +3,10 @@
 
 #include "audit.h"
 #include "commands.h"
+#include "leader.h"
 #include "settings.h"
 #include "store.h"
 
-#include "helios/extensions.h"
 #include "kit/alloc.h"
 #include "kit/assert.h"
 #include "kit/base64.h"
@@ -25,7 +25,6 @@ static struct use {
     int64_t at_ms;
 } pending[PENDING_MAX];
 static size_t pending_count;
-static HeliosModuleExecutor *executor;
 
 /* ---- Checking ---------------------------------------------------------------------------------
  */
@@ -81,28 +80,6 @@ const char *keyed_check(RedisModuleCtx *ctx, struct hl_slice text, struct keyed 
 /* ---- Last use ---------------------------------------------------------------------------------
  */
 
-static void forget_reply(void *data, const HeliosModuleExecuteResult *result)
-{
-    (void)data; /* a use that could not be written is written at the next one */
-    RedisModule_FreeCallReply(result->reply);
-}
-
-/* Have whatever node leads write one use. */
-static void execute_use(const char *id, const char *at_ms)
-{
-    HeliosModuleText words[] = {HELIOSMODULE_TEXT("AUTH.APIKEY"),
-                                HELIOSMODULE_TEXT("USED"),
-                                {id, strlen(id)},
-                                {at_ms, strlen(at_ms)}};
-    HeliosModuleExecuteCommand command = {HL_ARRAY_LEN(words), words};
-    HeliosModuleExecuteRequest request = {.version = HELIOSMODULE_EXECUTE_VERSION,
-                                          .commands = &command,
-                                          .count = 1,
-                                          .client = HELIOSMODULE_TEXT("auth"),
-                                          .done = forget_reply};
-    (void)HeliosModule_Execute(executor, &request); /* 0: busy, as above */
-}
-
 void keyed_flush(RedisModuleCtx *ctx)
 {
     for (size_t i = 0; i < pending_count; i++) {
@@ -110,15 +87,7 @@ void keyed_flush(RedisModuleCtx *ctx)
         char at_ms[24];
         hl_hex_format(id, pending[i].id, RECORD_APIKEY_LEN);
         snprintf(at_ms, sizeof at_ms, "%lld", (long long)pending[i].at_ms);
-        if (executor != NULL) {
-            execute_use(id, at_ms);
-        } else if ((RedisModule_GetContextFlags(ctx) & REDISMODULE_CTX_FLAGS_MASTER) != 0) {
-            RedisModuleCallReply *reply =
-                RedisModule_Call(ctx, "AUTH.APIKEY", "!ccc", "USED", id, at_ms);
-            if (reply != NULL) {
-                RedisModule_FreeCallReply(reply);
-            }
-        }
+        leader_run(ctx, (const char *const[]){"AUTH.APIKEY", "USED", id, at_ms}, 4);
     }
     pending_count = 0;
 }
@@ -128,17 +97,8 @@ bool keyed_pending(void)
     return pending_count != 0;
 }
 
-void keyed_load(RedisModuleCtx *ctx)
-{
-    executor = HeliosModule_ExecutorOpen == NULL ? NULL : HeliosModule_ExecutorOpen(ctx, NULL);
-}
-
 void keyed_unload(void)
 {
-    if (executor != NULL) {
-        HeliosModule_ExecutorClose(executor);
-    }
-    executor = NULL;
     pending_count = 0;
 }
 

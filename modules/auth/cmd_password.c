@@ -13,6 +13,7 @@
 #include "audit.h"
 #include "bootstrap.h"
 #include "keyed.h"
+#include "leader.h"
 #include "live.h"
 #include "pool.h"
 #include "settings.h"
@@ -647,6 +648,37 @@ int cmd_passwd(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
 /* ---- AUTH and HELLO AUTH of the server itself --------------------------------------------------
  */
 
+/* Count a failure, here or where it can be written, so that no node is worth more guesses. */
+static void report_failure(RedisModuleCtx *ctx, const struct job *job, bool leads)
+{
+    if (leads) {
+        count_failure(ctx, job, RedisModule_Milliseconds());
+        return;
+    }
+    const char *address = job->counted ? job->address : "";
+    leader_run(ctx, (const char *const[]){"AUTH.FAILED", job->name, address}, 3);
+}
+
+int cmd_failed(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
+{
+    struct job job = {.kind = JOB_NATIVE};
+    if (argc != 3) {
+        return RedisModule_WrongArity(ctx);
+    }
+    struct hl_slice address = arg_slice(argv[2]);
+    const char *error = read_name(argv[1], job.name);
+    if (error == NULL && !record_text_ok(address, RECORD_ADDRESS_MAX)) {
+        error = "ERR not an address";
+    }
+    if (error != NULL) {
+        return RedisModule_ReplyWithError(ctx, error);
+    }
+    memcpy(job.address, address.ptr, address.len);
+    job.counted = address.len != 0;
+    count_failure(ctx, &job, RedisModule_Milliseconds());
+    return RedisModule_ReplyWithSimpleString(ctx, "OK");
+}
+
 /* Judge the verified password of a job.  A wrong one is left to the server, whose ACL user may
  * have a password of its own. */
 static int end_native(RedisModuleCtx *ctx, RedisModuleString *name, RedisModuleString *password,
@@ -664,9 +696,7 @@ static int end_native(RedisModuleCtx *ctx, RedisModuleString *name, RedisModuleS
     }
     if (!job->matches || store_get_user(ctx, job->name, &user) != HL_OK ||
         strcmp(user.hash, job->hash) != 0) {
-        if (leads) { /* a follower cannot write */
-            count_failure(ctx, job, now_ms);
-        }
+        report_failure(ctx, job, leads);
         return REDISMODULE_AUTH_NOT_HANDLED;
     }
     if (leads) {

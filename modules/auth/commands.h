@@ -82,6 +82,9 @@ const char *read_user(RedisModuleCtx *ctx, RedisModuleString *arg, struct user_r
 /* Reply that there is no key to sign with, and log `msg`, which is not for everybody's eyes. */
 int reply_no_key(RedisModuleCtx *ctx, const struct hl_errmsg *msg);
 
+/* AUTH.FAILED user address: a node that may not write saw a wrong password. */
+int cmd_failed(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);
+
 /* AUTH.REGISTER user password */
 int cmd_register(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);
 

@@ -36,10 +36,7 @@ bool keyed_pending(void);
 /* Have the uses written that this node saw (Q1).  Where writing is allowed. */
 void keyed_flush(RedisModuleCtx *ctx);
 
-/* In OnLoad, behind HeliosModule_LookUp(). */
-void keyed_load(RedisModuleCtx *ctx);
-
-/* The end of keyed_load(). */
+/* Forget the uses that wait. */
 void keyed_unload(void);
 
 #endif

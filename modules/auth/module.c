@@ -3,6 +3,7 @@
 #include "bootstrap.h"
 #include "commands.h"
 #include "keyed.h"
+#include "leader.h"
 #include "live.h"
 #include "service.h"
 #include "settings.h"
@@ -18,6 +19,7 @@
 
 #define AUTH_VERSION 1
 #define ARGS_MAX 5
+#define INTERNAL 2 /* commands at the end of the table that are not for clients */
 
 /* An argument as documentation: a name; a leading '?' marks it optional, a '*' repeatable, and
  * "TOKEN=name" a value behind a word, "TOKEN" in capitals alone the word itself. */
@@ -200,6 +202,14 @@ static const struct command {
      "Makes a new signing key; the old ones verify until their tokens have expired.",
      "O(1)"},
     {"auth.help", cmd_help, "readonly fast", 0, 1, {NULL}, "Describes the commands.", "O(1)"},
+    {"auth.failed",
+     cmd_failed,
+     "write admin deny-script no-monitor no-slowlog",
+     0,
+     3,
+     {"user", "address"},
+     "Counts a failed login that a node saw which may not write; not for clients.",
+     "O(1)"},
     {"auth.put",
      cmd_put,
      "write admin deny-script no-monitor no-slowlog",
@@ -326,8 +336,8 @@ int cmd_help(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
     if (argc != 1) {
         return RedisModule_WrongArity(ctx);
     }
-    RedisModule_ReplyWithArray(ctx, (long)HL_ARRAY_LEN(commands) - 1); /* all but auth.put */
-    for (size_t i = 0; i + 1 < HL_ARRAY_LEN(commands); i++) {
+    RedisModule_ReplyWithArray(ctx, (long)(HL_ARRAY_LEN(commands) - INTERNAL));
+    for (size_t i = 0; i + INTERNAL < HL_ARRAY_LEN(commands); i++) {
         char line[256];
         int len = snprintf(line, sizeof line, "%s", commands[i].name);
         for (int at = 0; at < len; at++) {
@@ -420,7 +430,7 @@ int RedisModule_OnLoad(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
     }
     HeliosModule_LookUp(ctx);
     native_auth_load(ctx);
-    keyed_load(ctx);
+    leader_load(ctx);
     tick_load(ctx);
     service_load(ctx);
     stats_load(ctx);
@@ -431,6 +441,7 @@ int RedisModule_OnUnload(RedisModuleCtx *ctx)
 {
     tick_unload(ctx);
     keyed_unload();
+    leader_unload();
     password_commands_unload();
     live_unload();
     bootstrap_unload();

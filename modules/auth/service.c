@@ -121,7 +121,8 @@ static bool token_stands(RedisModuleCtx *ctx, const HeliosAuthIdentity *identity
 {
     unsigned char sid[TOKEN_ID_LEN];
     unsigned char id[TOKEN_ID_LEN];
-    if (!in_time(identity) || !hl_hex_parse(hl_slice_of(identity->session), sid, sizeof sid) ||
+    if (!in_time(identity) || !access_may_have_signed(ctx, identity->issued_ms) ||
+        !hl_hex_parse(hl_slice_of(identity->session), sid, sizeof sid) ||
         !hl_hex_parse(hl_slice_of(identity->user_id), id, sizeof id)) {
         return false;
     }

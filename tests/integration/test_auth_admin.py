@@ -144,8 +144,7 @@ def test_password_rules(server):
                                  ("ada", "x" * 73, "at most 72"), ("ada", "Password123", "tries"),
                                  ("ada", "adaADAadaAda", "name"), ("ada", "Helios-helios!", "name"),
                                  ("longname", "LongName42..", None),
-                                 ("ada", "aaaa aaaa aaaa", None), ("bob", "x" * 72, None),
-                                 ("alice", "secret1234", None)):
+                                 ("ada", "aaaa aaaa aaaa", None), ("bob", "x" * 72, None)):
         error = c.error("AUTH.REGISTER", name, password)
         if rule is None:
             expect(error, None)
@@ -180,6 +179,7 @@ def test_a_list_of_denied_passwords(server):
         for denied in ("correct horse", "CORRECT HORSE", "last line without end", "iloveyou"):
             starts(c.error("AUTH.REGISTER", "ada", denied), "PASSWORDPOLICY")
         c("AUTH.REGISTER", "ada", "y" * 50)
+        c("AUTH.REGISTER", "alice", "secret123")
 
 
 def trail(c, *words):

@@ -68,6 +68,26 @@ def test_an_expired_token_does_not_stand(server):
     expect(c("T.STANDS"), 0)
 
 
+@settings(clock_skew=0)
+def test_a_key_that_is_taken_out_of_use_ends_its_tokens(server):
+    """ROTATE lets them live until they expire, ROTATE NOW does not; new ones stand."""
+    c = asking(server)
+    access = login(c)["access"]
+    issued = pairs(c("AUTH.VERIFY", access))["iat"]
+    c("T.IDENTIFY", access)
+    c("AUTH.ROTATE")
+    expect(c("T.STANDS"), 1)
+    while time.time() < issued + 1.1:
+        time.sleep(0.02)
+    before = c("T.EPOCH")
+    c("AUTH.ROTATE", "NOW")
+    assert c("T.EPOCH") != before
+    expect(c("T.STANDS"), 0)
+    starts(c.error("T.IDENTIFY", access), "TOKENINVALID 1")
+    c("T.IDENTIFY", login(c)["access"])
+    expect(c("T.STANDS"), 1)
+
+
 def test_hostile_credentials(server):
     """Any bytes are refused with a verdict, whoever asks."""
     c = asking(server)

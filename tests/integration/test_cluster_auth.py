@@ -204,11 +204,29 @@ def first_administrator_by_environment(kek):
         do(cluster.nodes, "AUTH.LOGIN", "admin", "the first of its kind")
 
 
+def guesses_count_together(kek):
+    """Wrong passwords that are tried at followers lock the user out everywhere."""
+    with Cluster(3, *flags(), "--auth.kek-file", kek, "--auth.lockout-base", "60",
+                 path=SERVER) as cluster:
+        leader = cluster.await_leader()
+        do(cluster.nodes, "AUTH.REGISTER", "ada", PASSWORD)
+        do(cluster.nodes, "ACL", "SETUSER", "ada", "on", "~*", "+@all")
+        cluster.await_equal()
+        followers = [node for node in cluster.nodes if node is not leader]
+        for guess in range(5):
+            reply = ask(followers[guess % 2], "AUTH", "ada", f"a wrong guess {guess}")
+            assert str(reply).startswith("WRONGPASS"), reply
+        await_that(lambda: pairs(ask(leader, "AUTH.USER", "ada"))["locked_for"] > 0)
+        reply = ask(leader, "AUTH.LOGIN", "ada", PASSWORD)
+        assert str(reply).startswith("AUTHLOCKED"), reply
+
+
 def main():
     print(f"seed {SEED}")
     kek = make_kek()
     first_administrator_by_token(kek)
     first_administrator_by_environment(kek)
+    guesses_count_together(kek)
     revocations(kek)
     os.unlink(kek)
     print(f"{KILLS} kills of the leader, as many revocations; 2 first administrators")

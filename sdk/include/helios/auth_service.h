@@ -84,8 +84,9 @@ typedef struct HeliosAuthService {
                     HeliosAuthIdentity *out, HeliosAuthRefusal *refusal);
 
     /* 1 while the identity would still be given out: its session or key lives, its user is enabled
-     * at the same credential version, it has not expired.  Roles may have changed.  As identify(),
-     * on the server's thread. */
+     * at the same credential version, it has not expired, and no key was taken out of use at once
+     * (AUTH.ROTATE NOW) after it was issued, give or take auth.clock-skew.  Roles may have changed.
+     * As identify(), on the server's thread. */
     int (*stands)(RedisModuleCtx *ctx, const HeliosAuthIdentity *identity);
 
     /* A number that changes whenever an identity may have ceased to stand; expiry alone does not
