@@ -10,6 +10,7 @@
  */
 #include "commands.h"
 
+#include "address.h"
 #include "audit.h"
 #include "bootstrap.h"
 #include "keyed.h"
@@ -408,9 +409,7 @@ static int on_timeout(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
 static void note_address(RedisModuleCtx *ctx, struct job *job)
 {
     client_address(ctx, job->address);
-    job->counted = job->address[0] != '\0' && strncmp(job->address, "127.", 4) != 0 &&
-                   strcmp(job->address, "::1") != 0 &&
-                   strncmp(job->address, "::ffff:127.", 11) != 0;
+    job->counted = address_counts(job->address);
 }
 
 /* Take a password out of an argument and keep it out of the slow log. */

@@ -1,14 +1,13 @@
 /* What several commands reply, and read, in the same way. */
 #include "commands.h"
 
+#include "address.h"
 #include "settings.h"
 #include "store.h"
 
 #include "kit/base64.h"
 
 #include <stdio.h>
-
-#define ADDRESS_GROUP_MAX 4 /* digits between two colons of an IPv6 address */
 
 const char *read_name(RedisModuleString *arg, char out[USER_NAME_MAX + 1])
 {
@@ -43,24 +42,7 @@ void client_address(RedisModuleCtx *ctx, char out[RECORD_ADDRESS_MAX + 1])
         (info.flags & REDISMODULE_CLIENTINFO_FLAG_UNIXSOCKET) != 0) {
         return;
     }
-    const char *text = info.addr;
-    size_t len = strnlen(text, sizeof info.addr);
-    size_t word = 0; /* "http:10.0.0.7", a client that a module serves */
-    while (word < len && text[word] >= 'a' && text[word] <= 'z') {
-        word++;
-    }
-    if (word > ADDRESS_GROUP_MAX && word < len && text[word] == ':') {
-        text += word + 1;
-        len -= word + 1;
-    }
-    if (len > 2 && text[0] == '[' && text[len - 1] == ']') {
-        text++;
-        len -= 2;
-    }
-    if (len <= RECORD_ADDRESS_MAX && record_text_ok((struct hl_slice){text, len}, len)) {
-        memcpy(out, text, len);
-        out[len] = '\0';
-    }
+    address_read(out, (struct hl_slice){info.addr, strnlen(info.addr, sizeof info.addr)});
 }
 
 int reply_error(RedisModuleCtx *ctx, const char *code, const char *text)
