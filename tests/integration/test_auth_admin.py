@@ -9,9 +9,9 @@ As test_auth.py, which says how these tests run.
 import os
 import stat
 
-from auth_support import (FAILED, MODULES, PASSWORD, SERVER, await_that, expect, flags, login, main,
-                          pairs, registered, settings, starts)
-from resp_client import Server
+from auth_support import (FAILED, MODULES, PASSWORD, SERVER, STOCK, await_that, expect, flags, login,
+                          main, pairs, registered, settings, starts)
+from resp_client import Server, free_port
 
 ADMIN_VARIABLES = ("HELIOS_ADMIN_PASSWORD", "HELIOS_ADMIN_USER")
 
@@ -240,6 +240,36 @@ def test_the_audit_trail_is_bounded(server):
     c("CONFIG", "SET", "auth.audit-max", 0)
     login(c)
     expect(trail(c)[-1]["index"], entries[-1]["index"])
+
+
+def test_metrics_move(server):
+    """What INFO counts the module metrics shows, and how many sessions there are."""
+    if STOCK:
+        print("     (redis-server keeps no metrics for modules: skipped)")
+        return
+    server.stop()
+    again = Server(SERVER, *flags(test_metrics_move), "--loadmodule",
+                   os.path.join(MODULES, "metrics.so"), "--metrics.listen",
+                   f"127.0.0.1:{free_port()}")
+    with again:
+        c = again.client()
+
+        def value(name):
+            series = pairs(c("METRICS.GET", "auth_" + name))["series"]
+            return float(pairs(series[0])["value"])
+
+        expect((value("logins_total"), value("sessions")), (0, 0))
+        c("AUTH.REGISTER", "ada", PASSWORD)
+        c.error("AUTH.LOGIN", "ada", "wrong password")
+        login(c)
+        got = login(c)
+        c("AUTH.VERIFY", got["access"])
+        c("AUTH.REFRESH", got["refresh"])
+        expect([value(name) for name in ("registrations_total", "logins_total", "sessions",
+                                         "login_failures_total", "verifications_total",
+                                         "refreshes_total")], [1, 2, 2, 1, 1, 1])
+        c("AUTH.LOGOUT", got["session"])
+        expect((value("sessions"), value("logouts_total")), (1, 1))
 
 
 def test_a_user_is_described_and_deleted(server):
