@@ -196,6 +196,27 @@ def test_http_requests_are_counted_by_route(server):
     assert got.get("helios_http_receive_bytes_total") > 0
 
 
+@settings("jobs")
+def test_jobs_are_counted(server):
+    """Under the names of the first HELIOS: added, leased, done, tried in vain, and what waits."""
+    c = server.client()
+    port = metrics_port(server.port)
+    c("JOB.PUSHM", "q", "VIS", 1, "BACKOFF", "fixed", 0, 0, 0, "PAYLOADS", *range(5))
+    c("JOB.PUSH", "other", "later", "DELAY", 1000000)
+    done, refused, late = (pairs(job) for job in c("JOB.PULL", "q", "COUNT", 3))
+    c("JOB.ACK", done["id"], done["token"])
+    c("JOB.NACK", refused["id"], refused["token"], "boom", "FAIL")
+    for name, value in (("enqueued", 6), ("dequeued", 3), ("completed", 1)):
+        expect(scrape(port).get(f"worker_jobs_{name}_total"), value)
+    # The timer ends a lease without anybody asking.
+    eventually(lambda: scrape(port).get("worker_jobs_failed_total") == 2)
+    expect(scrape(port).get("worker_job_queue_depth"), 4)
+    c("DEL", "q", "other")
+    expect(scrape(port).get("worker_job_queue_depth"), 0)
+    expect(scrape(port).get("worker_jobs_enqueued_total"), 6)  # what happened has happened
+    expect(c.error("JOB.ACK", late["id"], late["token"]), "NOJOB No such job")
+
+
 @settings("ratelimit")
 def test_counters_begin_again(server):
     """CONFIG RESETSTAT takes commands back to zero, and what is gone leaves the page."""
