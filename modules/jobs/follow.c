@@ -27,6 +27,8 @@ struct wish {
     int db;
     size_t name_len;
     char *name; /* of the queue; owned only while waiting */
+    RedisModuleBlockedClient *client;
+    bool ended; /* its wait is being ended */
 };
 
 static struct wish *waiting;
@@ -65,6 +67,22 @@ void follow_changed(RedisModuleCtx *ctx, RedisModuleString *name, const struct j
         if (wish->db == db && hl_slice_equal(wanted, text) && is_due(ctx, wish, queue)) {
             world_signal(ctx, name); /* wakes all of them */
             return;
+        }
+    }
+}
+
+void follow_gone(RedisModuleCtx *ctx, RedisModuleString *name)
+{
+    if (waiting == NULL || RedisModule_UnblockClient == NULL) {
+        return;
+    }
+    struct hl_slice text = world_slice(name);
+    int db = RedisModule_GetSelectedDb(ctx);
+    for (struct wish *wish = waiting; wish != NULL; wish = wish->next) {
+        struct hl_slice wanted = {wish->name, wish->name_len};
+        if (!wish->events && !wish->ended && wish->db == db && hl_slice_equal(wanted, text)) {
+            wish->ended = true;
+            (void)RedisModule_UnblockClient(wish->client, NULL); /* as if its time were over */
         }
     }
 }
@@ -209,8 +227,9 @@ static int wait_for_it(RedisModuleCtx *ctx, const struct wish *wish, RedisModule
     }
     waiting = kept;
     waiters++;
-    if (RedisModule_BlockClientOnKeys(ctx, on_ready, on_timeout, on_end, block_ms, &name, 1,
-                                      kept) == NULL) {
+    kept->client =
+        RedisModule_BlockClientOnKeys(ctx, on_ready, on_timeout, on_end, block_ms, &name, 1, kept);
+    if (kept->client == NULL) {
         on_end(ctx, kept);
     }
     return REDISMODULE_OK;

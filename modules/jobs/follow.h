@@ -9,6 +9,10 @@
  * Costs nothing while nobody waits. */
 void follow_changed(RedisModuleCtx *ctx, RedisModuleString *name, const struct jobs_queue *queue);
 
+/* The key `name` of the selected database is gone: who waits for the end of a job in it waits for
+ * nothing any more. */
+void follow_gone(RedisModuleCtx *ctx, RedisModuleString *name);
+
 /* How many clients wait for news now. */
 int64_t follow_waiters(void);
 

@@ -8,6 +8,7 @@
  */
 #include "roster.h"
 
+#include "follow.h"
 #include "kit/alloc.h"
 #include "kit/assert.h"
 #include "type.h"
@@ -259,6 +260,7 @@ static int on_key_event(RedisModuleCtx *ctx, int type, const char *event, RedisM
     for (size_t i = 0; i < HL_ARRAY_LEN(gone); i++) {
         if (strcmp(event, gone[i]) == 0) {
             forget_name(RedisModule_GetSelectedDb(ctx), world_slice(name));
+            follow_gone(ctx, name);
             arm(ctx);
             return REDISMODULE_OK;
         }

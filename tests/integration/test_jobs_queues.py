@@ -485,6 +485,36 @@ def test_hostile_restore(server):
         c("JOB.PURGE", name)
 
 
+def test_a_queue_that_goes_ends_waiting(server):
+    """Who waits for the result of a job is told null when its queue is deleted or renamed; who
+    follows the events waits for the next queue of that name."""
+    c, waiting, reader = server.client(), server.client(), server.client()
+    for words in (("DEL", "q"), ("RENAME", "q", "r"), ("COPY", "q", "s"), ("UNLINK", "q")):
+        job_id = push(c, "q", "x")
+        waiting.send("JOB.RESULT", job_id, "BLOCK", 0)
+        followers(server, 1)
+        c(*words)
+        if words[0] == "COPY":  # it is still there
+            job = pull_one(c, "q")
+            c("JOB.ACK", job_id, job["token"], "r")
+            expect(waiting.read(), ["done", "r"])
+        else:
+            expect(waiting.read(), None)
+            expect(c.error("JOB.RESULT", job_id), NO_JOB)
+        followers(server, 0)
+    reader.send("JOB.EVENTS", "t", "BLOCK", 0)
+    followers(server, 1)
+    push(c, "t", "x")
+    expect(pairs(reader.read())["last"], 1)
+    reader.send("JOB.EVENTS", "t", "AFTER", "$", "BLOCK", 0)
+    followers(server, 1)
+    c("DEL t")
+    push(c, "t", "y")
+    push(c, "t", "z")
+    assert pairs(reader.read())["last"] >= 1
+    followers(server, 0)
+
+
 def test_waiting_is_bounded(server):
     """Clients that wait for news are counted, and forgotten when they leave."""
     c, waiting = server.client(), server.client()

@@ -262,7 +262,7 @@ def test_readers_accept_both_forms(server):
     expect(got.header("Content-Type"),
            "application/openmetrics-text; version=1.0.0; charset=utf-8")
     families = {f.name: f for f in text_string_to_metric_families(got.body.decode())}
-    assert {f.replace("_total", "") for f in text.types} <= set(families), families.keys()
+    assert {f.removesuffix("_total") for f in text.types} <= set(families), families.keys()
     expect(families["weird_seconds"].samples[1].labels, {"path": '/a"b\\c\nd', "le": "1.0"})
     expect(families["atlas_aof_bytes"].type, "counter")
 
