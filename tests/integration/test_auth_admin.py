@@ -9,8 +9,8 @@ As test_auth.py, which says how these tests run.
 import os
 import stat
 
-from auth_support import (FAILED, MODULES, PASSWORD, SERVER, STOCK, await_that, expect, flags, login,
-                          main, pairs, registered, settings, starts)
+from auth_support import (FAILED, MODULES, PASSWORD, SERVER, STOCK, await_that, expect, flags,
+                          login, main, pairs, registered, settings, starts)
 from resp_client import Server, free_port
 
 ADMIN_VARIABLES = ("HELIOS_ADMIN_PASSWORD", "HELIOS_ADMIN_USER")
