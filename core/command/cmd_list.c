@@ -1,27 +1,32 @@
 /* Lists: elements in order, added and taken at both ends. */
-#include "keyspace/quicklist.h"
+#include "command/list.h"
 
 #include "command/args.h"
+#include "keyspace/quicklist.h"
 #include "kit/assert.h"
 #include "kit/num.h"
 
-enum end { LEFT, RIGHT };
+static const char *const pop_events[] = {[HL_LEFT] = "lpop", [HL_RIGHT] = "rpop"};
+static const char *const push_events[] = {[HL_LEFT] = "lpush", [HL_RIGHT] = "rpush"};
 
-static const char *const pop_events[] = {[LEFT] = "lpop", [RIGHT] = "rpop"};
-static const char *const push_events[] = {[LEFT] = "lpush", [RIGHT] = "rpush"};
-
-/* Read argv[i] as LEFT or RIGHT; on failure replies HL_ERR_SYNTAX and returns false. */
-static bool arg_end(struct hl_call *call, int i, enum end *out)
+bool hl_arg_list_end(struct hl_call *call, int i, enum hl_list_end *out)
 {
     if (hl_arg_is(call, i, "left")) {
-        *out = LEFT;
+        *out = HL_LEFT;
     } else if (hl_arg_is(call, i, "right")) {
-        *out = RIGHT;
+        *out = HL_RIGHT;
     } else {
         hl_reply_error(call, HL_ERR_SYNTAX);
         return false;
     }
     return true;
+}
+
+/* The list under a key; NULL, with nothing said, when there is none. */
+static struct hl_entry *find_list(const struct hl_call *call, struct hl_slice key)
+{
+    struct hl_entry *entry = hl_db_find(call->db, key, HL_FIND_WRITE);
+    return entry != NULL && hl_entry_type(entry) == HL_TYPE_LIST ? entry : NULL;
 }
 
 /* Delete the key when its list is empty, and tell of it. */
@@ -48,7 +53,7 @@ static struct hl_entry *make_list(struct hl_call *call, struct hl_slice key)
     return entry;
 }
 
-static void push(struct hl_call *call, enum end end, bool only_existing)
+static void push(struct hl_call *call, enum hl_list_end end, bool only_existing)
 {
     bool wrong = false;
     struct hl_entry *entry = hl_arg_find(call, 1, HL_TYPE_LIST, HL_FIND_WRITE, &wrong);
@@ -63,7 +68,7 @@ static void push(struct hl_call *call, enum end end, bool only_existing)
         entry = make_list(call, call->argv[1]);
     }
     for (int i = 2; i < call->argc; i++) {
-        hl_ql_push(call->ks, entry, call->argv[i], end == LEFT);
+        hl_ql_push(call->ks, entry, call->argv[i], end == HL_LEFT);
     }
     hl_call_modified(call, HL_NOTIFY_LIST, push_events[end], call->argv[1]);
     hl_write_int(call->out, (int64_t)hl_ql_len(entry));
@@ -71,22 +76,22 @@ static void push(struct hl_call *call, enum end end, bool only_existing)
 
 static void cmd_lpush(struct hl_call *call)
 {
-    push(call, LEFT, false);
+    push(call, HL_LEFT, false);
 }
 
 static void cmd_rpush(struct hl_call *call)
 {
-    push(call, RIGHT, false);
+    push(call, HL_RIGHT, false);
 }
 
 static void cmd_lpushx(struct hl_call *call)
 {
-    push(call, LEFT, true);
+    push(call, HL_LEFT, true);
 }
 
 static void cmd_rpushx(struct hl_call *call)
 {
-    push(call, RIGHT, true);
+    push(call, HL_RIGHT, true);
 }
 
 static void cmd_linsert(struct hl_call *call)
@@ -333,11 +338,11 @@ static void cmd_lpos(struct hl_call *call)
 /* --- taking ----------------------------------------------------------------------------------- */
 
 /* Take `count` elements (at most all, at least one) from an end of the list under `key`. */
-static void take(struct hl_call *call, struct hl_entry *entry, struct hl_slice key, enum end end,
-                 size_t count)
+static void take(struct hl_call *call, struct hl_entry *entry, struct hl_slice key,
+                 enum hl_list_end end, size_t count)
 {
     size_t len = hl_ql_len(entry);
-    hl_ql_delete(entry, end == LEFT ? 0 : len - count, count);
+    hl_ql_delete(entry, end == HL_LEFT ? 0 : len - count, count);
     hl_call_modified(call, HL_NOTIFY_LIST, pop_events[end], key);
     end_if_empty(call, entry, key);
 }
@@ -348,7 +353,7 @@ static size_t at_most(int64_t count, const struct hl_entry *entry)
     return (uint64_t)count < len ? (size_t)count : len;
 }
 
-static void pop(struct hl_call *call, enum end end)
+static void pop(struct hl_call *call, enum hl_list_end end)
 {
     bool wrong = false;
     int64_t count = 1;
@@ -374,10 +379,10 @@ static void pop(struct hl_call *call, enum end end)
     } else {
         struct hl_ql_cursor cursor;
         size_t n = at_most(count, entry);
-        bool some = hl_ql_seek(entry, end == LEFT ? 0 : -1, &cursor);
+        bool some = hl_ql_seek(entry, end == HL_LEFT ? 0 : -1, &cursor);
         HL_ASSERT(some); /* there are no empty lists */
         if (counted) {
-            write_elements(call, entry, end == LEFT ? 0 : -1, n, end == LEFT);
+            write_elements(call, entry, end == HL_LEFT ? 0 : -1, n, end == HL_LEFT);
         } else {
             write_element(call, &cursor);
         }
@@ -387,12 +392,12 @@ static void pop(struct hl_call *call, enum end end)
 
 static void cmd_lpop(struct hl_call *call)
 {
-    pop(call, LEFT);
+    pop(call, HL_LEFT);
 }
 
 static void cmd_rpop(struct hl_call *call)
 {
-    pop(call, RIGHT);
+    pop(call, HL_RIGHT);
 }
 
 static void cmd_ltrim(struct hl_call *call)
@@ -460,59 +465,112 @@ static void cmd_lrem(struct hl_call *call)
 
 /* --- moving ----------------------------------------------------------------------------------- */
 
-/* Take the element at an end of argv[1] and add it at an end of argv[2]. */
-static void move(struct hl_call *call, enum end from, enum end to)
+/* Log a move as LMOVE, whatever asked for it. */
+static void log_move(struct hl_call *call, enum hl_list_end from, enum hl_list_end to)
+{
+    static const char *const words[] = {[HL_LEFT] = "LEFT", [HL_RIGHT] = "RIGHT"};
+    struct hl_slice effect[] = {hl_slice_of("LMOVE"), call->argv[1], call->argv[2],
+                                hl_slice_of(words[from]), hl_slice_of(words[to])};
+    hl_call_effect(call, (int)HL_ARRAY_LEN(effect), effect);
+}
+
+bool hl_list_move_named(struct hl_call *call, enum hl_list_end from, enum hl_list_end to)
 {
     bool wrong = false;
     char scratch[HL_QL_SCRATCH];
     struct hl_ql_cursor cursor;
     struct hl_buf value = {0};
-    struct hl_entry *source = hl_arg_find(call, 1, HL_TYPE_LIST, HL_FIND_WRITE, &wrong);
-    if (source == NULL) {
-        if (!wrong) {
-            hl_write_null(call->out);
-        }
-        return;
+    struct hl_entry *source = find_list(call, call->argv[1]);
+    if (source == NULL || !hl_ql_seek(source, from == HL_LEFT ? 0 : -1, &cursor)) {
+        return false;
     }
     struct hl_entry *target = hl_arg_find(call, 2, HL_TYPE_LIST, HL_FIND_WRITE, &wrong);
-    if (wrong || !hl_ql_seek(source, from == LEFT ? 0 : -1, &cursor)) {
-        HL_ASSERT(wrong); /* there are no empty lists */
-        return;
+    if (wrong) {
+        return true;
     }
     hl_buf_append_slice(&value, hl_ql_value(&cursor, scratch));
-    hl_ql_delete(source, from == LEFT ? 0 : hl_ql_len(source) - 1, 1);
+    hl_ql_delete(source, from == HL_LEFT ? 0 : hl_ql_len(source) - 1, 1);
     if (target == NULL) {
         target = make_list(call, call->argv[2]); /* the source's entry stays where it is */
     }
-    hl_ql_push(call->ks, target, hl_buf_view(&value), to == LEFT);
+    hl_ql_push(call->ks, target, hl_buf_view(&value), to == HL_LEFT);
     hl_call_modified(call, HL_NOTIFY_LIST, push_events[to], call->argv[2]);
     hl_write_bulk(call->out, hl_buf_view(&value));
     hl_call_modified(call, HL_NOTIFY_LIST, pop_events[from], call->argv[1]);
     end_if_empty(call, source, call->argv[1]);
+    log_move(call, from, to);
     hl_buf_fini(&value);
+    return true;
+}
+
+static void move(struct hl_call *call, enum hl_list_end from, enum hl_list_end to)
+{
+    bool wrong = false;
+    (void)hl_arg_find(call, 1, HL_TYPE_LIST, HL_FIND_WRITE, &wrong);
+    if (!wrong && !hl_list_move_named(call, from, to)) {
+        hl_write_null(call->out);
+    }
 }
 
 static void cmd_lmove(struct hl_call *call)
 {
-    enum end from;
-    enum end to;
-    if (arg_end(call, 3, &from) && arg_end(call, 4, &to)) {
+    enum hl_list_end from;
+    enum hl_list_end to;
+    if (hl_arg_list_end(call, 3, &from) && hl_arg_list_end(call, 4, &to)) {
         move(call, from, to);
     }
 }
 
 static void cmd_rpoplpush(struct hl_call *call)
 {
-    move(call, RIGHT, LEFT);
+    move(call, HL_RIGHT, HL_LEFT);
+}
+
+/* --- taking from one of several keys ---------------------------------------------------------- */
+
+/* Log as LPOP or RPOP what was taken, whatever asked for it. */
+static void log_pop(struct hl_call *call, struct hl_slice key, enum hl_list_end end, size_t count)
+{
+    static const char *const names[] = {[HL_LEFT] = "LPOP", [HL_RIGHT] = "RPOP"};
+    char text[HL_I64_TEXT_MAX];
+    int len = hl_format_i64(text, (int64_t)count);
+    struct hl_slice effect[] = {hl_slice_of(names[end]), key, {text, (size_t)len}};
+    hl_call_effect(call, (int)HL_ARRAY_LEN(effect), effect);
+}
+
+bool hl_list_pop_named(struct hl_call *call, struct hl_slice key, enum hl_list_end end)
+{
+    struct hl_ql_cursor cursor;
+    struct hl_entry *entry = find_list(call, key);
+    if (entry == NULL || !hl_ql_seek(entry, end == HL_LEFT ? 0 : -1, &cursor)) {
+        return false;
+    }
+    hl_write_array(call->out, 2);
+    hl_write_bulk(call->out, key);
+    write_element(call, &cursor);
+    take(call, entry, key, end, 1);
+    log_pop(call, key, end, 1);
+    return true;
+}
+
+bool hl_list_mpop_named(struct hl_call *call, struct hl_slice key,
+                        const struct hl_list_mpop *options)
+{
+    bool forward = options->end == HL_LEFT;
+    struct hl_entry *entry = find_list(call, key);
+    if (entry == NULL) {
+        return false;
+    }
+    size_t count = at_most(options->count, entry);
+    hl_write_array(call->out, 2);
+    hl_write_bulk(call->out, key);
+    write_elements(call, entry, forward ? 0 : -1, count, forward);
+    take(call, entry, key, options->end, count);
+    log_pop(call, key, options->end, count);
+    return true;
 }
 
 /* --- LMPOP ------------------------------------------------------------------------------------ */
-
-struct multi_pop {
-    int first, keys; /* into argv */
-    enum end end;
-    int64_t count;
-};
 
 /* Read a number of at least 1. */
 static bool arg_positive(struct hl_call *call, int i, const char *error, int64_t *out)
@@ -524,10 +582,10 @@ static bool arg_positive(struct hl_call *call, int i, const char *error, int64_t
     return true;
 }
 
-static bool arg_multi_pop(struct hl_call *call, int at, struct multi_pop *out)
+bool hl_arg_list_mpop(struct hl_call *call, int at, struct hl_list_mpop *out)
 {
     int64_t keys = 0;
-    *out = (struct multi_pop){.first = at + 1, .count = -1};
+    *out = (struct hl_list_mpop){.first = at + 1, .count = -1};
     if (!arg_positive(call, at, "ERR numkeys should be greater than 0", &keys)) {
         return false;
     }
@@ -537,7 +595,7 @@ static bool arg_multi_pop(struct hl_call *call, int at, struct multi_pop *out)
     }
     out->keys = (int)keys;
     int next = out->first + out->keys;
-    if (!arg_end(call, next, &out->end)) {
+    if (!hl_arg_list_end(call, next, &out->end)) {
         return false;
     }
     for (next++; next < call->argc; next += 2) {
@@ -555,22 +613,14 @@ static bool arg_multi_pop(struct hl_call *call, int at, struct multi_pop *out)
 
 static void cmd_lmpop(struct hl_call *call)
 {
-    struct multi_pop options;
-    if (!arg_multi_pop(call, 1, &options)) {
+    struct hl_list_mpop options;
+    if (!hl_arg_list_mpop(call, 1, &options)) {
         return;
     }
     for (int i = options.first; i < options.first + options.keys; i++) {
         bool wrong = false;
-        struct hl_entry *entry = hl_arg_find(call, i, HL_TYPE_LIST, HL_FIND_WRITE, &wrong);
-        if (wrong) {
-            return;
-        }
-        if (entry != NULL) {
-            size_t n = at_most(options.count, entry);
-            hl_write_array(call->out, 2);
-            hl_write_bulk(call->out, call->argv[i]);
-            write_elements(call, entry, options.end == LEFT ? 0 : -1, n, options.end == LEFT);
-            take(call, entry, call->argv[i], options.end, n);
+        (void)hl_arg_find(call, i, HL_TYPE_LIST, HL_FIND_WRITE, &wrong);
+        if (wrong || hl_list_mpop_named(call, call->argv[i], &options)) {
             return;
         }
     }

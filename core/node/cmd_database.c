@@ -82,6 +82,8 @@ static void cmd_swapdb(struct hl_call *call)
         hl_watch_flushed(call->node, b);
         hl_gate_everything(call->node);
         hl_scrub_reset(call->node);
+        hl_key_wait_swapped(call->node, a);
+        hl_key_wait_swapped(call->node, b);
         if (call->node->hooks.swapped != NULL) {
             call->node->hooks.swapped(call->node->hooks.ctx, a, b);
         }

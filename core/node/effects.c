@@ -101,8 +101,12 @@ uint64_t hl_unit_end(struct hl_node *node)
     node->unit.open = false;
     node->unit.body = NULL;
     node->unit.made = changed;
+    if (!hl_list_empty(&node->key_waits.ready)) {
+        hl_key_wait_serve(node);
+    }
     if (node->hooks.unit_ended != NULL) {
         node->hooks.unit_ended(node->hooks.ctx, changed);
     }
+    node->unit.made = changed; /* units of those who were served have come between */
     return gate;
 }

@@ -67,25 +67,33 @@ static bool waits_for_all(const struct hl_command *cmd)
            (cmd->flags & (HL_CMD_MODULE | HL_CMD_KEY_PRECISE)) == HL_CMD_MODULE;
 }
 
-bool hl_node_call(struct hl_node *node, struct hl_session *session, struct hl_command *cmd,
-                  int argc, const struct hl_slice *argv, struct hl_writer *out, uint32_t flags)
+void hl_call_init(struct hl_call *call, struct hl_node *node, struct hl_session *session,
+                  struct hl_command *cmd, int argc, const struct hl_slice *argv)
 {
-    HL_ASSERT(node->unit.open);
-    HL_ASSERT(cmd->run != NULL);
-    struct hl_call call = {
+    *call = (struct hl_call){
         .cmd = cmd,
         .argc = argc,
         .argv = argv,
         .ks = &node->ks,
         .db = hl_ks_db(&node->ks, session->db),
-        .out = out,
+        .out = &session->writer,
         .now_ms = node->ks.now_ms,
         .rng = &node->rng,
-        .flags = flags,
         .session = session,
         .node = node,
         .services = &node->services,
     };
+}
+
+bool hl_node_call(struct hl_node *node, struct hl_session *session, struct hl_command *cmd,
+                  int argc, const struct hl_slice *argv, struct hl_writer *out, uint32_t flags)
+{
+    HL_ASSERT(node->unit.open);
+    HL_ASSERT(cmd->run != NULL);
+    struct hl_call call;
+    hl_call_init(&call, node, session, cmd, argc, argv);
+    call.out = out;
+    call.flags = flags;
     int db = session->db;
     size_t start = out->out->len;
     cmd->calls++;

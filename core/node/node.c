@@ -49,6 +49,7 @@ static void on_effect(void *ctx, int db, int argc, const struct hl_slice *argv)
 static void on_ready(void *ctx, int db, struct hl_slice key)
 {
     struct hl_node *node = ctx;
+    hl_key_wait_ready(node, db, key);
     if (node->hooks.key_ready != NULL) {
         node->hooks.key_ready(node->hooks.ctx, db, key);
     }
@@ -87,6 +88,7 @@ static void register_rows(struct hl_node *node)
         {hl_commands_database, hl_commands_database_count},
         {hl_commands_observe, hl_commands_observe_count},
         {hl_commands_cluster, hl_commands_cluster_count},
+        {hl_commands_blocking, hl_commands_blocking_count},
         {hl_commands_once, hl_commands_once_count},
     };
     for (size_t i = 0; i < HL_ARRAY_LEN(families); i++) {
@@ -122,6 +124,7 @@ struct hl_node *hl_node_create(const struct hl_world *world, struct hl_wal *wal,
     }
     init_keyspace(node);
     hl_watch_init(node);
+    hl_key_waits_init(&node->key_waits);
     hl_forward_init(node);
     hl_observe_init(node);
     node->commands = hl_command_table_create();
@@ -189,6 +192,7 @@ void hl_node_destroy(struct hl_node *node)
     hl_command_table_destroy(node->commands);
     hl_ks_fini(&node->ks);
     hl_watch_fini(node);
+    hl_key_waits_fini(&node->key_waits);
     hl_observe_fini(node);
     hl_free(node);
 }

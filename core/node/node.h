@@ -27,6 +27,7 @@
 #include "keyspace/keyspace.h"
 #include "node/admin.h"
 #include "node/history.h"
+#include "node/keywait.h"
 #include "node/once.h"
 #include "node/replica.h"
 #include "node/rpc_stats.h"
@@ -254,6 +255,7 @@ struct hl_node {
     struct hl_session *current; /* whose command is running, or NULL */
     struct hl_acl *acl;
     struct hl_watch_table *watched;
+    struct hl_key_waits key_waits;
     struct hl_forwarding *forwarding;
     struct hl_barrier *barrier; /* while an order is being carried out, or NULL */
 

@@ -48,6 +48,12 @@ enum hl_transfer_fate { HL_TRANSFER_BEGUN, HL_TRANSFER_DONE, HL_TRANSFER_FAILED 
 /* Note it. */
 void hl_record_transfer(struct hl_node *node, hl_peer to, enum hl_transfer_fate fate);
 
+/* --- exec.c ----------------------------------------------------------------------------------- */
+
+/* A call of a command for a session, inside the open unit. */
+void hl_call_init(struct hl_call *call, struct hl_node *node, struct hl_session *session,
+                  struct hl_command *cmd, int argc, const struct hl_slice *argv);
+
 /* --- gate.c and others ------------------------------------------------------------------------ */
 
 /* Open whatever the commit index has reached, for every waiting session. */
@@ -180,6 +186,8 @@ void hl_cmd_client_token(struct hl_call *call);
 /* CLIENT SESSION (cmd_once.c). */
 void hl_cmd_client_session(struct hl_call *call);
 
+extern const struct hl_command_row hl_commands_blocking[];
+extern const size_t hl_commands_blocking_count;
 extern const struct hl_command_row hl_commands_once[];
 extern const size_t hl_commands_once_count;
 extern const struct hl_command_row hl_commands_scrub[];

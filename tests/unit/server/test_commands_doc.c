@@ -22,6 +22,7 @@ static struct hl_command_table *whole_table(void)
         const struct hl_command_row *rows;
         size_t count;
     } families[] = {
+        {hl_commands_blocking, hl_commands_blocking_count},
         {hl_commands_txn, hl_commands_txn_count},
         {hl_commands_acl, hl_commands_acl_count},
         {hl_commands_scrub, hl_commands_scrub_count},
