@@ -255,7 +255,8 @@ class Snapshots(unittest.TestCase):
                 with self.assertRaises(Error, msg=words) as refused:
                     ask(leader, *words)
                 self.assertIn(reason, str(refused.exception), words)
-            for words in (("RAFT.ADD", "x", "h:1"), ("RAFT.STEPDOWN",), ("REMOVEPEER", leader.id)):
+            for words in (("RAFT.ADD", "x", "h:1"), ("RAFT.STEPDOWN",),
+                          ("RAFT.REMOVE", leader.id)):
                 with self.assertRaises(Error, msg=words) as refused:
                     ask(follower, *words)
                 self.assertIn(f"NOTLEADER {leader.id}", str(refused.exception))

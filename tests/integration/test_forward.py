@@ -87,6 +87,44 @@ class Forward(unittest.TestCase):
                 self.assertEqual([c.read() for _ in range(READS)], [None] * READS)
             self.assertLess(time.monotonic() - begin, PIPELINES_S_MAX)
 
+    def await_blocked(self, count):
+        wait_for(lambda: self.leader.info()["blocked_clients"] == str(count), f"{count} waiting")
+
+    def test_clients_anywhere_wait_for_lists_in_their_order(self):
+        waiting = []
+        for i, node in enumerate((self.other, self.follower, self.leader)):
+            waiting.append(self.client(node))
+            waiting[i].send("BLPOP", "q", 0)
+            self.await_blocked(i + 1)
+        self.assertEqual(self.client(self.follower)("RPUSH", "q", "a", "b", "c"), 3)
+        self.assertEqual([c.read() for c in waiting], [["q", "a"], ["q", "b"], ["q", "c"]])
+        for node in self.cluster.nodes:
+            self.assertEqual(self.client(node)("EXISTS", "q"), 0)
+        waiting[0].send("BLMOVE", "q", "r", "LEFT", "LEFT", 0)
+        self.await_blocked(1)
+        waiting[0].close()
+        self.await_blocked(0)
+        self.assertEqual(self.client(self.other)("RPUSH", "q", "d"), 1)
+        self.assertEqual(self.client(self.leader)("EXISTS", "q", "r"), 1)
+
+    def test_who_waits_when_the_leader_dies_is_told_or_served(self):
+        waiting = self.client(self.follower)
+        waiting.send("BLPOP", "q", 0)
+        self.await_blocked(1)
+        self.leader.kill()
+        self.leader = self.cluster.await_leader()
+        self.assertEqual(self.client(self.leader)("RPUSH", "q", "a"), 1)
+        try:
+            reply = waiting.read()
+        except ConnectionError:
+            reply = None
+        left = self.client(self.leader)("LRANGE", "q", 0, -1)
+        print("     the client was told:", reply)
+        if isinstance(reply, list):
+            self.assertEqual((reply, left), (["q", "a"], []))
+        else:
+            self.assertEqual(left, ["a"])
+
     def test_large_values_and_wrong_commands(self):
         c = self.client(self.follower)
         large = "x" * 5000000
