@@ -20,7 +20,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "../support"))
 from cluster import Cluster  # noqa: E402
-from resp_client import Server, ask_any, free_port, on_server, run_tests  # noqa: E402
+from resp_client import Client, Server, ask_any, free_port, on_server, run_tests  # noqa: E402
 from server import wait_for  # noqa: E402
 from test_tls import Certificates  # noqa: E402
 
@@ -607,6 +607,22 @@ def test_no_job_is_lost_or_acknowledged_twice_when_leaders_are_killed(s):
             assert set(runs_of) == set(names)
             twice = [name for name, n in runs_of.items() if len(set(n)) != len(n)]
             assert not twice, f"an attempt ran twice: {twice}"
+
+
+def test_a_node_that_sends_writes_elsewhere_is_obeyed(s):
+    """Followers that redirect, or refuse, are left for the leader, also when named first."""
+    del s
+    for how in ("redirect", "refuse"):
+        with Cluster(3, "--loadmodule", JOBS, "--follower-writes", how) as cluster:
+            leader = cluster.await_leader()
+            others = [node.port for node in cluster.nodes if node is not leader]
+            c = Client(leader.port)
+            # Who redirects names the leader; who refuses does not, so it must be on the list.
+            ports = others if how == "redirect" else [*others, leader.port]
+            with Worker(ports, "--exec", "echo ok") as w:
+                assert ends_as(c, push(c), "done")["result"] == "ok\n"
+                w.tell()
+                assert w.wait() == 0
 
 
 def run_one(test):
