@@ -184,6 +184,8 @@ void gw_fail(struct gw_call *call, int status, const char *code, const char *fmt
     HL_PRINTF(4, 5);
 /* Answer what outcome.h makes of an error reply. */
 void gw_fail_reply(struct gw_call *call, RedisModuleCallReply *reply);
+/* False, and 403, for who came with an API key instead of a session's token. */
+bool gw_has_session(struct gw_call *call);
 /* Answer 400 and return true when the form (form.h) has a fault. */
 bool gw_is_bad(struct gw_call *call, const struct gw_form *form);
 /* A `then` that answers 200 {"ok":true}. */

@@ -6,6 +6,7 @@
 #define NAME_MAX_BYTES 256 /* auth knows what a name and a password may be, and says so */
 #define PASSWORD_MAX_BYTES 1024
 #define TOKEN_MAX_BYTES 4096
+#define DEVICE_MAX_BYTES 64
 
 /* Copy a field of a reply to a member of the answer; a missing one is left out. */
 static void copy(json_t *answer, const char *member, RedisModuleCallReply *reply, const char *field)
@@ -55,13 +56,49 @@ static void answer_pair(struct gw_call *call, RedisModuleCallReply *reply)
     gw_answer(call, 200, answer);
 }
 
+/* The first administrator, once, by the token that auth left in a file. */
+static void bootstrap(struct gw_call *call)
+{
+    struct gw_form form = {.object = gw_body(call)};
+    struct gw_command command = {0};
+    gw_arg_text(&command, "AUTH.BOOTSTRAP");
+    gw_arg(&command, gw_form_text(&form, "bootstrap_token", 1, TOKEN_MAX_BYTES));
+    gw_arg(&command, gw_form_text(&form, "username", 1, NAME_MAX_BYTES));
+    gw_arg(&command, gw_form_text(&form, "password", 1, PASSWORD_MAX_BYTES));
+    if (!gw_is_bad(call, &form)) {
+        gw_run(call, &command, 1, answer_registered);
+    }
+}
+
+/* What a client calls itself, as auth keeps it: printable, and no longer. */
+static struct hl_slice printable(struct hl_slice agent, char out[DEVICE_MAX_BYTES])
+{
+    size_t len = agent.len < DEVICE_MAX_BYTES ? agent.len : DEVICE_MAX_BYTES;
+    for (size_t i = 0; i < len; i++) {
+        out[i] = agent.ptr[i];
+        if (out[i] < ' ' || out[i] > '~') {
+            out[i] = '?';
+        }
+    }
+    return (struct hl_slice){.ptr = out, .len = len};
+}
+
 static void login(struct gw_call *call)
 {
+    char agent[DEVICE_MAX_BYTES];
     struct gw_form form = {.object = gw_body(call)};
     struct gw_command command = {0};
     gw_arg_text(&command, "AUTH.LOGIN");
     gw_arg(&command, gw_form_text(&form, "username", 1, NAME_MAX_BYTES));
     gw_arg(&command, gw_form_text(&form, "password", 1, PASSWORD_MAX_BYTES));
+    struct hl_slice device = gw_form_text_or(&form, "device", 1, DEVICE_MAX_BYTES);
+    if (device.ptr == NULL) {
+        device = printable(gw_header(call, "User-Agent"), agent);
+    }
+    if (device.len != 0) {
+        gw_arg_text(&command, "DEVICE");
+        gw_arg(&command, device);
+    }
     if (!gw_is_bad(call, &form)) {
         gw_run(call, &command, 1, answer_pair);
     }
@@ -78,23 +115,12 @@ static void refresh(struct gw_call *call)
     }
 }
 
-/* False, and 403, for who came with an API key: that has no session, and may not make more of
- * itself. */
-static bool has_session(struct gw_call *call)
-{
-    if (gw_who(call)->kind == HELIOS_AUTH_TOKEN && gw_who(call)->session[0] != '\0') {
-        return true;
-    }
-    gw_fail(call, 403, "session_needed", "this needs the token of a session, not an API key");
-    return false;
-}
-
 static void logout(struct gw_call *call)
 {
     struct gw_form form = {.object = gw_body(call)};
     struct gw_command command = {0};
     bool all = gw_form_flag_or(&form, "all", false);
-    if (gw_is_bad(call, &form) || !has_session(call)) {
+    if (gw_is_bad(call, &form) || !gw_has_session(call)) {
         return;
     }
     gw_arg_text(&command, "AUTH.LOGOUT");
@@ -113,7 +139,7 @@ static void change_password(struct gw_call *call)
     gw_arg_text(&command, gw_who(call)->name);
     gw_arg(&command, gw_form_text(&form, "old_password", 1, PASSWORD_MAX_BYTES));
     gw_arg(&command, gw_form_text(&form, "new_password", 1, PASSWORD_MAX_BYTES));
-    if (!gw_is_bad(call, &form) && has_session(call)) {
+    if (!gw_is_bad(call, &form) && gw_has_session(call)) {
         gw_run(call, &command, 1, gw_answer_ok);
     }
 }
@@ -153,6 +179,7 @@ static void jwks(struct gw_call *call)
 
 const struct gw_route gw_auth_routes[] = {
     {"POST", "/api/v1/auth/register", NULL, NULL, register_user, GW_PUBLIC | GW_BODY, 16384},
+    {"POST", "/api/v1/auth/bootstrap", NULL, NULL, bootstrap, GW_PUBLIC | GW_BODY, 16384},
     {"POST", "/api/v1/auth/login", NULL, NULL, login, GW_PUBLIC | GW_BODY, 16384},
     {"POST", "/api/v1/auth/refresh", NULL, NULL, refresh, GW_PUBLIC | GW_BODY, 16384},
     {"POST", "/api/v1/auth/logout", NULL, NULL, logout, GW_BODY_MAYBE, 16384},

@@ -11,9 +11,8 @@ static const struct table {
     const struct gw_route *routes;
     const size_t *count;
 } tables[] = {
-    {gw_kv_routes, &gw_kv_route_count},
-    {gw_auth_routes, &gw_auth_route_count},
-    {gw_jobs_routes, &gw_jobs_route_count},
+    {gw_kv_routes, &gw_kv_route_count},           {gw_auth_routes, &gw_auth_route_count},
+    {gw_session_routes, &gw_session_route_count}, {gw_jobs_routes, &gw_jobs_route_count},
     {gw_axon_routes, &gw_axon_route_count},
     {gw_admin_cluster_routes, &gw_admin_cluster_route_count},
     {gw_admin_config_routes, &gw_admin_config_route_count},

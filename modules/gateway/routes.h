@@ -9,6 +9,8 @@ extern const struct gw_route gw_kv_routes[];
 extern const size_t gw_kv_route_count;
 extern const struct gw_route gw_auth_routes[];
 extern const size_t gw_auth_route_count;
+extern const struct gw_route gw_session_routes[];
+extern const size_t gw_session_route_count;
 extern const struct gw_route gw_jobs_routes[];
 extern const size_t gw_jobs_route_count;
 extern const struct gw_route gw_axon_routes[];

@@ -8,6 +8,7 @@
 #define LIMITS                                                                                     \
     "POST /api/v1/auth/login 10 1 6 replicated closed; "                                           \
     "POST /api/v1/auth/register 10 1 6 replicated closed; "                                        \
+    "POST /api/v1/auth/bootstrap 10 1 6 replicated closed; "                                       \
     "POST /api/v1/auth/refresh 30 1 2 local open"
 
 static struct net_number numbers[GW_SETTING_COUNT] = {
