@@ -13,6 +13,7 @@ from resp_client import Client  # noqa: E402
 from server import STEP_S, Server  # noqa: E402
 
 BUILD = os.environ["HELIOS_BUILD"]
+SANITIZED = "asan" in os.environ.get("HELIOS_SERVER", "")  # it keeps freed memory for a while
 MODULES = ("http", "auth", "rbac", "ratelimit", "jobs", "gateway")
 PASSWORD = "correct horse battery"
 READY_S_MAX = 30
@@ -33,9 +34,21 @@ def flags(*more, modules=MODULES):
     return [*out, "--enable-module-command", "yes", "--enable-debug-command", "yes", *more]
 
 
+class Orderly(Server):
+    """A server that is told to end, and must: a sanitizer looks for leaks then."""
+
+    def close(self):
+        try:
+            if self.process is not None and self.process.poll() is None:
+                code = self.stop()
+                assert code == 0, f"it ended with {code}\n{self.log()[-3000:]}"
+        finally:
+            super().close()
+
+
 def start(*more, **how):
     """A server alone; a context manager."""
-    server = Server(*flags(*more, **how))
+    server = Orderly(*flags(*more, **how))
     await_http(server)
     return server
 

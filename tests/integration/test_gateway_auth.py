@@ -25,6 +25,8 @@ def segment(value):
 
 
 class Auth(unittest.TestCase):
+    """A server for all tests of a class."""
+
     @classmethod
     def setUpClass(cls):
         cls.server = start("--auth.lockout-threshold", "100")
@@ -45,6 +47,8 @@ class Auth(unittest.TestCase):
     def status(self, token):
         return ask(self.server, "GET", "/api/v1/kv/none", token=token).status
 
+
+class SigningIn(Auth):
     # registering
 
     def test_who_registers_is_a_user(self):
@@ -196,6 +200,94 @@ class Auth(unittest.TestCase):
         for key in got.json["keys"]:
             self.assertNotIn("d", key)
             self.assertNotIn("k", key)
+
+
+class Held(Auth):
+    """What a user holds: sessions and API keys."""
+
+    def get(self, what, token):
+        return ask(self.server, "GET", "/api/v1/auth/" + what, token=token)
+
+    def delete(self, what, token):
+        return ask(self.server, "DELETE", "/api/v1/auth/" + what, token=token)
+
+    def test_sessions_are_listed_and_ended_by_their_user(self):
+        first, second, third = (self.sign_in("sara") for _ in range(3))
+        other = self.sign_in("olga")
+        got = self.get("sessions", first["token"]).json["sessions"]
+        self.assertEqual({s["session"] for s in got},
+                         {s["session"] for s in (first, second, third)})
+        self.assertEqual([s["current"] for s in got].count(True), 1)
+        for session in got:
+            self.assertLess(abs(session["created_at"] / 1000 - time.time()), 60)
+        gone = self.delete("sessions/" + second["session"], first["token"])
+        self.assertEqual((gone.status, gone.json), (200, {"ok": True, "ended": 1}))
+        self.assertEqual((self.status(second["token"]), self.status(third["token"])), (401, 404))
+        for what in (other["session"], second["session"], "nonsense"):
+            gone = self.delete("sessions/" + what, first["token"])
+            self.assertEqual((gone.status, error_of(gone)), (404, "no_such_session"))
+        self.assertEqual(self.delete("sessions", first["token"]).json["ended"], 1)
+        self.assertEqual((self.status(first["token"]), self.status(third["token"]),
+                          self.status(other["token"])), (404, 401, 404))
+
+    def test_an_api_key_does_what_its_scopes_leave(self):
+        mine = self.sign_in("kate")["token"]
+        made = self.post("api-keys", {"name": "ci", "ttl": 3600, "scopes": ["kv:get"]}, mine)
+        self.assertEqual(made.status, 201, made.body)
+        key = made.json["key"]
+        self.assertEqual((made.json["name"], made.json["scopes"]), ("ci", ["kv:get"]))
+        self.assertEqual(made.header("Cache-Control"), "no-store")
+        for headers in ({"X_API_Key": key}, {"Authorization": "Bearer " + key}):
+            got = ask(self.server, "GET", "/api/v1/kv/none", **headers)
+            self.assertEqual(got.status, 404)
+            got = ask(self.server, "PUT", "/api/v1/kv/k", {"value": "v"}, **headers)
+            self.assertEqual((got.status, error_of(got)), (403, "forbidden"))
+        listed = self.get("api-keys", mine).json["api_keys"]
+        self.assertEqual([(k["id"], k["name"]) for k in listed], [(made.json["id"], "ci")])
+        self.assertNotIn("key", listed[0])
+        self.assertEqual(self.get("me", key).json["kind"], "api_key")
+        stranger = self.sign_in("igor")["token"]
+        self.assertEqual(self.delete("api-keys/" + made.json["id"], stranger).status, 404)
+        self.assertEqual(self.delete("api-keys/" + made.json["id"], mine).status, 200)
+        self.assertEqual(self.status(key), 401)
+        self.assertEqual(self.delete("api-keys/" + made.json["id"], mine).status, 404)
+
+    def test_an_api_key_makes_no_keys_and_ends_no_sessions(self):
+        mine = self.sign_in("mona")
+        key = self.post("api-keys", {"name": "k"}, mine["token"]).json["key"]
+        for got in (self.post("api-keys", {"name": "more"}, key), self.get("api-keys", key),
+                    self.get("sessions", key), self.delete("sessions", key),
+                    self.delete("sessions/" + mine["session"], key), self.post("logout", token=key),
+                    self.post("password", {"old_password": PASSWORD, "new_password": "x" * 12},
+                              key)):
+            self.assertEqual((got.status, error_of(got)), (403, "session_needed"))
+        self.assertEqual(self.status(mine["token"]), 404)
+
+    def test_malformed_keys_are_refused(self):
+        mine = self.sign_in("vera")["token"]
+        for body in ({}, {"name": ""}, {"name": "k", "ttl": -1}, {"name": "k", "scopes": "kv:get"},
+                     {"name": "k", "scopes": [7]}, {"name": "k", "scopes": ["x"] * 17},
+                     {"name": "k", "scopes": ["not a scope"]}, {"name": "k" * 100}):
+            self.assertEqual(self.post("api-keys", body, mine).status, 400, body)
+        self.assertEqual(self.get("api-keys", mine).json, {"api_keys": []})
+
+
+class First(unittest.TestCase):
+    def test_the_first_administrator_comes_by_http_too(self):
+        with start() as server:
+            with open(os.path.join(server.dir, "auth.bootstrap"), encoding="ascii") as f:
+                token = f.read().strip()
+            body = {"bootstrap_token": "0" * len(token), "username": "root", "password": PASSWORD}
+            path = "/api/v1/auth/bootstrap"
+            self.assertIn(ask(server, "POST", path, body).status, (401, 403))
+            body["bootstrap_token"] = token
+            got = ask(server, "POST", path, body)
+            self.assertEqual((got.status, "admin" in got.json["roles"]), (201, True))
+            body["username"] = "again"
+            self.assertIn(ask(server, "POST", path, body).status, (401, 403))
+            login = {"username": "root", "password": PASSWORD}
+            token = ask(server, "POST", "/api/v1/auth/login", login).json["token"]
+            self.assertEqual(ask(server, "POST", "/api/v1/jobs/dequeue", {}, token).status, 204)
 
 
 class Admins(unittest.TestCase):
