@@ -85,6 +85,7 @@ void gw_call_begin(struct helios_http_request *request, void *data)
     call->work.run = run_handler;
     call->request = request;
     call->route = route;
+    gw_client_address(request, call->remote);
     call->who = gw_http()->noted(request, GW_NOTE_WHO);
     call->local = gw_http()->noted(request, GW_NOTE_LOCAL) != NULL;
     bool by_handler = route->permission != NULL && strcmp(route->permission, GW_IN_HANDLER) == 0;
@@ -129,8 +130,7 @@ struct hl_slice gw_header(const struct gw_call *call, const char *name)
 
 struct hl_slice gw_remote(const struct gw_call *call)
 {
-    struct hl_slice remote = slice_of(gw_http()->remote(call->request));
-    return remote.ptr != NULL ? remote : hl_slice_of("unknown");
+    return hl_slice_of(call->remote);
 }
 
 const json_t *gw_body(const struct gw_call *call)

@@ -8,6 +8,7 @@
 #define GATEWAY_CALL_H
 
 #include "access.h"
+#include "client.h"
 #include "door.h"
 #include "gateway.h"
 
@@ -20,8 +21,9 @@ struct gw_call {
     const struct gw_route *route;
     json_t *body;
     const HeliosAuthIdentity *who; /* borrowed from the request's notes */
-    bool local;                    /* it has the rights of the user default */
-    bool checked;                  /* its permission was asked for (G3) */
+    char remote[GW_ADDRESS_SIZE];
+    bool local;   /* it has the rights of the user default */
+    bool checked; /* its permission was asked for (G3) */
 
     /* A command under way, and its result. */
     gw_then then;

@@ -49,21 +49,60 @@ struct hl_slice gw_protocol_credential(struct hl_slice protocols)
     return none;
 }
 
-bool gw_is_loopback(struct hl_slice address)
+/* Read an address as IPv6, one of IPv4 mapped into it; false when it is none. */
+static bool read_address(struct hl_slice address, struct in6_addr *out)
 {
     char text[ADDRESS_MAX + 1];
     struct in_addr v4;
-    struct in6_addr v6;
     if (address.len == 0 || address.len > ADDRESS_MAX) {
         return false;
     }
     memcpy(text, address.ptr, address.len);
     text[address.len] = '\0';
     if (inet_pton(AF_INET, text, &v4) == 1) {
-        return ntohl(v4.s_addr) >> 24 == 127;
+        *out = (struct in6_addr){.s6_addr = {[10] = 0xff, [11] = 0xff}};
+        memcpy(out->s6_addr + 12, &v4, sizeof v4);
+        return true;
     }
-    if (inet_pton(AF_INET6, text, &v6) == 1) {
-        return IN6_IS_ADDR_LOOPBACK(&v6) || (IN6_IS_ADDR_V4MAPPED(&v6) && v6.s6_addr[12] == 127);
+    return inet_pton(AF_INET6, text, out) == 1;
+}
+
+bool gw_is_loopback(struct hl_slice address)
+{
+    struct in6_addr found;
+    return read_address(address, &found) &&
+           (IN6_IS_ADDR_LOOPBACK(&found) ||
+            (IN6_IS_ADDR_V4MAPPED(&found) && found.s6_addr[12] == 127));
+}
+
+struct hl_slice gw_forwarded_for(struct hl_slice header)
+{
+    struct in6_addr found;
+    const char *comma = header.len == 0 ? NULL : memrchr(header.ptr, ',', header.len);
+    size_t skip = comma == NULL ? 0 : (size_t)(comma - header.ptr) + 1;
+    struct hl_slice last = {.ptr = header.ptr + skip, .len = header.len - skip};
+    while (last.len != 0 && (last.ptr[0] == ' ' || last.ptr[0] == '\t')) {
+        last.ptr++;
+        last.len--;
+    }
+    while (last.len != 0 && (last.ptr[last.len - 1] == ' ' || last.ptr[last.len - 1] == '\t')) {
+        last.len--;
+    }
+    return read_address(last, &found) ? last : (struct hl_slice){0};
+}
+
+bool gw_is_listed(struct hl_slice list, struct hl_slice address)
+{
+    while (list.len != 0) {
+        const char *space = memchr(list.ptr, ' ', list.len);
+        size_t len = space == NULL ? list.len : (size_t)(space - list.ptr);
+        struct hl_slice one = {.ptr = list.ptr, .len = len};
+        if (len != 0 && hl_slice_equal(one, address)) {
+            return true;
+        }
+        len += space != NULL;
+        list.ptr += len;
+        list.len -= len;
     }
     return false;
 }

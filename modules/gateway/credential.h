@@ -20,4 +20,11 @@ bool gw_is_loopback(struct hl_slice address);
  * port.  A page that was led here by a foreign name (DNS rebinding) has another. */
 bool gw_is_local_host(struct hl_slice host);
 
+/* The last address of an X-Forwarded-For header, which is what the nearest proxy saw; ptr NULL when
+ * it is none. */
+struct hl_slice gw_forwarded_for(struct hl_slice header);
+
+/* Whether `address` is one of those between spaces in `list`. */
+bool gw_is_listed(struct hl_slice list, struct hl_slice address);
+
 #endif

@@ -151,8 +151,7 @@ static void execute(struct gw_call *call, const HeliosModuleExecuteCommand *list
         wrapped = (HeliosModuleExecuteCommand){list[0].argc + ONCE_ARGS, once.argv};
         list = &wrapped;
     }
-    struct hl_slice remote = gw_remote(call);
-    int len = snprintf(client, sizeof client, "http:%.*s", (int)remote.len, remote.ptr);
+    int len = snprintf(client, sizeof client, "gateway:%s", call->remote);
     call->how = *how;
     call->then = then;
     call->several = count > 1;

@@ -1,6 +1,5 @@
 #include "settings.h"
 
-#include "kit/assert.h"
 #include "net/settings.h"
 
 #include <string.h>
@@ -17,8 +16,12 @@ static struct net_number numbers[GW_SETTING_COUNT] = {
     GW_SETTINGS(X)
 #undef X
 };
-static struct net_text texts[] = {{.name = "endpoint-limits", .initial = LIMITS}};
-static const struct net_settings all = {numbers, GW_SETTING_COUNT, texts, HL_ARRAY_LEN(texts)};
+enum { TEXT_LIMITS, TEXT_PROXIES, TEXT_COUNT };
+static struct net_text texts[TEXT_COUNT] = {
+    [TEXT_LIMITS] = {.name = "endpoint-limits", .initial = LIMITS},
+    [TEXT_PROXIES] = {.name = "trusted-proxies", .initial = ""},
+};
+static const struct net_settings all = {numbers, GW_SETTING_COUNT, texts, TEXT_COUNT};
 
 static struct gw_limit limits[GW_LIMITS_MAX];
 static size_t limit_count;
@@ -38,6 +41,11 @@ const struct gw_limit *gw_setting_limit(const char *method, const char *pattern)
     return NULL;
 }
 
+const char *gw_setting_proxies(void)
+{
+    return texts[TEXT_PROXIES].value;
+}
+
 bool gw_settings_load(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
 {
     struct hl_errmsg msg = {0};
@@ -45,7 +53,8 @@ bool gw_settings_load(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
     if (!net_settings_load(ctx, &all, argv, argc)) {
         return false;
     }
-    if (gw_limits_parse(hl_slice_of(texts[0].value), limits, &limit_count, &msg) != HL_OK) {
+    if (gw_limits_parse(hl_slice_of(texts[TEXT_LIMITS].value), limits, &limit_count, &msg) !=
+        HL_OK) {
         RedisModule_Log(ctx, "warning", "endpoint-limits: %s", msg.text);
         return false;
     }

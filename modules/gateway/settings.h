@@ -36,6 +36,9 @@ int64_t gw_setting(enum gw_setting which);
 /* The limit of this route, by its method and pattern; NULL when it has none of its own. */
 const struct gw_limit *gw_setting_limit(const char *method, const char *pattern);
 
+/* Addresses of proxies that are believed, between spaces. */
+const char *gw_setting_proxies(void);
+
 /* Register all and take the values given at load time and in the arguments.  In OnLoad only.
  * False, after logging why, when one is refused. */
 bool gw_settings_load(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);

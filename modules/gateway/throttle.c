@@ -1,6 +1,7 @@
 #include "throttle.h"
 
 #include "call.h"
+#include "client.h"
 #include "routes.h"
 #include "services.h"
 #include "settings.h"
@@ -227,22 +228,16 @@ static void take(struct helios_http_request *request, const struct gw_route *rou
     }
 }
 
-static void address_of(const struct helios_http_request *request, char *out, size_t size)
-{
-    struct helios_http_text remote = gw_http()->remote(request);
-    snprintf(out, size, "%.*s", (int)remote.len, remote.ptr != NULL ? remote.ptr : "");
-}
-
 /* The bucket that failed credentials cost (T2); false when there is no limit. */
 static bool take_failure(const struct helios_http_request *request, int64_t want,
                          struct gw_limit *limit, struct gw_limit_state *state)
 {
-    char address[64];
+    char address[GW_ADDRESS_SIZE];
     char name[NAME_MAX_BYTES];
     if (!limit_of(NULL, limit)) {
         return false;
     }
-    address_of(request, address, sizeof address);
+    gw_client_address(request, address);
     snprintf(name, sizeof name, "fail:%s", address);
     return take_here(name, limit, want, state);
 }
@@ -260,7 +255,7 @@ void gw_throttle(struct helios_http_request *request, void *data)
     const struct gw_route *route = gw_route_of(request);
     struct gw_limit limit;
     struct gw_limit_state state;
-    char address[64];
+    char address[GW_ADDRESS_SIZE];
     if (route == NULL) {
         gw_http()->next(request); /* another module's */
         return;
@@ -277,7 +272,7 @@ void gw_throttle(struct helios_http_request *request, void *data)
         }
         return;
     }
-    address_of(request, address, sizeof address);
+    gw_client_address(request, address);
     take(request, route, "ip:", address);
 }
 

@@ -218,6 +218,7 @@ class Held(Auth):
         self.assertEqual({s["session"] for s in got},
                          {s["session"] for s in (first, second, third)})
         self.assertEqual([s["current"] for s in got].count(True), 1)
+        self.assertEqual({s["address"] for s in got}, {"127.0.0.1"})
         for session in got:
             self.assertLess(abs(session["created_at"] / 1000 - time.time()), 60)
         gone = self.delete("sessions/" + second["session"], first["token"])

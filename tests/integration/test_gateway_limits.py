@@ -68,6 +68,18 @@ class Limits(unittest.TestCase):
             token = user(server, "ada")
             self.assertEqual(get(server, token).status, 404, "a user is not his address")
 
+    def test_behind_a_trusted_proxy_the_client_is_whom_it_names(self):
+        with start(*limited(1, 1, 1000), "--gateway.trusted-proxies", "127.0.0.1") as server:
+            for client in ("10.0.0.1", "6.6.6.6, 10.0.0.2", "::5"):
+                self.assertEqual(get(server, X_Forwarded_For=client).status, 401)
+                self.check_429(get(server, X_Forwarded_For=client))
+            self.check_429(get(server, X_Forwarded_For="7.7.7.7, 10.0.0.2"))
+            self.assertEqual(get(server, X_Forwarded_For="nonsense").status, 401)
+            self.check_429(get(server))
+        with start(*limited(1, 1, 1000)) as server:
+            self.assertEqual(get(server, X_Forwarded_For="10.0.0.1").status, 401)
+            self.check_429(get(server, X_Forwarded_For="10.0.0.2"))
+
     def test_who_guesses_tokens_runs_dry(self):
         with start(*limited(5, 1, 1000)) as server:
             token = user(server, "ada")

@@ -96,6 +96,9 @@ static void read_headers(struct hl_slice text)
     bool loopback = gw_is_loopback(text);
     HL_ASSERT(!loopback || text.len != 0);
     (void)gw_is_local_host(text);
+    struct hl_slice forwarded = gw_forwarded_for(text);
+    HL_ASSERT(forwarded.ptr == NULL || forwarded.len != 0);
+    (void)gw_is_listed(text, hl_slice_of("::1"));
     (void)gw_once_key_valid(text);
     int64_t number = gw_form_query_number(&form, "n", text, 5, 0, 9);
     HL_ASSERT(number >= 0);

@@ -40,6 +40,34 @@ Test(credential, addresses_of_this_machine_are_loopback)
     }
 }
 
+Test(credential, a_proxy_names_the_client_last)
+{
+    static const struct {
+        const char *header, *address; /* NULL: none */
+    } rows[] = {
+        {"10.0.0.7", "10.0.0.7"},
+        {"1.2.3.4, 10.0.0.7", "10.0.0.7"},
+        {"evil,  ::1 ", "::1"},
+        {"10.0.0.7, ", NULL},
+        {"10.0.0.7,nonsense", NULL},
+        {"", NULL},
+        {",", NULL},
+        {"10.0.0.7:80", NULL},
+        {"[::1]", NULL},
+    };
+    for (size_t i = 0; i < HL_ARRAY_LEN(rows); i++) {
+        struct hl_slice found = gw_forwarded_for(hl_slice_of(rows[i].header));
+        struct hl_slice want =
+            rows[i].address == NULL ? (struct hl_slice){0} : hl_slice_of(rows[i].address);
+        cr_assert_eq(found.ptr == NULL, want.ptr == NULL, "%s", rows[i].header);
+        cr_assert(hl_slice_equal(found, want), "%s", rows[i].header);
+    }
+    cr_assert(gw_is_listed(hl_slice_of("10.0.0.1  ::1"), hl_slice_of("::1")));
+    cr_assert_not(gw_is_listed(hl_slice_of("10.0.0.11"), hl_slice_of("10.0.0.1")));
+    cr_assert_not(gw_is_listed(hl_slice_of(""), hl_slice_of("")));
+    cr_assert_not(gw_is_listed(hl_slice_of("  "), hl_slice_of("")));
+}
+
 Test(credential, hosts_that_can_only_mean_this_machine_are_local)
 {
     static const char *const yes[] = {"localhost", "LocalHost:9000", "127.0.0.1", "127.0.0.1:80",
