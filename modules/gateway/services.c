@@ -33,5 +33,8 @@ void gw_services_look(RedisModuleCtx *ctx)
 
 void gw_services_forget(void)
 {
-    services = (struct gw_services){0};
+    services.http = NULL;
+    services.auth = NULL;
+    services.rbac = NULL;
+    services.ratelimit = NULL;
 }

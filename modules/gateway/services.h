@@ -14,7 +14,7 @@ struct gw_services {
     const struct helios_http_service *http;
     const HeliosAuthService *auth;
     const HeliosRbacService *rbac;
-    const HeliosRatelimitService *ratelimit;
+    const HeliosRatelimitService *_Atomic ratelimit; /* it may come while http calls us */
 };
 
 /* Those that were found so far. */
