@@ -151,7 +151,7 @@ static void execute(struct gw_call *call, const HeliosModuleExecuteCommand *list
         wrapped = (HeliosModuleExecuteCommand){list[0].argc + ONCE_ARGS, once.argv};
         list = &wrapped;
     }
-    int len = snprintf(client, sizeof client, "gateway:%s", call->remote);
+    int len = snprintf(client, sizeof client, "gateway:%s:0", call->remote);
     call->how = *how;
     call->then = then;
     call->several = count > 1;

@@ -8,12 +8,14 @@ import hmac
 import json
 import os
 import sys
+import tempfile
 import threading
 import time
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from gateway_support import PASSWORD, ask, error_of, resp, start, user  # noqa: E402
+from http_support import eventually  # noqa: E402
 
 CALLERS = 8
 EXPIRES_S_MAX = 10
@@ -275,8 +277,12 @@ class Held(Auth):
 
 class First(unittest.TestCase):
     def test_the_first_administrator_comes_by_http_too(self):
-        with start() as server:
-            with open(os.path.join(server.dir, "auth.bootstrap"), encoding="ascii") as f:
+        home = tempfile.TemporaryDirectory(prefix="helios-test-")
+        self.addCleanup(home.cleanup)
+        left = os.path.join(home.name, "bootstrap")
+        with start("--auth.bootstrap-file", left) as server:
+            eventually(lambda: os.path.exists(left))
+            with open(left, encoding="ascii") as f:
                 token = f.read().strip()
             body = {"bootstrap_token": "0" * len(token), "username": "root", "password": PASSWORD}
             path = "/api/v1/auth/bootstrap"

@@ -90,7 +90,7 @@ class Tour(unittest.TestCase):
         self.go("modules/http/README.md", 8)
 
     def test_each_line_about_the_gateway_does_what_it_says(self):
-        self.go("modules/gateway/README.md", 15)
+        self.go("modules/gateway/README.md", 14)
 
     def test_each_line_about_jobs_does_what_it_says(self):
         self.go("modules/jobs/README.md", 20)
