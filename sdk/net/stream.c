@@ -354,7 +354,6 @@ void net_stream_advance(struct net_stream *s)
     if (!s->finishing && s->opened) {
         s->hooks->ready(s);
     }
-    s->advancing = false;
     if (s->eof && !s->closed) {
         if (!s->finishing) {
             s->hooks->ended(s);
@@ -362,6 +361,7 @@ void net_stream_advance(struct net_stream *s)
             net_stream_close(s);
         }
     }
+    s->advancing = false;
     if (s->closed) {
         return;
     }

@@ -31,7 +31,8 @@ struct net_stream_hooks {
     void (*opened)(struct net_stream *stream);
     /* Something has changed: `in` has bytes, or everything was sent.  Never nested. */
     void (*ready)(struct net_stream *stream);
-    /* The peer will send nothing more; behind `ready`, each time while the stream stays open. */
+    /* The peer will send nothing more; behind `ready`, again and again while the stream stays open.
+     * Never nested. */
     void (*ended)(struct net_stream *stream);
     /* So many of the bytes counted in `marked` were sent.  May be NULL. */
     void (*sent)(struct net_stream *stream, size_t marked);

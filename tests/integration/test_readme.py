@@ -86,6 +86,9 @@ class Tour(unittest.TestCase):
     def test_each_line_of_the_tour_does_what_it_says(self):
         self.go("README.md", 15)
 
+    def test_each_line_about_the_proxy_does_what_it_says(self):
+        self.go("modules/proxy/README.md", 15)
+
     def test_each_line_about_http_does_what_it_says(self):
         self.go("modules/http/README.md", 8)
 

@@ -49,6 +49,7 @@ static void ready(struct net_stream *s)
 static void ended(struct net_stream *s)
 {
     end_of(s)->ended++;
+    net_stream_advance(s); /* what has changed may be looked at from any hook */
 }
 
 static void sent(struct net_stream *s, size_t marked)
