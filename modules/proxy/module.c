@@ -7,6 +7,7 @@
 #include "store.h"
 
 #include "helios/extensions.h"
+#include "helios/needed.h"
 #include "net/desk.h"
 
 #define PROXY_MODULE_VERSION 1
@@ -29,17 +30,12 @@ static void on_shutdown(RedisModuleCtx *ctx, RedisModuleEvent event, uint64_t su
 }
 
 /* What the module calls without looking whether the server has it. */
-static bool server_suffices(RedisModuleCtx *ctx)
-{
-    bool good = RedisModule_EventLoopAdd != NULL && RedisModule_EventLoopDel != NULL &&
-                RedisModule_ReplyWithMap != NULL && RedisModule_GetCommand != NULL &&
-                RedisModule_CreateSubcommand != NULL && RedisModule_SetModuleOptions != NULL &&
-                RedisModule_SubscribeToServerEvent != NULL;
-    if (!good) {
-        RedisModule_Log(ctx, "warning", "the server is older than Redis 7.0");
-    }
-    return good;
-}
+static const struct helios_needed needed[] = {
+    HELIOS_NEEDED(CreateSubcommand),       HELIOS_NEEDED(EventLoopAdd),
+    HELIOS_NEEDED(EventLoopDel),           HELIOS_NEEDED(GetCommand),
+    HELIOS_NEEDED(ReplyWithMap),           HELIOS_NEEDED(SetModuleOptions),
+    HELIOS_NEEDED(SubscribeToServerEvent),
+};
 
 static void log_listeners(struct proxy *p, void *ctx)
 {
@@ -54,12 +50,11 @@ int RedisModule_OnLoad(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
 {
     struct hl_errmsg msg = {0};
     if (RedisModule_Init(ctx, "proxy", PROXY_MODULE_VERSION, REDISMODULE_APIVER_1) !=
-            REDISMODULE_OK ||
-        RedisModule_Log == NULL) {
+        REDISMODULE_OK) {
         return REDISMODULE_ERR; /* nothing can be logged yet */
     }
     HeliosModule_LookUp(ctx);
-    if (!server_suffices(ctx)) {
+    if (!HELIOS_HAS_ALL(ctx, needed)) {
         return REDISMODULE_ERR;
     }
     RedisModule_SetModuleOptions(ctx, REDISMODULE_OPTIONS_HANDLE_IO_ERRORS);
