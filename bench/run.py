@@ -15,6 +15,7 @@ import time
 
 import etcd
 import jobs
+import proxy
 import ratelimit
 import rights
 from measure import (BUILD, HERE, LOADGEN, ROOT, Refused, ask, generate, median, options_of, pin,
@@ -25,7 +26,7 @@ OURS = os.path.join(BUILD, "bin/helios-atlasd")
 REDIS = "/usr/bin/redis-server"
 SLOWSYNC = os.path.join(BUILD, "bench/slowsync.so")
 OVERHEAD = os.path.join(BUILD, "bin/modules/overhead.so")
-SECTIONS = ("throughput", "slow-disk", "modules", "jobs", "ratelimit", "rights", "memory",
+SECTIONS = ("throughput", "slow-disk", "modules", "jobs", "proxy", "ratelimit", "rights", "memory",
             "restart", "cluster", "failover")
 GENERATOR_MAX = 0.5   # of a processor: more, and the generator may be what is measured,
 SERVER_MIN = 0.9      # unless the server itself had no time left
@@ -294,7 +295,7 @@ def main():
     args = parser.parse_args()
     args.rounds = args.rounds or (3 if args.quick else ROUNDS)
     if args.ours:
-        for module in (sys.modules[__name__], etcd, jobs, ratelimit, rights):
+        for module in (sys.modules[__name__], etcd, jobs, proxy, ratelimit, rights):
             module.OURS = args.ours
     if args.guard:
         return guard()
@@ -309,7 +310,8 @@ def main():
         f"- {args.rounds} paired rounds of about {ROUND_S} s for each row", "")
     for section in args.only.split(","):
         {"throughput": throughput, "slow-disk": slow_disk, "modules": modules, "memory": memory,
-         "jobs": jobs.section, "ratelimit": ratelimit.section, "rights": rights.section,
+         "jobs": jobs.section, "proxy": proxy.section, "ratelimit": ratelimit.section,
+         "rights": rights.section,
          "restart": restart, "cluster": etcd.throughput,
          "failover": etcd.failover}[section](args, out)
     if args.callgrind:

@@ -419,6 +419,11 @@ void exchange_begin(struct client *client, const struct hl_http1_head *head)
         answer_unrouted(client, head, 400, "bad_request", "the path has dot segments");
         return;
     }
+    if (head->length > (uint64_t)setting(SETTING_BODY_MAX)) {
+        client->last = true;
+        answer_unrouted(client, head, 413, net_refusal_code(413), "the body is too large");
+        return;
+    }
     struct route *route = fleet_route(proxy, head->host, head->path);
     if (route == NULL) {
         stats_add(COUNT_no_route, 1);
