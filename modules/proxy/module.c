@@ -57,7 +57,8 @@ int RedisModule_OnLoad(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
     if (!HELIOS_HAS_ALL(ctx, needed)) {
         return REDISMODULE_ERR;
     }
-    RedisModule_SetModuleOptions(ctx, REDISMODULE_OPTIONS_HANDLE_IO_ERRORS);
+    RedisModule_SetModuleOptions(ctx, REDISMODULE_OPTIONS_HANDLE_IO_ERRORS |
+                                          HELIOSMODULE_OPTION_NO_GLOBALS);
     stats_load(ctx);
     if (!settings_load(ctx, argv, argc) || !store_register(ctx) || !commands_register(ctx) ||
         RedisModule_SubscribeToServerEvent(ctx, RedisModuleEvent_Shutdown, on_shutdown) !=

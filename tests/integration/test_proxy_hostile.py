@@ -287,6 +287,9 @@ def test_the_module_comes_and_goes_under_load(server):
                 proxy.pool(backend)
                 good = counts.get(200, 0)
                 eventually(lambda: counts.get(200, 0) > good + 100)
+                expect(call("MODULE", "RELOAD", "proxy"), "OK")
+                good = counts.get(200, 0)
+                eventually(lambda: counts.get(200, 0) > good + 100)  # with the routes it had
                 assert "data types" in call.error("MODULE", "UNLOAD", "proxy")
                 expect(call("DEL", "proxy:config"), 1)
                 expect(call("MODULE", "UNLOAD", "proxy"), "OK")
