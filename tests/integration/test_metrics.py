@@ -6,16 +6,21 @@ Usage: test_metrics.py [SERVER MODULES_DIR [NAME...]]
 Each test_ function gets a fresh server with the module, the settings and the other modules that it
 asks for; its docstring is what must hold.
 """
+import http.server
+import json
 import os
+import re
 import socket
 import subprocess
 import sys
 import threading
 import time
+import unittest
 
+import yaml
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from http_support import Conn, corpus, eventually
+from http_support import ROOT, Conn, corpus, eventually
 from metrics_support import Metrics, fetch, metrics_port, scrape
 from resp_client import Client, Error, Server, free_port, on_server, run_tests
 
@@ -237,6 +242,144 @@ def test_counters_begin_again(server):
     gone = scrape(port)
     for name in gone.values:
         assert "ratelimit" not in str(name) and not name[0].startswith("rate_limiter"), name
+
+
+# ---- the names of the seeds --------------------------------------------------------------------
+
+class Backend(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Length", "3")
+        self.end_headers()
+        self.wfile.write(b"yes")
+
+    def log_message(self, *_):
+        pass
+
+
+def serve(port):
+    """A backend for the proxy, until its shutdown()."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Backend)
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    return server
+
+
+def moved(port, what, do, **labels):
+    """Do something; afterwards the metric is another one, soon."""
+    before = scrape(port).total(what, **labels)
+    do()
+    eventually(lambda: scrape(port).total(what, **labels) not in (None, before))
+
+
+@settings("http", "ratelimit", "jobs", "proxy", flags=[
+    "--http.listen", "127.0.0.1:0", "--proxy.listen", "127.0.0.1:0",
+    "--proxy.health-check-interval", "100"])
+def test_the_six_metrics_of_the_seed_move(server):
+    """helios_requests_total, helios_request_duration_seconds, atlas_store_keys,
+    worker_job_queue_depth, rate_limiter_denied_total, proxy_backend_healthy."""
+    c = server.client()
+    port = metrics_port(server.port)
+    web = int(pairs(c("HTTP.STATUS"))["listening"][0].rsplit(":", 1)[1])
+    with Conn(web) as conn:
+        moved(port, "helios_requests_total", lambda: conn.request("GET", "/health"))
+        moved(port, "helios_request_duration_seconds_count", lambda: conn.request("GET", "/x"))
+    moved(port, "atlas_store_keys", lambda: c("SET a b"))
+    moved(port, "worker_job_queue_depth", lambda: c("JOB.PUSH q payload"))
+    moved(port, "rate_limiter_denied_total", lambda: [c("RATELIMIT.TAKE k 1 1 100")
+                                                      for _ in range(2)])
+    at = free_port()
+    c("PROXY.BACKEND", "ADD", "b", f"127.0.0.1:{at}", "HEALTH", "/health")
+    eventually(lambda: scrape(port).get("proxy_backend_healthy", backend_id="b") == 0)
+    backend = serve(at)
+    try:
+        eventually(lambda: scrape(port).get("proxy_backend_healthy", backend_id="b") == 1)
+    finally:
+        backend.shutdown()
+        backend.server_close()
+    eventually(lambda: scrape(port).get("proxy_backend_healthy", backend_id="b") == 0)
+
+
+@settings("jobs", "proxy", flags=["--proxy.listen", "127.0.0.1:0",
+                                  "--proxy.health-check-interval", "100"])
+def test_metrics_of_jobs_and_backends_move(server):
+    """Each name that the seeds give to the job queue and the proxy."""
+    c = server.client()
+    port = metrics_port(server.port)
+    leases = []
+    moved(port, "worker_jobs_enqueued_total", lambda: c("JOB.PUSH q x"))
+    moved(port, "worker_jobs_dequeued_total", lambda: leases.append(c("JOB.PULL q WORKER w")))
+    job = pairs(leases[0][0])
+    moved(port, "worker_jobs_completed_total", lambda: c("JOB.ACK", job["id"], job["token"]))
+    c("JOB.PUSH q y")
+    job = pairs(c("JOB.PULL q WORKER w")[0])
+    moved(port, "worker_jobs_failed_total", lambda: c("JOB.NACK", job["id"], job["token"]))
+    at = free_port()
+    backend = serve(at)
+    c("PROXY.BACKEND", "ADD", "b", f"127.0.0.1:{at}", "HEALTH", "none")
+    c("PROXY.ROUTE ADD all PATH / BACKENDS b")
+    web = int(pairs(c("PROXY.STATUS"))["listening"][0].rsplit(":", 1)[1])
+
+    def ask():
+        with Conn(web) as conn:
+            return conn.request("GET", "/").status
+    eventually(lambda: ask() == 200)
+    moved(port, "proxy_backend_latency_seconds_count", ask, backend_id="b")
+    moved(port, "proxy_backend_latency_seconds_sum", ask, backend_id="b")
+    backend.shutdown()
+    backend.server_close()
+    moved(port, "proxy_backend_errors_total", ask, backend_id="b")
+
+
+@settings("http", "auth", "rbac", "ratelimit", "gateway", flags=[
+    "--http.listen", "127.0.0.1:0", "--gateway.limit-capacity", "2"])
+def test_what_the_gateway_limits_is_denied(server):
+    """A limit of the HTTP API counts like one that a command asks for."""
+    web = int(pairs(server.client()("HTTP.STATUS"))["listening"][0].rsplit(":", 1)[1])
+    port = metrics_port(server.port)
+    with Conn(web) as conn:
+        seen = [conn.request("GET", "/api/v1/kv/x").status for _ in range(6)]
+    assert seen.count(429) >= 2, seen
+    expect(scrape(port).get("rate_limiter_denied_total"), seen.count(429))
+    eventually(lambda: scrape(port).total("helios_requests_total", status="429") ==
+               seen.count(429))
+
+
+def names_in(text):
+    """Metrics that an expression of PromQL names."""
+    text = re.sub(r'"(?:[^"\\]|\\.)*"', "", text)
+    return set(re.findall(r"\b(?:helios|atlas|raft|worker|proxy|rate_limiter|process)_[a-z_]+\b",
+                          text)) - {"helios_build_info"}
+
+
+@settings("http", "ratelimit", "jobs", "proxy", flags=["--http.listen", "127.0.0.1:0",
+                                                       "--proxy.listen", "127.0.0.1:0"])
+def test_dashboard_and_alerts_name_metrics_that_exist(server):
+    """Every panel and alert asks for something that is there; promtool accepts the files."""
+    configs = os.path.join(ROOT, "configs")
+    have = set()
+    for name, kind, _ in server.client()("METRICS.LIST"):
+        parts = ("_bucket", "_sum", "_count") if kind == "histogram" else ("",)
+        have |= {name + part for part in parts}
+    with open(os.path.join(configs, "grafana/dashboards/helios.json")) as f:
+        board = json.load(f)
+    asked = [t["expr"] for p in board["panels"] for t in p.get("targets", ())]
+    assert len(asked) > 30
+    with open(os.path.join(configs, "prometheus-rules.yml")) as f:
+        rules = yaml.safe_load(f)["groups"][0]["rules"]
+    asked += [rule["expr"] for rule in rules]
+    for expr in asked:
+        assert names_in(expr) <= have, (expr, names_in(expr) - have)
+    ids = [p["id"] for p in board["panels"]]
+    expect(len(ids), len(set(ids)))
+    for kind, name in (("config", "prometheus.yml"), ("rules", "prometheus-rules.yml")):
+        tool = subprocess.run(["promtool", "check", kind, name], cwd=configs, capture_output=True)
+        assert tool.returncode == 0, tool.stdout.decode() + tool.stderr.decode()
+    histories = os.path.join(ROOT, "tests/integration/metrics_rules.yml")
+    tool = subprocess.run(["promtool", "test", "rules", histories], capture_output=True)
+    assert tool.returncode == 0, tool.stdout.decode() + tool.stderr.decode()
+    for path in ("datasources/helios.yml", "dashboards/helios.yml"):
+        with open(os.path.join(configs, "grafana/provisioning", path)) as f:
+            expect(yaml.safe_load(f)["apiVersion"], 1)
 
 
 # ---- the page ----------------------------------------------------------------------------------
@@ -645,6 +788,8 @@ def test_a_stock_server_is_refused_plainly(server):
 
 
 def run(test):
+    if not all(os.path.exists(module(name)) for name in getattr(test, "modules", ())):
+        raise unittest.SkipTest("a module of it is not built here")
     on_server(Server(SERVER, *flags_of(test)), test)
 
 
