@@ -221,5 +221,9 @@ void endpoint_stop(struct endpoint *endpoint)
     net_loop_ask(&endpoint->net, end_all, endpoint);
     net_loop_join(&endpoint->net);
     net_loop_fini(&endpoint->net);
+}
+
+void endpoint_free(struct endpoint *endpoint)
+{
     hl_free(endpoint);
 }

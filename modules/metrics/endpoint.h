@@ -32,8 +32,11 @@ struct endpoint {
 struct endpoint *endpoint_start(RedisModuleCtx *ctx, HeliosModuleMetricReader *reader,
                                 struct hl_errmsg *msg);
 
-/* Cut all connections, end the thread and release everything; on the server's thread. */
+/* Cut all connections and end the thread; on the server's. */
 void endpoint_stop(struct endpoint *endpoint);
+
+/* Release everything, once the desk is closed: mail of it may lie there. */
+void endpoint_free(struct endpoint *endpoint);
 
 /* What the thread does for the server's. */
 struct endpoint_job {

@@ -129,9 +129,10 @@ int RedisModule_OnUnload(RedisModuleCtx *ctx)
 {
     (void)ctx;
     endpoint_stop(endpoint);
-    endpoint = NULL;
     show_open(NULL);
     net_desk_close();
+    endpoint_free(endpoint);
+    endpoint = NULL;
     custom_end();
     settings_unload();
     return REDISMODULE_OK;
