@@ -71,18 +71,35 @@ void follow_changed(RedisModuleCtx *ctx, RedisModuleString *name, const struct j
     }
 }
 
+/* End the wait for a result, as if its time were over. */
+static void end_wait(struct wish *wish)
+{
+    if (!wish->events && !wish->ended && RedisModule_UnblockClient != NULL) {
+        wish->ended = true;
+        (void)RedisModule_UnblockClient(wish->client, NULL);
+    }
+}
+
 void follow_gone(RedisModuleCtx *ctx, RedisModuleString *name)
 {
-    if (waiting == NULL || RedisModule_UnblockClient == NULL) {
+    if (waiting == NULL) {
         return;
     }
     struct hl_slice text = world_slice(name);
     int db = RedisModule_GetSelectedDb(ctx);
     for (struct wish *wish = waiting; wish != NULL; wish = wish->next) {
         struct hl_slice wanted = {wish->name, wish->name_len};
-        if (!wish->events && !wish->ended && wish->db == db && hl_slice_equal(wanted, text)) {
-            wish->ended = true;
-            (void)RedisModule_UnblockClient(wish->client, NULL); /* as if its time were over */
+        if (wish->db == db && hl_slice_equal(wanted, text)) {
+            end_wait(wish);
+        }
+    }
+}
+
+void follow_flushed(int db)
+{
+    for (struct wish *wish = waiting; wish != NULL; wish = wish->next) {
+        if (db < 0 || wish->db == db) {
+            end_wait(wish);
         }
     }
 }

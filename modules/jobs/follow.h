@@ -13,6 +13,9 @@ void follow_changed(RedisModuleCtx *ctx, RedisModuleString *name, const struct j
  * nothing any more. */
 void follow_gone(RedisModuleCtx *ctx, RedisModuleString *name);
 
+/* The same of every key of a database, or of all databases when `db` is -1. */
+void follow_flushed(int db);
+
 /* How many clients wait for news now. */
 int64_t follow_waiters(void);
 

@@ -330,6 +330,7 @@ static void on_server_event(RedisModuleCtx *ctx, RedisModuleEvent event, uint64_
     }
     if (event.id == REDISMODULE_EVENT_FLUSHDB && sub == REDISMODULE_SUBEVENT_FLUSHDB_START) {
         flush_db(((const RedisModuleFlushInfo *)data)->dbnum);
+        follow_flushed(((const RedisModuleFlushInfo *)data)->dbnum);
         arm(ctx);
     } else if (event.id == REDISMODULE_EVENT_SWAPDB) {
         const RedisModuleSwapDbInfo *swap = data;

@@ -489,7 +489,8 @@ def test_a_queue_that_goes_ends_waiting(server):
     """Who waits for the result of a job is told null when its queue is deleted or renamed; who
     follows the events waits for the next queue of that name."""
     c, waiting, reader = server.client(), server.client(), server.client()
-    for words in (("DEL", "q"), ("RENAME", "q", "r"), ("COPY", "q", "s"), ("UNLINK", "q")):
+    for words in (("DEL", "q"), ("RENAME", "q", "r"), ("COPY", "q", "s"), ("UNLINK", "q"),
+                  ("FLUSHDB",), ("FLUSHALL",)):
         job_id = push(c, "q", "x")
         waiting.send("JOB.RESULT", job_id, "BLOCK", 0)
         followers(server, 1)
