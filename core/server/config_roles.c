@@ -31,6 +31,7 @@ static const struct {
     const char *name;
     unsigned sections; /* that need it */
 } modules[] = {
+    {"metrics", SECTION_METRICS},
     {"http", SECTION_GATEWAY},
     {"auth", SECTION_GATEWAY},
     {"rbac", SECTION_GATEWAY},

@@ -91,7 +91,7 @@ class AsTheSeedsSay(unittest.TestCase):
 
     def test_the_three_yaml_files(self):
         begin = time.monotonic()
-        gateways = []
+        gateways, metrics = [], []
         for i in range(3):
             with open(os.path.join(ROOT, f"configs/cluster-node{i + 1}.yaml")) as f:
                 text = f.read()
@@ -99,7 +99,8 @@ class AsTheSeedsSay(unittest.TestCase):
                 text = text.replace(f"127.0.0.1:{7000 + k}", f"127.0.0.1:{self.rafts[k]}")
             gateways.append(free_port())
             text = text.replace(f":{8443 + i}", f":{gateways[-1]}")
-            text = text.replace(f":{9090 + i}", f":{free_port()}")
+            metrics.append(free_port())
+            text = text.replace(f":{9090 + i}", f":{metrics[-1]}")
             path = os.path.join(self.processes.dir, f"node{i + 1}.yaml")
             with open(path, "w") as f:
                 f.write(text)
@@ -109,6 +110,9 @@ class AsTheSeedsSay(unittest.TestCase):
         for port in gateways:
             with Conn(port) as conn:
                 self.assertEqual(conn.request("GET", "/health").status, 200)
+        for port in metrics:
+            with Conn(port) as conn:
+                self.assertIn(b"atlas_store_keys ", conn.request("GET", "/metrics").body)
 
     def test_one_without_a_list_takes_that_of_the_others(self):
         begin = time.monotonic()

@@ -111,6 +111,52 @@ class Containers(unittest.TestCase):
                 self.assertIn(name, listed, path)
 
 
+class QuickStart(unittest.TestCase):
+    def setUp(self):
+        self.compose = yaml.safe_load(read("docker-compose.quickstart.yml"))
+        self.services = self.compose["services"]
+
+    def test_each_program_takes_its_command_line_and_listens_where_it_is_published(self):
+        self.assertEqual(sorted(self.services),
+                         ["atlas", "gateway", "grafana", "prometheus", "proxy", "worker"])
+        for name in ("atlas", "gateway", "proxy"):
+            words = self.services[name]["command"].split()
+            ok, said = accepts(*words[1:], name=os.path.basename(words[0]))
+            self.assertTrue(ok, f"{name}: {said}")
+            for published in self.services[name]["ports"]:
+                self.assertIn("--listen=:" + published.split(":")[1], words)
+        usage = subprocess.run([os.path.join(BIN, "helios-worker"), "--help"], text=True,
+                               stdout=subprocess.PIPE).stdout
+        for word in self.services["worker"]["command"].split()[1:]:
+            self.assertIn(f"  {word.split('=')[0]} ", usage)
+
+    def test_what_is_mounted_exists_and_only_the_worker_shares_a_store(self):
+        named = {}
+        for name, service in self.services.items():
+            for volume in service.get("volumes", []):
+                source = volume.split(":")[0]
+                if source.startswith("./"):
+                    self.assertTrue(os.path.exists(os.path.join(CONFIGS, source)), source)
+                else:
+                    named.setdefault(source, []).append(name)
+        self.assertEqual(sorted(named), sorted(self.compose["volumes"]))
+        self.assertEqual(named["gateway-data"], ["gateway", "worker"])
+        self.assertEqual({tuple(v) for k, v in named.items() if k != "gateway-data"},
+                         {("atlas",), ("proxy",)})
+        self.assertIn("HELIOS_WORKER_SERVER=/data/gateway/helios.sock",
+                      self.services["worker"]["environment"])
+
+    def test_prometheus_asks_who_serves_metrics(self):
+        jobs = yaml.safe_load(read("prometheus.yml"))["scrape_configs"]
+        self.assertEqual(jobs[0]["static_configs"][0]["targets"],
+                         ["atlas:9090", "gateway:9090", "proxy:9090"])
+        self.assertIn("--metrics-port=:9090", self.services["atlas"]["command"])
+        for name in ("gateway", "proxy"):  # unless told otherwise
+            done = subprocess.run([os.path.join(BIN, "helios-" + name), "--help"], text=True,
+                                  stdout=subprocess.PIPE)
+            self.assertRegex(done.stdout, r"--metrics-port .*\n.*\[:9090\]")
+
+
 class Units(unittest.TestCase):
     def setUp(self):
         self.folder = os.path.join(CONFIGS, "systemd")

@@ -17,7 +17,7 @@ from http_support import Conn  # noqa: E402
 from resp_client import Client, Error  # noqa: E402
 from server import ROOT, Processes, free_port, program, wait_for  # noqa: E402
 
-GATEWAY = ["http", "auth", "rbac", "ratelimit", "jobs", "gateway"]
+GATEWAY = ["metrics", "http", "auth", "rbac", "ratelimit", "jobs", "gateway"]
 
 # configs/config.yaml of the seed, word for word; tests replace ports and the directory only.
 SEED_FILE = '''\
@@ -225,7 +225,7 @@ class Sections(Roles):
         port = free_port()
         self.start("all", program(), "--config", self.write(text), "--port", str(port))
         client = self.await_(lambda: reach(port), "the server")
-        self.assertEqual(modules_of(client), sorted(GATEWAY))
+        self.assertEqual(modules_of(client), sorted(GATEWAY[1:]))
         self.await_(lambda: healthy(ports[8443]), "the gateway")
 
     def test_the_file_of_the_seed_is_the_one_in_configs(self):

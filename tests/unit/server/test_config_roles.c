@@ -62,7 +62,7 @@ Test(config_roles, a_gateway_has_its_modules_its_own_folder_and_no_port_for_comm
     struct hl_config *gateway = hl_config_create(HL_ROLE_GATEWAY);
     cr_assert_eq(load(gateway, WORDS("--listen=:8443", "--data-dir=/var/lib/helios/"), NULL, &msg),
                  HL_OK);
-    cr_assert_str_eq(called_for(gateway), "http auth rbac ratelimit jobs gateway");
+    cr_assert_str_eq(called_for(gateway), "metrics http auth rbac ratelimit jobs gateway");
     cr_assert_str_eq(value_of(gateway, "http.listen"), ":8443");
     cr_assert_str_eq(value_of(gateway, "metrics.listen"), "-:9090", "which may be in use");
     cr_assert_str_eq(value_of(gateway, "http.tls-listen"), "");
@@ -105,7 +105,7 @@ Test(config_roles, metrics_come_with_their_settings_and_not_with_the_log_level)
     struct hl_config *on = hl_config_create(HL_ROLE_SERVER);
     cr_assert_eq(load_text(on, "a.yaml", "observability: {metrics_port: \":9092\"}\n", &msg),
                  HL_OK);
-    cr_assert_str_eq(called_for(on), "");
+    cr_assert_str_eq(called_for(on), "metrics");
     cr_assert_str_eq(value_of(on, "metrics.listen"), ":9092");
     hl_config_destroy(on);
     struct hl_config *off = hl_config_create(HL_ROLE_SERVER);
