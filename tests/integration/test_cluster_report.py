@@ -6,12 +6,13 @@ Method: real servers; something is done to them (a kill, a stop in order, a snap
 and removed, a line changed in the file) and the figures are looked at before and after.
 """
 import os
+import re
 import sys
 import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "../support"))
-from cluster import Cluster  # noqa: E402
+from cluster import BUILD, Cluster  # noqa: E402
 from resp_client import Client, Error  # noqa: E402
 from server import Server, wait_for  # noqa: E402
 
@@ -313,6 +314,97 @@ class OnThreeNodes(unittest.TestCase):
             ask(self.cluster.await_leader(), "RAFT.REMOVE", fresh.id)
             self.cluster.nodes.remove(fresh)
             fresh.close()
+
+
+METRICS = [
+    "raft_peer_latency_seconds", "raft_peer_rpc_total", "raft_peer_healthy",
+    "raft_peer_last_contact_seconds", "raft_peer_consecutive_errors", "raft_cluster_healthy_peers",
+    "raft_cluster_unhealthy_peers", "raft_node_uptime_seconds", "raft_node_total_uptime_seconds",
+    "raft_node_total_downtime_seconds", "raft_node_uptime_percentage", "raft_node_sessions_total",
+    "raft_node_restarts_total", "raft_node_crashes_total", "raft_node_leader_time_seconds",
+    "raft_node_follower_time_seconds", "raft_node_candidate_time_seconds",
+    "raft_node_elections_total", "raft_node_terms_as_leader_total", "raft_node_mtbf_seconds",
+    "raft_node_leadership_ratio", "raft_snapshot_total", "raft_snapshot_size_bytes",
+    "raft_snapshot_duration_seconds", "raft_snapshot_index", "raft_snapshot_term",
+    "raft_snapshot_age_seconds", "raft_snapshot_errors_total", "raft_snapshot_bytes_written_total",
+    "raft_snapshot_entries_compacted_total", "raft_snapshots_on_disk"]
+LABELS = {
+    "raft_peer_latency_seconds": {"peer_id", "rpc_type"},
+    "raft_peer_rpc_total": {"peer_id", "rpc_type", "result"},
+    "raft_peer_healthy": {"peer_id"}, "raft_peer_last_contact_seconds": {"peer_id"},
+    "raft_peer_consecutive_errors": {"peer_id"}, "raft_node_uptime_percentage": {"period"},
+    "raft_snapshot_total": {"type"}, "raft_snapshot_duration_seconds": {"operation"}}
+
+
+def series(node):
+    """{family: {labels: value}} of what METRICS.RENDER answers."""
+    out = {}
+    for line in ask(node, "METRICS.RENDER").splitlines():
+        found = re.fullmatch(r"(raft_\w+?)(_sum|_count|_bucket)?(?:\{(.*)\})? (\S+)", line)
+        if found and found[2] != "_bucket":
+            labels = tuple(sorted(re.findall(r'(\w+)="([^"]*)"', found[3] or "")))
+            out.setdefault(found[1], {})[(found[2], labels)] = float(found[4])
+    return out
+
+
+class Metrics(unittest.TestCase):
+    def setUp(self):
+        module = os.path.join(BUILD, "bin/modules/metrics.so")
+        self.cluster = Cluster(3, "--log-segment-size", "65536", "--loadmodule", module,
+                               "--metrics.listen", "")
+        self.addCleanup(self.cluster.close)
+        self.seen = []
+
+    def look(self, nodes=None):
+        self.seen.append({n.id: series(n) for n in nodes or self.cluster.nodes if n.runs})
+
+    def provoke(self):
+        """All that figures are about happens once."""
+        leader = self.cluster.await_leader()
+        follower = next(n for n in self.cluster.nodes if n is not leader)
+        follower.kill()
+        wait_for(lambda: ask(leader, "RAFT.LATENCY")["health_summary"]["unhealthy"] == 1,
+                 WAIT_S_MAX, "the dead node to be missed")
+        self.look()
+        follower.start()
+        self.cluster.await_caught_up(follower)
+        follower.pause()
+        before = ask(leader, "RAFT.LATENCY")["aggregated"]["error_count"]
+        wait_for(lambda: ask(leader, "RAFT.LATENCY")["aggregated"]["error_count"] > before,
+                 WAIT_S_MAX, "an error")
+        self.look([leader])
+        follower.resume()
+        self.cluster.await_caught_up(follower)
+        ask(leader, "RAFT.TRANSFER", follower.id)
+        leader = self.cluster.await_leader()
+        ask(leader, "SET", "large", os.urandom(300000))
+        for i in range(3):
+            ask(leader, "SET", f"key{i}", "x" * 50000)
+            ask(leader, "RAFT.SNAPSHOT")
+        last = int(leader.info()["raft_last_log_index"])
+        for index in range(last, last + 50):
+            os.mkdir(os.path.join(leader.dir, f"{index:020d}.snap.new"))
+        ask(leader, "SET", "one", "more")
+        self.assertIn("failed", error(leader, "RAFT.SNAPSHOT"))
+
+    def test_each_metric_of_raft_has_its_labels_and_moves(self):
+        self.look()
+        self.provoke()
+        self.look()
+        merged = {}
+        for look in self.seen:
+            for node, families in look.items():
+                for name, samples in families.items():
+                    for key, value in samples.items():
+                        merged.setdefault(name, {}).setdefault((node, key), set()).add(value)
+        for name in METRICS:
+            with self.subTest(metric=name):
+                self.assertIn(name, merged)
+                for (_, (_, labels)), _ in merged[name].items():
+                    self.assertEqual({k for k, _ in labels}, LABELS.get(name, set()))
+                self.assertTrue(any(len(values) > 1 or
+                                    (key not in self.seen[0][node].get(name, {}) and values != {0})
+                                    for (node, key), values in merged[name].items()), merged[name])
 
 
 if __name__ == "__main__":

@@ -11,8 +11,8 @@ import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
-from gateway_support import (PASSWORD, ask, await_http, error_of, flags, login, resp, start,  # noqa: E402
-                             start_cluster, user)
+from gateway_support import MODULES, PASSWORD, ask, await_http, error_of, flags  # noqa: E402
+from gateway_support import login, resp, start, start_cluster, user  # noqa: E402
 from http_support import Conn  # noqa: E402
 from server import Server, wait_for  # noqa: E402
 
@@ -371,6 +371,71 @@ class NotAllowed(unittest.TestCase):
                 got = ask(server, "POST", f"/admin/plugins/{name}/{what}", token=root)
                 self.assertEqual((got.status, got.json["error"]["code"]), (403, "forbidden"))
             self.assertTrue(any("jobs" in m for m in resp(server, "MODULE", "LIST")))
+
+
+class Metrics(Case):
+    @classmethod
+    def setUpClass(cls):
+        cls.server = start("--metrics.listen", "", modules=("metrics", *MODULES))
+        cls.root = user(cls.server, "root-user", "admin")
+
+    def test_all_metrics_are_shown_as_prometheus_reads_them(self):
+        got = self.ask("GET", "/admin/metrics")
+        self.assertEqual(got.status, 200)
+        self.assertTrue(got.header("Content-Type").startswith("text/plain"))
+        self.assertIn(b"# TYPE raft_node_uptime_seconds gauge\n", got.body)
+
+    def test_custom_metrics_are_made_moved_shown_and_deleted(self):
+        path = "/admin/cluster/metrics"
+        self.good("POST", path, {"name": "orders_total", "type": "counter", "help": "Orders.",
+                                 "labels": {"shop": "a"}}, 201)
+        self.good("POST", path, {"name": "heat", "type": "gauge"}, 201)
+        self.good("POST", path, {"name": "wait_seconds", "type": "histogram",
+                                 "buckets": [0.1, 1, 10]}, 201)
+        self.good("PUT", path, {"name": "orders_total"})
+        self.good("PUT", path, {"name": "orders_total", "delta": 4})
+        self.good("PUT", path, {"name": "heat", "value": 36.6})
+        self.good("PUT", path, {"name": "heat", "delta": -6.6})
+        self.good("PUT", path, {"name": "wait_seconds", "value": 0.5})
+        got = self.good("GET", path)
+        self.assertEqual((got["total_metrics"], got["counter_metrics"], got["gauge_metrics"],
+                          got["histogram_metrics"]), (3, 1, 1, 1))
+        self.assertEqual(self.good("GET", path + "?name=orders_total")["value"], 5)
+        self.assertEqual(self.good("GET", path + "?name=heat")["value"], 30)
+        self.assertEqual(self.good("GET", path + "?name=wait_seconds")["count"], 1)
+        self.assertIn(b'orders_total{shop="a"} 5', self.ask("GET", "/admin/metrics").body)
+        custom = self.good("GET", "/admin/cluster/status")["custom_metrics"]
+        self.assertEqual(custom["total_metrics"], 3)
+        self.good("POST", path + "/reset")
+        self.assertEqual(self.good("GET", path + "?name=orders_total")["value"], 0)
+        for name in ("orders_total", "heat", "wait_seconds"):
+            self.good("DELETE", path + "?name=" + name)
+        for method, target, body in (("DELETE", path + "?name=heat", None),
+                                     ("GET", path + "?name=heat", None),
+                                     ("PUT", path, {"name": "heat", "value": 1})):
+            got = self.ask(method, target, body)
+            self.assertEqual((got.status, error_of(got)), (404, "no_such_metric"), method)
+
+    def test_what_is_malformed_is_refused(self):
+        path = "/admin/cluster/metrics"
+        for body in ({}, {"name": "a"}, {"name": "a", "type": "x"},
+                     {"name": "a b", "type": "gauge"}, {"name": 1, "type": "gauge"},
+                     {"name": "a" * 129, "type": "gauge"},
+                     {"name": "a", "type": "gauge", "labels": []},
+                     {"name": "a", "type": "gauge", "labels": {"l": 1}},
+                     {"name": "a", "type": "gauge", "labels": {f"l{i}": "" for i in range(9)}},
+                     {"name": "a", "type": "histogram", "buckets": [1, "x"]},
+                     {"name": "a", "type": "histogram", "buckets": [2, 1]},
+                     {"name": "a", "type": "histogram", "buckets": list(range(9))}):
+            self.assertEqual(self.ask("POST", path, body).status, 400, body)
+        self.good("POST", path, {"name": "good", "type": "gauge"}, 201)
+        for name in ("good", "raft_node_uptime_seconds"):
+            got = self.ask("POST", path, {"name": name, "type": "gauge"})
+            self.assertEqual((got.status, error_of(got)), (409, "metric_exists"))
+        for body in ({"name": "good", "value": "1"}, {"name": "good", "delta": []}, {"value": 1}):
+            self.assertEqual(self.ask("PUT", path, body).status, 400, body)
+        self.assertEqual(self.ask("DELETE", path).status, 400)
+        self.assertEqual(self.good("GET", path)["total_metrics"], 1)
 
 
 class Users(Case):
