@@ -80,10 +80,6 @@ void hl_uptime_file_begin(struct hl_server *server)
         hl_run_log(server, 2, line);
     }
     hl_uptime_begin(&node->uptime, node->now_ms, server->world.mono_us(server->world.ctx));
-    struct hl_buf now = {0};
-    encode(server, false, &now);
-    (void)replace(path, hl_buf_view(&now), false);
-    hl_buf_fini(&now);
 }
 
 static void run_writing(uv_work_t *work)

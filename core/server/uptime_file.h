@@ -11,7 +11,8 @@
 
 #define HL_UPTIME_FILE "uptime" /* in the data directory */
 
-/* Read what an earlier session left, begin this one, write that down.  The directory is locked. */
+/* Read what an earlier session left, begin this one.  The directory is locked.  Nothing is written
+ * before the loop runs: a start that fails is no session, and no crash. */
 void hl_uptime_file_begin(struct hl_server *server);
 
 /* `hz` times a second: write when it is time to. */

@@ -7,6 +7,7 @@ and removed, a line changed in the file) and the figures are looked at before an
 """
 import os
 import re
+import socket
 import sys
 import unittest
 
@@ -63,6 +64,8 @@ class OnOneNode(unittest.TestCase):
         first = ask(self.server, "RAFT.UPTIME")
         self.assertEqual((first["total_sessions"], first["crashes"], first["restarts"]), (1, 0, 0))
         self.assertEqual(first["terms_as_leader"], 1)
+        path = os.path.join(self.server.dir, "uptime")
+        wait_for(lambda: os.path.exists(path), WAIT_S_MAX, "the file")
         self.server.restart()  # kill -9
         second = ask(self.server, "RAFT.UPTIME")
         self.assertEqual((second["total_sessions"], second["crashes"], second["restarts"]),
@@ -78,6 +81,17 @@ class OnOneNode(unittest.TestCase):
         self.assertEqual(history["stats"]["total_sessions"], 3)
         self.assertEqual(ask(self.server, "RAFT.UPTIME", "RESET"), "OK")
         self.assertEqual(ask(self.server, "RAFT.UPTIME")["total_sessions"], 1)
+
+    def test_a_start_that_fails_is_neither_a_session_nor_a_crash(self):
+        self.server.stop()
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", self.server.port))
+            taken.listen()
+            self.server.spawn()
+            self.assertNotEqual(self.server.process.wait(WAIT_S_MAX), 0)
+        self.server.start()
+        got = ask(self.server, "RAFT.UPTIME")
+        self.assertEqual((got["total_sessions"], got["crashes"]), (2, 0))
 
     def test_a_torn_file_costs_the_history_and_nothing_else(self):
         self.server.restart()
