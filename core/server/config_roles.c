@@ -38,6 +38,7 @@ static const struct {
     {"ratelimit", SECTION_GATEWAY},
     {"jobs", SECTION_GATEWAY | SECTION_WORKER},
     {"gateway", SECTION_GATEWAY},
+    {"proxy", SECTION_PROXY},
 };
 
 /* How a core setting becomes a module's. */

@@ -183,6 +183,29 @@ class AGateway(Roles):
                 self.assertEqual(self.client("CONFIG", "SET", name, bound), "OK", name)
 
 
+class AProxy(Roles):
+    def test_its_command_line(self):
+        """The seed names no directory, so a variable does."""
+        port = free_port()
+        self.start("proxy", beside("helios-proxy"), f"--listen=:{port}",
+                   env={"DATA_DIR": self.dir})
+        client = self.await_(lambda: reach(f"{self.dir}/proxy/helios.sock"), "its socket")
+        self.assertEqual(modules_of(client), ["metrics", "proxy"])
+        self.assertEqual(client("CONFIG GET proxy.listen")[1], f":{port}")
+        with Conn(port) as conn:
+            self.assertEqual(conn.request("GET", "/").status, 404, "no route")
+        for name, value, module, seen in (
+                ("proxy-health-check-interval", "7000", "health-check-interval", "7000"),
+                ("proxy-health-check-interval-sec", "9", "health-check-interval", "9000"),
+                ("proxy-circuit-breaker-failure-threshold", "3",
+                 "circuit-breaker-failure-threshold", "3"),
+                ("proxy-circuit-breaker-cooldown-sec", "30", "circuit-breaker-cooldown",
+                 "30000")):
+            client("CONFIG", "SET", name, value)
+            self.assertEqual(client("CONFIG", "GET", "proxy." + module)[1], seen)
+        self.assertIn("is read when", client.error("CONFIG", "SET", "proxy-listen", ":1") or "OK")
+
+
 class QuickStart(Roles):
     def test_every_command_line_of_the_seeds_is_taken_as_it_stands(self):
         for line, env in SEED_LINES:
@@ -225,8 +248,10 @@ class Sections(Roles):
         port = free_port()
         self.start("all", program(), "--config", self.write(text), "--port", str(port))
         client = self.await_(lambda: reach(port), "the server")
-        self.assertEqual(modules_of(client), sorted(GATEWAY[1:]))
+        self.assertEqual(modules_of(client), sorted([*GATEWAY[1:], "proxy"]))
         self.await_(lambda: healthy(ports[8443]), "the gateway")
+        with Conn(ports[8080]) as conn:
+            self.assertEqual(conn.request("GET", "/").status, 404, "no route")
 
     def test_the_file_of_the_seed_is_the_one_in_configs(self):
         with open(os.path.join(ROOT, "configs/config.yaml")) as f:

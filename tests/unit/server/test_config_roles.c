@@ -83,7 +83,7 @@ Test(config_roles, a_proxy_has_its_module_and_looks_at_no_other_section)
                            "{failure_threshold: 3, cooldown_sec: 30}}\n",
                            &msg),
                  HL_OK, "%s", msg.text);
-    cr_assert_str_eq(called_for(proxy), "");
+    cr_assert_str_eq(called_for(proxy), "proxy");
     cr_assert_str_eq(value_of(proxy, "proxy.listen"), ":2");
     cr_assert_str_eq(value_of(proxy, "proxy.health-check-interval"), "7000");
     cr_assert_str_eq(value_of(proxy, "proxy.circuit-breaker-failure-threshold"), "3");
@@ -95,6 +95,7 @@ Test(config_roles, a_proxy_has_its_module_and_looks_at_no_other_section)
 Test(config_roles, an_older_spelling_of_the_health_checks_interval_counts)
 {
     cr_assert_eq(load_text(cfg, "a.yaml", "proxy: {health_check_interval_sec: 9}\n", &msg), HL_OK);
+    cr_assert_str_eq(called_for(cfg), "proxy");
     cr_assert_str_eq(value_of(cfg, "proxy.health-check-interval"), "9000");
 }
 
