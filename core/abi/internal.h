@@ -302,10 +302,14 @@ void hl_ctx_add(RedisModuleCtx *ctx, void *ptr, void (*end)(void *ptr), RedisMod
 /* Forget an object: true when it was noted. */
 bool hl_ctx_forget(RedisModuleCtx *ctx, const void *ptr);
 
-/* False for a thread-safe context that does not hold the lock: it may reply and log, no more. */
+/* Frames (unit.h) that this thread is in: more than none means that it holds the lock. */
+extern _Thread_local unsigned hl_frames_here;
+
+/* False for a thread-safe context while the thread does not hold the lock, through this context or
+ * another, or because it runs a callback: it may reply and log, no more. */
 static inline bool hl_ctx_usable(const RedisModuleCtx *ctx)
 {
-    return (ctx->flags & (HL_CTX_THREAD | HL_CTX_LOCKED)) != HL_CTX_THREAD;
+    return (ctx->flags & (HL_CTX_THREAD | HL_CTX_LOCKED)) != HL_CTX_THREAD || hl_frames_here != 0;
 }
 
 /* The keyspace database of a context. */

@@ -171,9 +171,12 @@ static void record_value(struct hl_abi *abi, const struct named *name)
     hl_buf_fini(&payload);
 }
 
+_Thread_local unsigned hl_frames_here;
+
 void hl_frame_begin(RedisModuleCtx *ctx)
 {
     struct hl_abi *abi = ctx->abi;
+    hl_frames_here++;
     hl_abi_enter(abi);
     if (!abi->node->unit.open) {
         hl_unit_begin(abi->node);
@@ -186,7 +189,9 @@ uint64_t hl_frame_end(RedisModuleCtx *ctx)
 {
     struct hl_abi *abi = ctx->abi;
     HL_ASSERT(abi->frame_depth > 0);
+    HL_ASSERT(hl_frames_here > 0);
     abi->frame_depth--;
+    hl_frames_here--;
     if (abi->frame_depth == 0 && abi->frame != NULL) {
         struct hl_frame *frame = abi->frame;
         for (size_t i = 0; i < frame->count && !frame->repeated && records(abi); i++) {

@@ -376,6 +376,13 @@ def test_threads(server):
     expect(got[-1], 800)
 
 
+def test_a_context_of_no_call(server):
+    """Who holds the lock may use any context, also one that was made for threads."""
+    c = server.client()
+    load(c, "t_wait")
+    expect([c("w.outside n"), c("w.outside n"), c("GET n")], [1, 2, "2"])
+
+
 def test_timers(server):
     """Timers run once, can be asked and stopped, and write."""
     c = server.client()

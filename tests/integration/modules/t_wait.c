@@ -228,6 +228,23 @@ static int cmd_abort(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
     return RedisModule_ReplyWithSimpleString(ctx, "aborted");
 }
 
+/* ---- W.OUTSIDE key: count up through a context that belongs to no call ---- */
+
+static int cmd_outside(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
+{
+    if (argc != 2) {
+        return RedisModule_WrongArity(ctx);
+    }
+    RedisModuleCtx *outside = RedisModule_GetThreadSafeContext(NULL);
+    RedisModuleCallReply *reply = RedisModule_Call(outside, "INCR", "!s", argv[1]);
+    long long count = reply == NULL ? -1 : RedisModule_CallReplyInteger(reply);
+    if (reply != NULL) {
+        RedisModule_FreeCallReply(reply);
+    }
+    RedisModule_FreeThreadSafeContext(outside);
+    return RedisModule_ReplyWithLongLong(ctx, count);
+}
+
 int RedisModule_OnLoad(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
 {
     (void)argv;
@@ -241,7 +258,7 @@ int RedisModule_OnLoad(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
         {"w.sleep", cmd_sleep, "blocking", 0},     {"w.counts", cmd_counts, "readonly", 0},
         {"w.incr", cmd_incr, "write blocking", 1}, {"w.timer", cmd_timer, "write", 0},
         {"w.pop", cmd_pop, "write blocking", 1},   {"w.push", cmd_push, "write", 1},
-        {"w.abort", cmd_abort, "blocking", 0},
+        {"w.abort", cmd_abort, "blocking", 0},     {"w.outside", cmd_outside, "write", 1},
     };
     if (RedisModule_Init(ctx, "t_wait", 1, REDISMODULE_APIVER_1) != REDISMODULE_OK) {
         return REDISMODULE_ERR;
