@@ -14,13 +14,14 @@
  * time of a flush divided by how many may fly: they stay spread, and each gathers more.
  *
  * Invariants:
- *   H1  a flight's batch is the threads' while its stage is WRITING; `err`, `msg` and `took_us` are
- *       the loop's while it is WRITTEN.  Only the loop leaves IDLE and WRITTEN, only a thread
- * leaves WRITING. H2  once the loop has asked (hl_log_thread_ask()), either it saw there what it
- * waits for, or `done` is called: each side writes its own word before it reads the other's. H3 who
- * holds the baton alone takes flights and puts batches, in the order of the ring.  It is passed on
- * during a sync only by a batch that shares. H4  `rest_until_us` is set by the loop and cleared by
- * who holds the baton.
+ *   H1  a flight's batch is the threads' while its stage is GIVEN or WRITING; `err`, `msg` and
+ *       `took_us` are the loop's while it is WRITTEN.  Only the loop leaves IDLE and WRITTEN, only
+ *       a thread leaves GIVEN, with the baton, and WRITING.
+ *   H2  once the loop has asked (hl_log_thread_ask()), either it saw there what it waits for, or
+ *       `done` is called: each side writes its own word before it reads the other's.
+ *   H3  who holds the baton alone takes flights and puts batches, in the order of the ring.  It is
+ *       passed on during a sync only by a batch that shares.
+ *   H4  `rest_until_us` is set by the loop and cleared by who holds the baton.
  */
 #include "base/metrics.h"
 #include "kit/alloc.h"
@@ -44,7 +45,8 @@
 
 enum stage {
     IDLE,    /* nothing to do */
-    WRITING, /* `batch` is the threads' */
+    GIVEN,   /* `batch` is the threads' */
+    WRITING, /* one of them has it */
     WRITTEN, /* `err` is the loop's */
 };
 
@@ -116,11 +118,12 @@ static struct flight *take_flight(struct hl_log_thread *t)
         HL_ASSERT(errno == EINTR);
     }
     struct flight *flight = &t->flights[t->next];
-    if (atomic_load(&flight->stage) != WRITING) {
+    if (atomic_load(&flight->stage) != GIVEN) { /* in a full ring another may still have it */
         HL_ASSERT(atomic_load(&t->stop));
         (void)sem_post(&t->work); /* for the others */
         return NULL;
     }
+    atomic_store(&flight->stage, WRITING);
     t->next = (t->next + 1) % FLIGHTS;
     return flight;
 }
@@ -205,7 +208,7 @@ void hl_log_thread_write(struct hl_log_thread *t, const struct hl_wal_batch *bat
                      clock_us() + (gap_us < REST_MAX_US ? gap_us : REST_MAX_US)); /* H4 */
         t->rests = true;
     }
-    atomic_store(&flight->stage, WRITING);
+    atomic_store(&flight->stage, GIVEN);
     (void)sem_post(&t->work);
 }
 

@@ -12,6 +12,7 @@
 
 #define BATCHES 200
 #define SLOW_US 2000
+#define LONG_US 300000
 #define WAIT_S 20 /* a wake-up that never comes fails the test */
 
 struct bed {
@@ -19,12 +20,13 @@ struct bed {
     struct hl_disk inner, disk;
     pthread_mutex_t lock; /* the fake disk is for one thread at a time */
     atomic_int slow_us;   /* how long a flush takes */
+    atomic_int long_us;   /* how long the next one takes; 0: as all */
     atomic_int flushing;  /* now */
     atomic_int most;      /* at once */
     atomic_bool instant;  /* a flush stores nothing: copying takes long under a sanitizer */
     atomic_bool erratic;  /* three of eight flushes take no time */
     int flushes;
-    atomic_int fail_in;   /* so many flushes from now one fails; 0: none */
+    atomic_int fail_in; /* so many flushes from now one fails; 0: none */
     sem_t wake;
     struct hl_wal *wal;
     struct hl_log_thread *threads;
@@ -72,7 +74,9 @@ static hl_err bed_fdatasync(void *ctx, int file, struct hl_errmsg *msg)
     }
     bool quick = atomic_load(&bed.erratic) && bed.flushes++ % 8 < 3;
     pthread_mutex_unlock(&bed.lock);
-    struct timespec pause = {.tv_nsec = quick ? 0 : (long)atomic_load(&bed.slow_us) * 1000};
+    int long_us = atomic_exchange(&bed.long_us, 0);
+    int pause_us = long_us != 0 ? long_us : quick ? 0 : atomic_load(&bed.slow_us);
+    struct timespec pause = {.tv_nsec = (long)pause_us * 1000};
     if (pause.tv_nsec != 0) {
         (void)nanosleep(&pause, NULL);
     }
@@ -259,6 +263,24 @@ Test(log_thread, stopping_finishes_what_is_in_flight)
     stop();
     cr_assert_eq(bed.err, HL_OK);
     cr_assert_eq(hl_wal_durable(bed.wal), hl_wal_last(bed.wal));
+}
+
+/* Goal: who ends last does not make the others take its batch again.  Method: the flush of the
+ * first batch of a full ring outlasts all others, so the threads that look for more find it. */
+Test(log_thread, stopping_waits_for_a_flush_that_lasts, .timeout = WAIT_S)
+{
+    atomic_store(&bed.slow_us, SLOW_US);
+    turn(BATCHES / 4);
+    atomic_store(&bed.long_us, LONG_US);
+    while (count < HL_WAL_FLIGHTS_MAX) {
+        append_one(bed.wal);
+        bed.rests = false;
+        kick();
+    }
+    stop();
+    cr_assert_eq(bed.err, HL_OK);
+    cr_assert_eq(hl_wal_durable(bed.wal), hl_wal_last(bed.wal));
+    check_all(bed.wal, NULL);
 }
 
 Test(log_thread, stopping_at_once_is_well_too)
