@@ -37,7 +37,7 @@ static void ready(struct net_stream *s)
     struct end *end = end_of(s);
     size_t room = sizeof end->got - end->got_len;
     size_t len = s->in.len < room ? s->in.len : room;
-    memcpy(end->got + end->got_len, s->in.ptr, len);
+    memcpy(end->got + end->got_len, len != 0 ? s->in.ptr : "", len);
     end->got_len += len;
     if (end->echoes) {
         hl_buf_append(&s->out, s->in.ptr, len);
