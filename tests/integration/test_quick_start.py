@@ -13,7 +13,7 @@ import unittest
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "../support"))
 from http_support import Conn, eventually  # noqa: E402
-from netns import ip  # noqa: E402
+from netns import Network, ip  # noqa: E402
 from resp_client import Client  # noqa: E402
 
 BIN = os.path.dirname(os.path.abspath(os.environ["HELIOS_SERVER"]))
@@ -35,6 +35,15 @@ LINES = {
 }
 
 
+NODE = r"""./bin/helios-atlasd \
+--data-dir=/var/lib/helios/node%d \
+--listen=:6379 \
+--raft=true \
+--raft-node-id=node-%d \
+--raft-addr=10.0.0.%d:7000 \
+--raft-data-dir=/var/lib/helios/node%d/raft"""
+
+
 def status(port, path):
     try:
         with Conn(port, timeout=2) as conn:
@@ -43,7 +52,9 @@ def status(port, path):
         return None
 
 
-class QuickStart(unittest.TestCase):
+class Lines(unittest.TestCase):
+    """A folder with `bin` in it, and what is started there."""
+
     def setUp(self):
         home = tempfile.TemporaryDirectory(prefix="helios-test-")
         self.addCleanup(home.cleanup)
@@ -51,11 +62,12 @@ class QuickStart(unittest.TestCase):
         os.symlink(BIN, os.path.join(self.home, "bin"))
         subprocess.run(["bash", "-c", FOLDER], check=True)
 
-    def start(self, name):
+    def start(self, name, line, within=(), peers=""):
         path = os.path.join(self.home, name + ".log")
         with open(path, "wb") as log:
-            process = subprocess.Popen(["bash", "-c", "exec " + LINES[name]], cwd=self.home,
-                                       stdout=log, stderr=log)
+            process = subprocess.Popen([*within, "bash", "-c", "exec " + line], cwd=self.home,
+                                       stdout=log, stderr=log,
+                                       env={**os.environ, "HELIOS_RAFT_PEERS": peers})
         self.addCleanup(process.wait)
         self.addCleanup(process.kill)
         return process
@@ -64,6 +76,8 @@ class QuickStart(unittest.TestCase):
         with open(os.path.join(self.home, name + ".log"), errors="replace") as f:
             return f.read()
 
+
+class QuickStart(Lines):
     def ping(self):
         try:
             with Client(6379) as c:
@@ -72,13 +86,13 @@ class QuickStart(unittest.TestCase):
             return False
 
     def test_its_lines_run_one_beside_the_other(self):
-        processes = {"atlasd": self.start("atlasd")}
+        processes = {"atlasd": self.start("atlasd", LINES["atlasd"])}
         eventually(self.ping)
-        processes["gateway"] = self.start("gateway")
+        processes["gateway"] = self.start("gateway", LINES["gateway"])
         eventually(lambda: status(8443, "/health") == 200)
-        processes["proxy"] = self.start("proxy")
+        processes["proxy"] = self.start("proxy", LINES["proxy"])
         eventually(lambda: status(8080, "/") == 404)  # no route yet
-        processes["worker"] = self.start("worker")
+        processes["worker"] = self.start("worker", LINES["worker"])
         eventually(lambda: "worker-1" in self.log("worker"))
         with Client(6379) as c:
             self.assertEqual(c("SET", "key", "value"), "OK")
@@ -87,10 +101,39 @@ class QuickStart(unittest.TestCase):
             self.assertIsNone(process.poll(), f"{name}\n{self.log(name)}")
             process.terminate()
             self.assertEqual(process.wait(20), 0, f"{name}\n{self.log(name)}")
-        self.start("atlasd")
+        self.start("atlasd", LINES["atlasd"])
         eventually(self.ping)
         with Client(6379) as c:
             self.assertEqual(c("GET", "key"), "value")
+
+
+def leaders(hosts):
+    """Which of the hosts say that they lead; None when one does not answer."""
+    try:
+        said = []
+        for host in hosts:
+            with Client(6379, host=host.address) as c:
+                said.append("raft_state:Leader" in c("INFO", "raft"))
+        return [host for host, leads in zip(hosts, said) if leads]
+    except OSError:
+        return None
+
+
+class ThreeMachines(Lines):
+    def test_the_lines_of_three_nodes_form_a_cluster(self):
+        """As they stand; the variable beside them names the others, as the cluster's guide says."""
+        network = Network(3, subnet="10.0.0")
+        self.addCleanup(network.close)
+        for n in (1, 2, 3):
+            others = ",".join(f"node-{k}:10.0.0.{k}:7000" for k in (1, 2, 3) if k != n)
+            self.start(f"node-{n}", NODE % (n, n, n, n), network.hosts[n - 1].within, others)
+        eventually(lambda: len(leaders(network.hosts) or []) == 1)
+        leader = leaders(network.hosts)[0]
+        with Client(6379, host=leader.address) as c:
+            self.assertEqual(c("SET", "key", "value"), "OK")
+        for host in network.hosts:
+            with Client(6379, host=host.address) as c:
+                self.assertEqual(c("GET", "key"), "value")
 
 
 if __name__ == "__main__":

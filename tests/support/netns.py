@@ -65,8 +65,8 @@ class Helper:
 class Host:
     """A namespace that lives as long as the process that holds it."""
 
-    def __init__(self, number):
-        self.address = f"10.77.0.{number + 1}"
+    def __init__(self, number, subnet):
+        self.address = f"{subnet}.{number + 1}"
         self.holder = Helper("unshare", "-n", "sh", "-c", "echo in; cat", hello="in")
         self.pid = str(self.holder.process.pid)
         self.within = ["nsenter", "-t", self.pid, "-n"]
@@ -79,12 +79,12 @@ class Host:
 
 
 class Network:
-    def __init__(self, count, seed=1):
+    def __init__(self, count, seed=1, subnet="10.77.0"):
         assert count <= HOSTS_MAX
         enter_new_network()
-        self.hosts = [Host(n) for n in range(count)]
+        self.hosts = [Host(n, subnet) for n in range(count)]
         self.switch = Helper(SWITCH, str(seed), *[host.pid for host in self.hosts], hello="ready")
-        ip("addr", "add", "10.77.0.254/24", "dev", "net0")
+        ip("addr", "add", f"{subnet}.254/24", "dev", "net0")
         ip("link", "set", "net0", "up")
         for host in self.hosts:
             host.connect()
