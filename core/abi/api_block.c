@@ -11,7 +11,6 @@
 #include <errno.h>
 
 #define KEYS_MAX 1024 /* of one waiting client */
-#define UNBLOCKED "UNBLOCKED client unblocked via CLIENT UNBLOCK"
 #define WRONGPASS "WRONGPASS invalid username-password pair or user is disabled."
 
 struct RedisModuleBlockedClient {
@@ -90,9 +89,7 @@ static void release(RedisModuleBlockedClient *bc, uint64_t gate)
     struct hl_session *session = bc->session;
     struct hl_node *node = bc->abi->node;
     bc->session = NULL;
-    hl_session_gate(node, session, gate);
-    hl_session_tell_output(node, session);
-    hl_session_unblock(node, session);
+    hl_session_answered(node, session, gate);
 }
 
 /* Run a callback that answers the client, in a frame; returns what it returned and the gate. */
@@ -143,7 +140,7 @@ static void on_end(struct hl_node *node, struct hl_session *session, int reason)
         tell_disconnect(bc);
     } else {
         if (reason == HL_UNBLOCK_ERROR) {
-            hl_write_error(&session->writer, UNBLOCKED);
+            hl_write_error(&session->writer, HL_UNBLOCKED);
         } else if (bc->timeout != NULL) {
             (void)run_callback(bc, bc->timeout, HL_CTX_TIMEOUT, &gate);
         } else {

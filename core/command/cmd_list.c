@@ -196,6 +196,12 @@ static void write_elements(struct hl_call *call, const struct hl_entry *entry, i
     }
 }
 
+/* Read argv[2] and argv[3] as the ends of a range; on failure replies HL_ERR_NOT_INT. */
+static bool arg_range(struct hl_call *call, int64_t *start, int64_t *stop)
+{
+    return hl_arg_i64(call, 2, start) && hl_arg_i64(call, 3, stop);
+}
+
 /* Make what start and stop of a range mean a first index and a count, in a list of `len`. */
 static size_t clip(int64_t start, int64_t stop, size_t len, size_t *first)
 {
@@ -217,7 +223,7 @@ static void cmd_lrange(struct hl_call *call)
     int64_t start = 0;
     int64_t stop = 0;
     size_t first = 0;
-    if (!hl_arg_i64(call, 2, &start) || !hl_arg_i64(call, 3, &stop)) {
+    if (!arg_range(call, &start, &stop)) {
         return;
     }
     struct hl_entry *entry = hl_arg_find(call, 1, HL_TYPE_LIST, 0, &wrong);
@@ -406,7 +412,7 @@ static void cmd_ltrim(struct hl_call *call)
     int64_t start = 0;
     int64_t stop = 0;
     size_t first = 0;
-    if (!hl_arg_i64(call, 2, &start) || !hl_arg_i64(call, 3, &stop)) {
+    if (!arg_range(call, &start, &stop)) {
         return;
     }
     struct hl_entry *entry = hl_arg_find(call, 1, HL_TYPE_LIST, HL_FIND_WRITE, &wrong);
@@ -474,20 +480,20 @@ static void log_move(struct hl_call *call, enum hl_list_end from, enum hl_list_e
     hl_call_effect(call, (int)HL_ARRAY_LEN(effect), effect);
 }
 
-bool hl_list_move_named(struct hl_call *call, enum hl_list_end from, enum hl_list_end to)
+/* Move an element from the list under argv[1] to argv[2], or reply that this is none. */
+static void move_from(struct hl_call *call, struct hl_entry *source, enum hl_list_end from,
+                      enum hl_list_end to)
 {
     bool wrong = false;
     char scratch[HL_QL_SCRATCH];
     struct hl_ql_cursor cursor;
     struct hl_buf value = {0};
-    struct hl_entry *source = find_list(call, call->argv[1]);
-    if (source == NULL || !hl_ql_seek(source, from == HL_LEFT ? 0 : -1, &cursor)) {
-        return false;
-    }
     struct hl_entry *target = hl_arg_find(call, 2, HL_TYPE_LIST, HL_FIND_WRITE, &wrong);
     if (wrong) {
-        return true;
+        return;
     }
+    bool some = hl_ql_seek(source, from == HL_LEFT ? 0 : -1, &cursor);
+    HL_ASSERT(some); /* there are no empty lists */
     hl_buf_append_slice(&value, hl_ql_value(&cursor, scratch));
     hl_ql_delete(source, from == HL_LEFT ? 0 : hl_ql_len(source) - 1, 1);
     if (target == NULL) {
@@ -500,14 +506,24 @@ bool hl_list_move_named(struct hl_call *call, enum hl_list_end from, enum hl_lis
     end_if_empty(call, source, call->argv[1]);
     log_move(call, from, to);
     hl_buf_fini(&value);
-    return true;
+}
+
+bool hl_list_move_named(struct hl_call *call, enum hl_list_end from, enum hl_list_end to)
+{
+    struct hl_entry *source = find_list(call, call->argv[1]);
+    if (source != NULL) {
+        move_from(call, source, from, to);
+    }
+    return source != NULL;
 }
 
 static void move(struct hl_call *call, enum hl_list_end from, enum hl_list_end to)
 {
     bool wrong = false;
-    (void)hl_arg_find(call, 1, HL_TYPE_LIST, HL_FIND_WRITE, &wrong);
-    if (!wrong && !hl_list_move_named(call, from, to)) {
+    struct hl_entry *source = hl_arg_find(call, 1, HL_TYPE_LIST, HL_FIND_WRITE, &wrong);
+    if (source != NULL) {
+        move_from(call, source, from, to);
+    } else if (!wrong) {
         hl_write_null(call->out);
     }
 }
@@ -553,21 +569,27 @@ bool hl_list_pop_named(struct hl_call *call, struct hl_slice key, enum hl_list_e
     return true;
 }
 
-bool hl_list_mpop_named(struct hl_call *call, struct hl_slice key,
-                        const struct hl_list_mpop *options)
+/* Take up to `options->count` elements from a list and reply as LMPOP. */
+static void mpop_from(struct hl_call *call, struct hl_entry *entry, struct hl_slice key,
+                      const struct hl_list_mpop *options)
 {
     bool forward = options->end == HL_LEFT;
-    struct hl_entry *entry = find_list(call, key);
-    if (entry == NULL) {
-        return false;
-    }
     size_t count = at_most(options->count, entry);
     hl_write_array(call->out, 2);
     hl_write_bulk(call->out, key);
     write_elements(call, entry, forward ? 0 : -1, count, forward);
     take(call, entry, key, options->end, count);
     log_pop(call, key, options->end, count);
-    return true;
+}
+
+bool hl_list_mpop_named(struct hl_call *call, struct hl_slice key,
+                        const struct hl_list_mpop *options)
+{
+    struct hl_entry *entry = find_list(call, key);
+    if (entry != NULL) {
+        mpop_from(call, entry, key, options);
+    }
+    return entry != NULL;
 }
 
 /* --- LMPOP ------------------------------------------------------------------------------------ */
@@ -619,8 +641,11 @@ static void cmd_lmpop(struct hl_call *call)
     }
     for (int i = options.first; i < options.first + options.keys; i++) {
         bool wrong = false;
-        (void)hl_arg_find(call, i, HL_TYPE_LIST, HL_FIND_WRITE, &wrong);
-        if (wrong || hl_list_mpop_named(call, call->argv[i], &options)) {
+        struct hl_entry *entry = hl_arg_find(call, i, HL_TYPE_LIST, HL_FIND_WRITE, &wrong);
+        if (entry != NULL) {
+            mpop_from(call, entry, call->argv[i], &options);
+        }
+        if (wrong || entry != NULL) {
             return;
         }
     }

@@ -76,9 +76,7 @@ static void fail(struct hl_node *node, const char *error)
     lift(node);
     if (session != NULL) {
         hl_write_error(&session->writer, error);
-        hl_session_gate(node, session, 0);
-        hl_session_tell_output(node, session);
-        hl_session_unblock(node, session);
+        hl_session_answered(node, session, 0);
     }
 }
 

@@ -5,8 +5,6 @@
 #include "kit/assert.h"
 #include "node/node_internal.h"
 
-#define UNBLOCKED "UNBLOCKED client unblocked via CLIENT UNBLOCK"
-
 /* A name that somebody waits for. */
 struct awaited {
     uint32_t hash;
@@ -24,13 +22,13 @@ struct wait_key {
     struct key_wait *wait;
 };
 
-/* A session that waits; the arguments' bytes are behind `argv`. */
+/* A session that waits. */
 struct key_wait {
     struct hl_session *session;
     struct hl_command *cmd;
     const struct hl_key_wait_how *how;
     int argc, key_count;
-    struct hl_slice *argv;
+    struct hl_slice *argv; /* owned, in one block */
     struct wait_key keys[];
 };
 
@@ -105,26 +103,12 @@ static void end(struct hl_node *node, struct key_wait *wait)
     for (int i = 0; i < wait->key_count; i++) {
         struct awaited *a = wait->keys[i].awaited;
         hl_list_remove(&wait->keys[i].node);
-        if (hl_list_empty(&a->waits)) {
-            bool again = false; /* the same name twice in one request */
-            for (int j = i + 1; j < wait->key_count; j++) {
-                again = again || wait->keys[j].awaited == a;
-            }
-            if (!again) {
-                end_awaited(node, a);
-            }
+        if (hl_list_empty(&a->waits)) { /* of a name given twice the last one goes last */
+            end_awaited(node, a);
         }
     }
     hl_free(wait->argv);
     hl_free(wait);
-}
-
-/* Let the session go on: its reply waits for `gate`. */
-static void release(struct hl_node *node, struct hl_session *session, uint64_t gate)
-{
-    hl_session_gate(node, session, gate);
-    hl_session_tell_output(node, session);
-    hl_session_unblock(node, session);
 }
 
 /* hl_blocked.end: by time, by CLIENT UNBLOCK, by a lost leadership, or with the client. */
@@ -138,35 +122,17 @@ static void on_end(struct hl_node *node, struct hl_session *session, int reason)
         return;
     }
     if (reason == HL_UNBLOCK_ERROR) {
-        hl_write_error(&session->writer, UNBLOCKED);
+        hl_write_error(&session->writer, HL_UNBLOCKED);
     } else {
         how->lapse(&session->writer);
     }
-    release(node, session, node->last);
+    hl_session_answered(node, session, node->last);
 }
 
 bool hl_key_wait_may(const struct hl_call *call)
 {
     const uint32_t never = HL_CALL_MULTI | HL_CALL_NESTED | HL_CALL_DENY_BLOCK | HL_CALL_REPLICATED;
     return (call->flags & never) == 0 && call->out == &call->session->writer;
-}
-
-/* The arguments, in one block. */
-static struct hl_slice *copy_args(const struct hl_call *call)
-{
-    size_t size = (size_t)call->argc * sizeof *call->argv;
-    for (int i = 0; i < call->argc; i++) {
-        size += call->argv[i].len;
-    }
-    struct hl_slice *argv = hl_malloc(size);
-    char *bytes = (char *)(argv + call->argc);
-    for (int i = 0; i < call->argc; i++) {
-        size_t len = call->argv[i].len;
-        memcpy(bytes, len != 0 ? call->argv[i].ptr : "", len);
-        argv[i] = (struct hl_slice){bytes, len};
-        bytes += len;
-    }
-    return argv;
 }
 
 void hl_key_wait(struct hl_call *call, int first, int count, int64_t timeout_ms,
@@ -180,7 +146,7 @@ void hl_key_wait(struct hl_call *call, int first, int count, int64_t timeout_ms,
                               .how = how,
                               .argc = call->argc,
                               .key_count = count,
-                              .argv = copy_args(call)};
+                              .argv = hl_slices_dup(call->argv, (size_t)call->argc)};
     for (int i = 0; i < count; i++) {
         struct wait_key *key = &wait->keys[i];
         key->wait = wait;
@@ -236,7 +202,7 @@ static bool serve(struct hl_node *node, struct key_wait *wait, struct hl_slice k
         return false;
     }
     end(node, wait);
-    release(node, session, gate);
+    hl_session_answered(node, session, gate);
     return true;
 }
 

@@ -339,6 +339,9 @@ void hl_session_block(struct hl_node *node, struct hl_session *session,
 /* Take input again. */
 void hl_session_unblock(struct hl_node *node, struct hl_session *session);
 
+/* The same for a session whose answer was written: it may leave when `gate` is committed. */
+void hl_session_answered(struct hl_node *node, struct hl_session *session, uint64_t gate);
+
 /* End the waits of all sessions whose `blocked.owner` is `owner`: OK, or the error when it is not
  * NULL (borrowed). */
 void hl_sessions_answer(struct hl_node *node, const void *owner, const char *error);

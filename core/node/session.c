@@ -110,6 +110,13 @@ void hl_session_unblock(struct hl_node *node, struct hl_session *session)
     hl_session_tell_resume(node, session);
 }
 
+void hl_session_answered(struct hl_node *node, struct hl_session *session, uint64_t gate)
+{
+    hl_session_gate(node, session, gate);
+    hl_session_tell_output(node, session);
+    hl_session_unblock(node, session);
+}
+
 static void write_outcome(struct hl_writer *out, const void *arg)
 {
     if (arg == NULL) {
@@ -134,9 +141,7 @@ void hl_sessions_answer_with(struct hl_node *node, const void *owner,
             continue;
         }
         write(&session->writer, arg);
-        hl_session_gate(node, session, 0);
-        hl_session_tell_output(node, session);
-        hl_session_unblock(node, session);
+        hl_session_answered(node, session, 0);
     }
 }
 

@@ -94,6 +94,9 @@ struct hl_blocked {
 #define HL_UNBLOCK_ERROR 2
 #define HL_UNBLOCK_CLOSED 3
 
+/* What a client is told whose wait ends for HL_UNBLOCK_ERROR. */
+#define HL_UNBLOCKED "UNBLOCKED client unblocked via CLIENT UNBLOCK"
+
 /* Where a session's output and news go that has no connection to the edge. */
 struct hl_session_port {
     void (*output)(void *ctx,
