@@ -4,6 +4,7 @@
 
 #include "live.h"
 
+#include "helios/home_key.h"
 #include "kit/assert.h"
 #include "kit/base64.h"
 
@@ -147,40 +148,10 @@ bool store_register(RedisModuleCtx *ctx)
 /* ---- Keys -------------------------------------------------------------------------------------
  */
 
-/* A key of ours, open in database 0; end it with leave(). */
-struct place {
-    RedisModuleCtx *ctx;
-    int db; /* what the client had selected */
-    RedisModuleString *name;
-    RedisModuleKey *key; /* NULL: absent, when opened for reading */
-};
-
-static struct place enter(RedisModuleCtx *ctx, const char *name, int mode)
-{
-    struct place place = {.ctx = ctx, .db = RedisModule_GetSelectedDb(ctx)};
-    if (place.db != 0) {
-        RedisModule_SelectDb(ctx, 0);
-    }
-    place.name = RedisModule_CreateString(ctx, name, strlen(name));
-    place.key = RedisModule_OpenKey(ctx, place.name, mode);
-    return place;
-}
-
-static void leave(struct place *place)
-{
-    if (place->key != NULL) {
-        RedisModule_CloseKey(place->key);
-    }
-    RedisModule_FreeString(place->ctx, place->name);
-    if (place->db != 0) {
-        RedisModule_SelectDb(place->ctx, place->db);
-    }
-}
-
 /* HL_OK when the key holds a value of our type, HL_ENOENT when it is empty. */
-static hl_err holds(const struct place *place)
+static hl_err holds(const struct helios_home_key *place)
 {
-    if (place->key == NULL || RedisModule_KeyType(place->key) == REDISMODULE_KEYTYPE_EMPTY) {
+    if (HeliosModule_HomeIsEmpty(place)) {
         return HL_ENOENT;
     }
     return RedisModule_ModuleTypeGetType(place->key) == type ? HL_OK : HL_ECORRUPT;
@@ -189,18 +160,18 @@ static hl_err holds(const struct place *place)
 /* Append the record stored under `name`. */
 static hl_err get(RedisModuleCtx *ctx, const char *name, struct hl_buf *out)
 {
-    struct place place = enter(ctx, name, REDISMODULE_READ);
+    struct helios_home_key place = HeliosModule_OpenHome(ctx, name, false);
     hl_err err = holds(&place);
     if (err == HL_OK) {
         const struct blob *blob = RedisModule_ModuleTypeGetValue(place.key);
         hl_buf_append(out, blob->bytes, blob->len);
     }
-    leave(&place);
+    HeliosModule_CloseHome(&place);
     return err;
 }
 
 /* Set the key to `record` with a deadline (0: none), without replicating. */
-static hl_err set(struct place *place, int64_t deadline_ms, struct hl_slice record)
+static hl_err set(struct helios_home_key *place, int64_t deadline_ms, struct hl_slice record)
 {
     if (holds(place) == HL_ECORRUPT) {
         return HL_ECORRUPT; /* a client put something else there: not ours to overwrite */
@@ -220,25 +191,25 @@ static hl_err set(struct place *place, int64_t deadline_ms, struct hl_slice reco
 static hl_err put(RedisModuleCtx *ctx, const char *name, int64_t deadline_ms, struct hl_buf *record)
 {
     HL_ASSERT(record_check(hl_buf_view(record)) == HL_OK);
-    struct place place = enter(ctx, name, REDISMODULE_READ | REDISMODULE_WRITE);
+    struct helios_home_key place = HeliosModule_OpenHome(ctx, name, true);
     hl_err err = set(&place, deadline_ms, hl_buf_view(record));
     if (err == HL_OK) {
         RedisModule_Replicate(ctx, "AUTH.PUT", "slb", place.name, (long long)deadline_ms,
                               record->ptr, record->len);
     }
-    leave(&place);
+    HeliosModule_CloseHome(&place);
     hl_buf_fini(record);
     return err;
 }
 
 static void drop(RedisModuleCtx *ctx, const char *name)
 {
-    struct place place = enter(ctx, name, REDISMODULE_READ | REDISMODULE_WRITE);
+    struct helios_home_key place = HeliosModule_OpenHome(ctx, name, true);
     if (holds(&place) == HL_OK) {
         RedisModule_DeleteKey(place.key);
         RedisModule_Replicate(ctx, "DEL", "s", place.name);
     }
-    leave(&place);
+    HeliosModule_CloseHome(&place);
 }
 
 int cmd_put(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
@@ -258,7 +229,7 @@ int cmd_put(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
         record_check((struct hl_slice){bytes, len}) != HL_OK) {
         return RedisModule_ReplyWithError(ctx, "ERR AUTH.PUT got no record");
     }
-    struct place place = {.ctx = ctx, .name = argv[1]};
+    struct helios_home_key place = {.ctx = ctx, .name = argv[1]};
     place.key = RedisModule_OpenKey(ctx, argv[1], REDISMODULE_READ | REDISMODULE_WRITE);
     hl_err err = set(&place, deadline_ms, (struct hl_slice){bytes, len});
     RedisModule_CloseKey(place.key);
@@ -365,7 +336,7 @@ void store_drop_user(RedisModuleCtx *ctx, const char *name)
 }
 
 /* True when the list's key is empty or a hash: one that somebody else filled is refused. */
-static bool is_list(const struct place *place)
+static bool is_list(const struct helios_home_key *place)
 {
     int found = place->key == NULL ? REDISMODULE_KEYTYPE_EMPTY : RedisModule_KeyType(place->key);
     return found == REDISMODULE_KEYTYPE_EMPTY || found == REDISMODULE_KEYTYPE_HASH;
@@ -374,7 +345,7 @@ static bool is_list(const struct place *place)
 /* Add a name to a list, or take it out. */
 static hl_err change_list(RedisModuleCtx *ctx, enum store_list list, const char *name, bool add)
 {
-    struct place place = enter(ctx, list_key(list), REDISMODULE_READ | REDISMODULE_WRITE);
+    struct helios_home_key place = HeliosModule_OpenHome(ctx, list_key(list), true);
     hl_err err = is_list(&place) ? HL_OK : HL_ECORRUPT;
     if (err == HL_OK) {
         RedisModuleString *field = RedisModule_CreateString(ctx, name, strlen(name));
@@ -389,7 +360,7 @@ static hl_err change_list(RedisModuleCtx *ctx, enum store_list list, const char 
         RedisModule_FreeString(ctx, field);
         RedisModule_FreeString(ctx, value);
     }
-    leave(&place);
+    HeliosModule_CloseHome(&place);
     return err;
 }
 
@@ -405,11 +376,11 @@ hl_err store_list_remove(RedisModuleCtx *ctx, enum store_list list, const char *
 
 size_t store_list_count(RedisModuleCtx *ctx, enum store_list list)
 {
-    struct place place = enter(ctx, list_key(list), REDISMODULE_READ);
+    struct helios_home_key place = HeliosModule_OpenHome(ctx, list_key(list), false);
     size_t count = place.key == NULL || RedisModule_KeyType(place.key) != REDISMODULE_KEYTYPE_HASH
                        ? 0
                        : RedisModule_ValueLength(place.key);
-    leave(&place);
+    HeliosModule_CloseHome(&place);
     return count;
 }
 
@@ -458,7 +429,7 @@ hl_err store_page(RedisModuleCtx *ctx, enum store_list list, const char *after, 
                   char (*names)[USER_NAME_MAX + 1], size_t *count)
 {
     struct page page = {.after = after, .max = max, .names = names};
-    struct place place = enter(ctx, list_key(list), REDISMODULE_READ);
+    struct helios_home_key place = HeliosModule_OpenHome(ctx, list_key(list), false);
     hl_err err = is_list(&place) ? HL_OK : HL_ECORRUPT;
     if (err == HL_OK && place.key != NULL) {
         RedisModuleScanCursor *cursor = RedisModule_ScanCursorCreate();
@@ -466,7 +437,7 @@ hl_err store_page(RedisModuleCtx *ctx, enum store_list list, const char *after, 
         }
         RedisModule_ScanCursorDestroy(cursor);
     }
-    leave(&place);
+    HeliosModule_CloseHome(&place);
     *count = page.count;
     return err;
 }

@@ -4,6 +4,7 @@
 #include "proxy.h"
 
 #include "helios/extensions.h"
+#include "helios/home_key.h"
 #include "kit/assert.h"
 
 #include <stdatomic.h>
@@ -93,62 +94,29 @@ static void *type_copy(RedisModuleString *from, RedisModuleString *to, const voi
 
 /* --- the key ---------------------------------------------------------------------------------- */
 
-/* Open the key in database 0, whatever is selected; *db is what to select again. */
-static RedisModuleKey *open_key(RedisModuleCtx *ctx, bool write, int *db)
-{
-    *db = RedisModule_GetSelectedDb(ctx);
-    if (*db != 0) {
-        RedisModule_SelectDb(ctx, 0);
-    }
-    RedisModuleString *name = RedisModule_CreateString(ctx, KEY_NAME, sizeof KEY_NAME - 1);
-    RedisModuleKey *key = RedisModule_OpenKey(
-        ctx, name, write ? REDISMODULE_READ | REDISMODULE_WRITE : REDISMODULE_READ);
-    RedisModule_FreeString(ctx, name);
-    return key;
-}
-
-static void close_key(RedisModuleCtx *ctx, RedisModuleKey *key, int db)
-{
-    RedisModule_CloseKey(key);
-    if (db != 0) {
-        RedisModule_SelectDb(ctx, db);
-    }
-}
-
-static bool is_empty(RedisModuleKey *key)
-{
-    return key == NULL || RedisModule_KeyType(key) == REDISMODULE_KEYTYPE_EMPTY;
-}
-
 struct config *store_config(RedisModuleCtx *ctx, bool write)
 {
-    int db = 0;
-    RedisModuleKey *key = open_key(ctx, write, &db);
-    struct config *found = NULL;
-    if (is_empty(key)) {
+    struct helios_home_key home = HeliosModule_OpenHome(ctx, KEY_NAME, write);
+    struct config *found = HeliosModule_HomeValue(&home, type);
+    if (HeliosModule_HomeIsEmpty(&home)) {
         found = write ? config_create() : none;
-        if (write && RedisModule_ModuleTypeSetValue(key, type, found) != REDISMODULE_OK) {
+        if (write && RedisModule_ModuleTypeSetValue(home.key, type, found) != REDISMODULE_OK) {
             config_destroy(found);
             found = NULL;
         }
-    } else if (RedisModule_ModuleTypeGetType(key) == type) {
-        found = RedisModule_ModuleTypeGetValue(key);
     }
-    close_key(ctx, key, db);
+    HeliosModule_CloseHome(&home);
     return found;
 }
 
 void store_unchanged(RedisModuleCtx *ctx)
 {
-    int db = 0;
-    RedisModuleKey *key = open_key(ctx, true, &db);
-    if (!is_empty(key) && RedisModule_ModuleTypeGetType(key) == type) {
-        const struct config *config = RedisModule_ModuleTypeGetValue(key);
-        if (config->version == 0) {
-            RedisModule_DeleteKey(key);
-        }
+    struct helios_home_key home = HeliosModule_OpenHome(ctx, KEY_NAME, true);
+    const struct config *config = HeliosModule_HomeValue(&home, type);
+    if (config != NULL && config->version == 0) {
+        RedisModule_DeleteKey(home.key);
     }
-    close_key(ctx, key, db);
+    HeliosModule_CloseHome(&home);
 }
 
 bool store_replace(RedisModuleCtx *ctx, RedisModuleString *name, struct hl_slice bytes)

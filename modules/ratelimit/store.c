@@ -1,5 +1,6 @@
 #include "store.h"
 
+#include "helios/home_key.h"
 #include "kit/assert.h"
 
 #define LIMITER_TYPE "hlratelim" /* stored with each value: for ever */
@@ -336,56 +337,27 @@ int cmd_put(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
 
 /* ---- Policies ------------------------------------------------------------------------------- */
 
-/* The key, in database 0 whatever is selected; *db is what to select again. */
-static RedisModuleKey *open_policies(RedisModuleCtx *ctx, int mode, int *db)
-{
-    *db = RedisModule_GetSelectedDb(ctx);
-    if (*db != 0) {
-        RedisModule_SelectDb(ctx, 0);
-    }
-    RedisModuleString *name = RedisModule_CreateString(ctx, POLICIES_KEY, sizeof POLICIES_KEY - 1);
-    RedisModuleKey *key = RedisModule_OpenKey(ctx, name, mode);
-    RedisModule_FreeString(ctx, name);
-    return key;
-}
-
-static void close_policies(RedisModuleCtx *ctx, RedisModuleKey *key, int db)
-{
-    RedisModule_CloseKey(key);
-    if (db != 0) {
-        RedisModule_SelectDb(ctx, db);
-    }
-}
-
 struct policies *store_policies(RedisModuleCtx *ctx, bool write)
 {
-    int db = 0;
-    struct policies *found = NULL;
-    int mode = write ? REDISMODULE_READ | REDISMODULE_WRITE : REDISMODULE_READ;
-    RedisModuleKey *key = open_policies(ctx, mode, &db);
-    if (!is_empty(key)) {
-        bool ours = RedisModule_ModuleTypeGetType(key) == policies_type;
-        found = ours ? RedisModule_ModuleTypeGetValue(key) : NULL;
-    } else if (write) {
+    struct helios_home_key home = HeliosModule_OpenHome(ctx, POLICIES_KEY, write);
+    struct policies *found = HeliosModule_HomeValue(&home, policies_type);
+    if (write && HeliosModule_HomeIsEmpty(&home)) {
         found = policies_create();
-        if (RedisModule_ModuleTypeSetValue(key, policies_type, found) != REDISMODULE_OK) {
+        if (RedisModule_ModuleTypeSetValue(home.key, policies_type, found) != REDISMODULE_OK) {
             policies_free(found);
             found = NULL;
         }
     }
-    close_policies(ctx, key, db);
+    HeliosModule_CloseHome(&home);
     return found;
 }
 
 void store_policies_changed(RedisModuleCtx *ctx)
 {
-    int db = 0;
-    RedisModuleKey *key = open_policies(ctx, REDISMODULE_READ | REDISMODULE_WRITE, &db);
-    if (!is_empty(key) && RedisModule_ModuleTypeGetType(key) == policies_type) {
-        const struct policies *policies = RedisModule_ModuleTypeGetValue(key);
-        if (policies->count == 0) {
-            RedisModule_DeleteKey(key);
-        }
+    struct helios_home_key home = HeliosModule_OpenHome(ctx, POLICIES_KEY, true);
+    const struct policies *policies = HeliosModule_HomeValue(&home, policies_type);
+    if (policies != NULL && policies->count == 0) {
+        RedisModule_DeleteKey(home.key);
     }
-    close_policies(ctx, key, db);
+    HeliosModule_CloseHome(&home);
 }
